@@ -1,0 +1,102 @@
+"""The classifiers that answer age, gender and expression: AlexNet, and AlexNet-GAP for class activation maps.
+
+AlexNet in torchvision's shape (Krizhevsky 2014, "One weird trick"): five convolutions 64-192-384-256-256, no groups, no local
+response normalisation, then fc6-fc8. AlexNet-GAP replaces the fully connected layers by global average pooling and softmax
+(the paper's section IV-D, after Zhou et al. 2016). Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the paper.
+"""
+
+import keras
+from keras import layers
+
+from safbage import weights
+from safbage.mlnet import imagenet_normalization
+
+SIZE = 224
+TRUNK_SHAPE = (13, 13, 256)
+"""Shape of conv4's output, where the tasks part."""
+
+CLASSES = {
+    "age": ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+"),
+    "gender": ("male", "female"),
+    "expression": ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger"),
+}
+"""The paper's classes (section IV-A): Adience's age groups and genders, AffectNet's seven expressions, in its order.
+
+All are apparent: what annotators saw in a picture, not what a person is, feels or says of themselves.
+"""
+
+
+def _conv1_to_conv4(x):
+    def conv(filters, size, name):
+        return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)
+
+    x = layers.ZeroPadding2D(2, name="pad1")(x)
+    x = layers.Conv2D(64, 11, strides=4, activation="relu", name="conv1")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = conv(192, 5, "conv2")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool2")(x)
+    x = conv(384, 3, "conv3")(x)
+    return conv(256, 3, "conv4")(x)
+
+
+def _conv5(x):
+    return layers.Conv2D(256, 3, padding="same", activation="relu", name="conv5")(x)
+
+
+def _gap(x, classes):
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    return layers.Dense(classes, activation="softmax", name="softmax")(x)
+
+
+def alexnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
+    """AlexNet with fc6–fc8, weights at random: faces (N×224×224×3, RGB 0–255) to probabilities (N×classes).
+
+    57,036,616 parameters with 8 classes, 61,100,840 with 1000.
+    """
+    inputs = keras.Input((SIZE, SIZE, 3), name="face")
+    x = _conv5(_conv1_to_conv4(imagenet_normalization()(inputs)))
+    x = layers.MaxPooling2D(3, 2, name="pool5")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for name in ("fc6", "fc7"):
+        x = layers.Dropout(dropout, name=f"dropout_{name}")(x)
+        x = layers.Dense(4096, activation="relu", name=name)(x)
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="fc8")(x), name="alexnet")
+
+
+def alexnet_gap(classes: int) -> keras.Model:
+    """AlexNet-GAP, weights at random: faces (N×224×224×3, RGB 0–255) to probabilities (N×classes)."""
+    inputs = keras.Input((SIZE, SIZE, 3), name="face")
+    x = _conv5(_conv1_to_conv4(imagenet_normalization()(inputs)))
+    return keras.Model(inputs, _gap(x, classes), name="alexnet_gap")
+
+
+def alexnet_trunk() -> keras.Model:
+    """conv1–conv4 with the ImageNet weights, which all tasks share: faces to features (N×13×13×256).
+
+    Raises:
+        WeightsError: the weights are missing and cannot be fetched, or are damaged.
+    """
+    inputs = keras.Input((SIZE, SIZE, 3), name="face")
+    model = keras.Model(inputs, _conv1_to_conv4(imagenet_normalization()(inputs)), name="alexnet_trunk")
+    imagenet = weights.load("alexnet-conv")
+    weights.assign(model, {name: value for name, value in imagenet.items() if not name.startswith("conv5")})
+    return model
+
+
+def gap_head(classes: int) -> keras.Model:
+    """conv5, pooling and softmax: features (N×13×13×256) to [probabilities (N×classes), conv5's output (N×13×13×256)]."""
+    inputs = keras.Input(TRUNK_SHAPE, name="conv4_output")
+    conv5 = _conv5(inputs)
+    return keras.Model(inputs, [_gap(conv5, classes), conv5], name="gap_head")
+
+
+def load_gap_head(task: str) -> keras.Model:
+    """The shipped head for "age", "gender" or "expression".
+
+    Raises:
+        KeyError: another task.
+        WeightsError: the shipped file is damaged.
+    """
+    model = gap_head(len(CLASSES[task]))
+    weights.assign(model, weights.load(f"alexnet-gap-{task}"))
+    return model

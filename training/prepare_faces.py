@@ -1,0 +1,131 @@
+"""Cut the faces that the AlexNet-GAP heads are trained on, and predict their saliency maps.
+
+    python training/prepare_faces.py utkface FOLDER --work WORK_FOLDER
+    python training/prepare_faces.py fer2013 FOLDER --work WORK_FOLDER
+
+Writes ``faces.csv`` (a row per face: file, labels, split), ``crops.npy`` (N×224×224×3 uint8) and ``maps.npy`` (N×28×28
+float16) into WORK_FOLDER. A killed run goes on where it was. Exact duplicates are removed before the split, wholly where their
+labels disagree.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from safbage import faces, images, mlnet, saliency, weights
+from safbage.classifiers import CLASSES
+
+AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
+FER_NAMES = {"angry": "anger"}
+FER_TYPICAL_BOX = (4.7, 1.5, 37.8, 45.0)
+"""Mean of MTCNN's boxes on FER2013's 48×48 pictures: taken where it finds none (a fifth), so that all are cropped alike."""
+
+
+def age_group(age: int) -> str | None:
+    """Adience's group of an age in years, None in the gaps between the groups."""
+    return next((name for name, (low, high) in zip(CLASSES["age"], AGE_RANGES, strict=True) if low <= age <= high), None)
+
+
+def list_utkface(folder: Path) -> pd.DataFrame:
+    """UTKFace by its file names, age_gender_race_time; names that lack a field are left out."""
+    rows = []
+    for path in sorted(folder.glob("*.jpg")):
+        fields = path.name.split("_")
+        if len(fields) == 4 and fields[1] in "01" and fields[2] in "01234":
+            age, gender, race = map(int, fields[:3])
+            rows.append(dict(file=path, age=age_group(age), years=age, gender=CLASSES["gender"][gender], race=race))
+    return pd.DataFrame(rows).assign(pool="all")
+
+
+def list_fer2013(folder: Path) -> pd.DataFrame:
+    """FER2013 as train/<class>/ and validation/<class>/; the second is held back for testing."""
+    rows = []
+    for path in sorted(folder.glob("*/*/*")):
+        pool = "test" if path.parts[-3] == "validation" else "train"
+        rows.append(dict(file=path, expression=FER_NAMES.get(path.parts[-2], path.parts[-2]), pool=pool))
+    return pd.DataFrame(rows)
+
+
+def without_duplicates(table: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """One of each set of pictures with the same pixels, none where their labels disagree."""
+    table["pixels"] = [hashlib.sha256(images.read(f).tobytes()).hexdigest() for f in tqdm(table.file, desc="duplicates")]
+    agree = table.groupby("pixels")[labels].transform(lambda column: column.nunique(dropna=False)).eq(1).all(axis=1)
+    unique = table[agree].drop_duplicates("pixels")
+    print(f"{len(table)} pictures; {(~agree).sum()} dropped for conflicting labels, {agree.sum() - len(unique)} as copies")
+    return unique.drop(columns="pixels").reset_index(drop=True)
+
+
+def with_split(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """15 % test (unless the set has its own), 10 % of the rest validation, the rest train; by picture, seeded."""
+    draw = np.random.default_rng(seed).random((2, len(table)))
+    test = (draw[0] < 0.15) if (table.pool == "all").all() else (table.pool == "test")
+    return table.assign(split=np.where(test, "test", np.where(draw[1] < 0.1, "validation", "train"))).drop(columns="pool")
+
+
+def crop(dataset: str, path: Path) -> np.ndarray | None:
+    """The pipeline's crop of the picture's surest face; None where UTKFace shows no face to MTCNN."""
+    image = images.read(path)
+    if dataset == "utkface":
+        found = faces.detect_faces(image, min_face_size=60)
+        return faces.crop_face(image, found[0]) if found else None
+    found = faces.detect_faces(images.resize(image, (192, 192)), min_face_size=80)
+    box = tuple(side / 4 for side in found[0].box) if found else FER_TYPICAL_BOX
+    return faces.crop_face(image, box)
+
+
+def resumable(path: Path, shape, dtype, compute, batch, description):
+    """Fill an array on disk batch by batch; what a killed run wrote is not computed again."""
+    done_path = path.with_suffix(".done")
+    done = int(done_path.read_text()) if done_path.exists() else 0
+    array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
+    for i in tqdm(range(done, shape[0], batch), desc=description):
+        array[i : i + batch] = compute(slice(i, min(i + batch, shape[0])))
+        array.flush()
+        done_path.write_text(str(min(i + batch, shape[0])))
+    return array
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["utkface", "fer2013"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the results (2.5 GB)")
+    parser.add_argument("--precision", default="float32", help="of ML-Net; mixed_bfloat16 is faster where the hardware has it")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    weights.fetch()
+
+    table_path = args.work / "listed.csv"
+    if not table_path.exists():
+        listed = list_utkface(args.folder) if args.dataset == "utkface" else list_fer2013(args.folder)
+        labels = ["years", "gender"] if args.dataset == "utkface" else ["expression"]
+        with_split(without_duplicates(listed, labels)).to_csv(table_path, index=False)
+    table = pd.read_csv(table_path)
+
+    def crops_of(part):
+        cut = [crop(args.dataset, Path(file)) for file in table.file[part]]
+        return np.stack([np.zeros((224, 224, 3), "uint8") if c is None else c for c in cut])
+
+    crops = resumable(args.work / "crops.npy", (len(table), 224, 224, 3), "uint8", crops_of, 50, "crops")
+    keras.config.set_dtype_policy(args.precision)
+    network = mlnet.load()
+    resumable(
+        args.work / "maps.npy",
+        (len(table), *saliency.MAP_SIZE),
+        "float16",
+        lambda part: saliency.predict_faces(crops[part], network),
+        16,
+        "saliency maps",
+    )
+    found = np.array([crops[i].any() for i in range(len(table))])
+    print(f"{(~found).sum()} of {len(table)} pictures without a detected face")
+    table.assign(found=found).to_csv(args.work / "faces.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()
