@@ -1,0 +1,25 @@
+"""safbage: saliency-aware face analysis after SAF-BAGE (Gurnani et al. 2019).
+
+    from safbage import SafBage
+
+    SafBage.load().predict("photo.jpg")
+
+The stations, in a photo's order: images, faces, mlnet, saliency, reweighting, classifiers, cam, pipeline, plots. Importing the
+package alone loads no TensorFlow; the stations load it when they are imported or used.
+"""
+
+import os
+
+__version__ = "0.1.0"
+__all__ = ["SafBage"]
+
+# TensorFlow's start-up notes would be the first thing a student sees; its errors still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def __getattr__(name):
+    if name == "SafBage":
+        from safbage.pipeline import SafBage
+
+        return SafBage
+    raise AttributeError(f"module 'safbage' has no attribute {name!r}")

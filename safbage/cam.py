@@ -3,24 +3,22 @@
 import numpy as np
 
 
-def class_activation_map(features: np.ndarray, kernel: np.ndarray, target: int) -> np.ndarray:
-    """CAM of one class: the features weighted by that class's softmax weights.
+def class_activation_maps(features: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """CAM of every class: the features weighted by that class's softmax weights.
 
-    The map's mean, plus the class's bias, is the score that enters the softmax.
+    A map's mean, plus the class's bias, is the score that enters the softmax.
 
     Args:
         features: output of the last convolution, h×w×K (or N×h×w×K).
         kernel: weights from the pooled features to the classes, K×C.
-        target: the class, 0 … C−1.
 
     Returns:
-        h×w float32 (or N×h×w), of any sign and range; see `normalize`.
+        h×w×C float32 (or N×h×w×C), one map per class, of any sign and range; see `normalize`.
 
     Raises:
-        IndexError: there is no such class.
         ValueError: features and kernel do not fit.
     """
-    return np.asarray(features, "float32") @ np.asarray(kernel, "float32")[:, target]
+    return np.asarray(features, "float32") @ np.asarray(kernel, "float32")
 
 
 def normalize(map: np.ndarray) -> np.ndarray:

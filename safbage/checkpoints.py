@@ -25,9 +25,12 @@ def _latin1(text, encoding="latin1"):
 
 
 _reconstruct = np.empty(0).__reduce__()[0]
+_frombuffer = np.empty(1).__reduce_ex__(5)[0]
 _ARRAYS = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _latin1,
@@ -103,7 +106,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
         if shape != () or dtype != object:
             raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
-        boxed = _unpickle(_ArrayUnpickler(file, {**_ARRAYS}))
+        boxed = _unpickle(_ArrayUnpickler(file))
     tree = boxed.item() if isinstance(boxed, np.ndarray) and boxed.shape == () else boxed
     if not isinstance(tree, dict):
         raise CheckpointError(f"{path} holds a {type(tree).__name__}; expected a dict of layers")

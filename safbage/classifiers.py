@@ -10,6 +10,7 @@ from keras import layers
 
 from safbage import weights
 from safbage.mlnet import imagenet_normalization
+from safbage.reweighting import Reweighting
 
 SIZE = 224
 TRUNK_SHAPE = (13, 13, 256)
@@ -39,13 +40,18 @@ def _conv1_to_conv4(x):
     return conv(256, 3, "conv4")(x)
 
 
-def _conv5(x):
-    return layers.Conv2D(256, 3, padding="same", activation="relu", name="conv5")(x)
+def _conv5(x, suffix=""):
+    return layers.Conv2D(256, 3, padding="same", activation="relu", name=f"conv5{suffix}")(x)
 
 
-def _gap(x, classes):
-    x = layers.GlobalAveragePooling2D(name="gap")(x)
-    return layers.Dense(classes, activation="softmax", name="softmax")(x)
+def _gap(x, classes, suffix=""):
+    x = layers.GlobalAveragePooling2D(name=f"gap{suffix}")(x)
+    return layers.Dense(classes, activation="softmax", dtype="float32", name=f"softmax{suffix}")(x)
+
+
+def _assign_trunk(model):
+    imagenet = weights.load("alexnet-conv")
+    weights.assign(model, {name: value for name, value in imagenet.items() if not name.startswith("conv5")})
 
 
 def alexnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
@@ -78,8 +84,7 @@ def alexnet_trunk() -> keras.Model:
     """
     inputs = keras.Input((SIZE, SIZE, 3), name="face")
     model = keras.Model(inputs, _conv1_to_conv4(imagenet_normalization()(inputs)), name="alexnet_trunk")
-    imagenet = weights.load("alexnet-conv")
-    weights.assign(model, {name: value for name, value in imagenet.items() if not name.startswith("conv5")})
+    _assign_trunk(model)
     return model
 
 
@@ -90,13 +95,30 @@ def gap_head(classes: int) -> keras.Model:
     return keras.Model(inputs, [_gap(conv5, classes), conv5], name="gap_head")
 
 
-def load_gap_head(task: str) -> keras.Model:
-    """The shipped head for "age", "gender" or "expression".
+def load(tasks: tuple[str, ...]) -> keras.Model:
+    """Reweighting and the shipped AlexNet-GAP of several tasks as one model, in which conv1–conv4 run once.
+
+    Inputs: {"face": N×224×224×3 in 0–255, "map": N×28×28 in [0, 1], "ratio": N×1 in [0, 1]}.
+    Outputs: for every task its probabilities N×C under its name, and conv5's output N×13×13×256 under ``conv5_<task>``.
 
     Raises:
-        KeyError: another task.
-        WeightsError: the shipped file is damaged.
+        KeyError: a task that is not in `CLASSES`.
+        WeightsError: weights are missing and cannot be fetched, or are damaged.
     """
-    model = gap_head(len(CLASSES[task]))
-    weights.assign(model, weights.load(f"alexnet-gap-{task}"))
+    inputs = {
+        "face": keras.Input((SIZE, SIZE, 3), name="face"),
+        "map": keras.Input((None, None), name="map"),
+        "ratio": keras.Input((1,), name="ratio"),
+    }
+    x = Reweighting(name="reweighting")([inputs["face"], inputs["map"], inputs["ratio"]])
+    x = _conv1_to_conv4(imagenet_normalization()(x))
+    outputs = {}
+    for task in tasks:
+        conv5 = _conv5(x, f"_{task}")
+        outputs |= {task: _gap(conv5, len(CLASSES[task]), f"_{task}"), f"conv5_{task}": conv5}
+    model = keras.Model(inputs, outputs, name="saf_bage")
+    _assign_trunk(model)
+    for task in tasks:
+        head = weights.load(f"alexnet-gap-{task}")
+        weights.assign(model, {name.replace("/", f"_{task}/"): value for name, value in head.items()})
     return model

@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-
 
 class ImageError(ValueError):
     """A file or array is not a readable photo; the message says why and what to do."""
@@ -37,6 +35,13 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{path.name} is damaged: {error}") from error
+
+
+def astronaut() -> np.ndarray:
+    """The embedded photo, 512×512×3: NASA's portrait of the astronaut Eileen Collins (public domain, from scikit-image)."""
+    from skimage import data
+
+    return data.astronaut()
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

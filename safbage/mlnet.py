@@ -24,6 +24,16 @@ def imagenet_normalization(name="normalization"):
     return layers.Normalization(mean=255 * IMAGENET_MEAN, variance=(255 * IMAGENET_STD) ** 2, name=name)
 
 
+def _stretch(length, target):
+    """Weights (target×length) that stretch `length` values bilinearly to `target`, edges held (half-pixel centres).
+
+    ``ops.image.resize`` needs the size before the graph is built; here it may be any photo's.
+    """
+    position = (ops.cast(ops.arange(target), "float32") + 0.5) * length / ops.cast(target, "float32") - 0.5
+    position = ops.clip(position, 0, length - 1)
+    return ops.relu(1 - ops.abs(position[:, None] - ops.arange(length, dtype="float32")[None]))
+
+
 @keras.saving.register_keras_serializable("safbage")
 class LearnedPrior(layers.Layer):
     """Multiply a map (N×h×w×1) by ``1 + W``, W learned, coarse and stretched bilinearly over the map (section 2.3).
@@ -45,8 +55,9 @@ class LearnedPrior(layers.Layer):
 
     def call(self, maps):
         height, width = ops.shape(maps)[1:3]
-        prior = ops.image.resize(1 + self.prior[None, :, :, None], (height, width), interpolation="bilinear")
-        return maps * prior
+        down, across = _stretch(self.rows, height), _stretch(self.columns, width)
+        prior = ops.cast(ops.matmul(ops.matmul(down, 1 + self.prior), ops.transpose(across)), maps.dtype)
+        return maps * prior[None, :, :, None]
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -16,11 +16,11 @@ RATIO = 0.3
 MODES = ("blend", "clip")
 
 
-def _checked(ratio, mode):
-    if mode not in MODES:
-        raise ValueError(f"mode is one of {', '.join(MODES)}; got {mode!r}")
+def check_ratio(ratio: float) -> float:
+    """The ratio itself; ValueError where it lies outside 0–1."""
     if not 0 <= ratio <= 1:
         raise ValueError(f"the ratio lies between 0 and 1 (30 % is 0.3); got {ratio}")
+    return float(ratio)
 
 
 def reweight(face: np.ndarray, map: np.ndarray, ratio: float = RATIO, *, mode: str = "blend") -> np.ndarray:
@@ -42,7 +42,9 @@ def reweight(face: np.ndarray, map: np.ndarray, ratio: float = RATIO, *, mode: s
         >>> reweight(np.full((1, 1, 3), 200, "uint8"), np.array([[0.5]]), 0.3)[0, 0].tolist()
         [170, 170, 170]
     """
-    _checked(ratio, mode)
+    check_ratio(ratio)
+    if mode not in MODES:
+        raise ValueError(f"mode is one of {', '.join(MODES)}; got {mode!r}")
     face, map = np.asarray(face), np.asarray(map, "float32")
     if face.ndim == 4:
         if len(face) != len(map):

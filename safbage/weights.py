@@ -93,7 +93,7 @@ class Entry:
     source: Source
     licence: str
     convert: Callable[[Path], dict[str, np.ndarray]]
-    digest: str | None
+    digest: str | None = None
 
 
 _LPIPS = Source(
@@ -129,7 +129,6 @@ REGISTRY = {
         source=_TORCHVISION_ALEXNET,
         licence="BSD (torchvision)",
         convert=lambda path: alexnet_from_torchvision(checkpoints.read_torch(path)),
-        digest=None,
     ),
 }
 TRUNKS = ("alexnet-conv", "vgg16-conv")
@@ -227,6 +226,7 @@ def _save(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         part = Path(folder) / path.name
         safetensors.numpy.save_file(tensors, part, metadata=metadata)
+        part.chmod(0o644)
         os.replace(part, path)
 
 
@@ -278,10 +278,24 @@ def load(name: str) -> dict[str, np.ndarray]:
         return tensors
     if name not in shipped():
         raise KeyError(f"no weights named {name!r}; there are {', '.join([*REGISTRY, *shipped()])}")
-    path = TRAINED / f"{name}.safetensors"
-    if not path.is_file() or file_sha256(path) != shipped()[name]:
+    path = _shipped_path(name)
+    if not check_shipped()[name]:
         raise WeightsError(f"{path} is missing or damaged. Install safbage again, or restore it with git.")
     return {key: value.astype("float32") for key, value in safetensors.numpy.load_file(path).items()}
+
+
+def is_cached(name: str) -> bool:
+    """Whether a registry entry lies whole and unchanged in `home()`."""
+    return _read_converted(name) is not None
+
+
+def check_shipped() -> dict[str, bool]:
+    """For each shipped file, whether it is there and unchanged."""
+    return {name: _shipped_path(name).is_file() and file_sha256(_shipped_path(name)) == sha for name, sha in shipped().items()}
+
+
+def _shipped_path(name: str) -> Path:
+    return TRAINED / f"{name}.safetensors"
 
 
 def shipped() -> dict[str, str]:
@@ -292,7 +306,7 @@ def shipped() -> dict[str, str]:
 
 def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) -> Path:
     """Store trained weights as float16 in ``safbage/trained`` and note their hash (used by the training scripts)."""
-    path = TRAINED / f"{name}.safetensors"
+    path = _shipped_path(name)
     _save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
     sums = shipped() | {name: file_sha256(path)}
     (TRAINED / "SHA256SUMS").write_text("".join(f"{sha}  {stem}.safetensors\n" for stem, sha in sorted(sums.items())))
@@ -318,7 +332,7 @@ def status() -> list[dict]:
             )
         )
     for name, sha in shipped().items():
-        path = TRAINED / f"{name}.safetensors"
+        path = _shipped_path(name)
         with safetensors.safe_open(path, "numpy") as file:
             metadata = file.metadata()
         rows.append(

@@ -1,0 +1,36 @@
+# `make demo` and `make test` set everything up themselves; they need Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT := outputs/demo
+
+.PHONY: demo test lab lint clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'safbage needs Python 3.11 or newer; try: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/safbage weights --fetch
+	$(BIN)/safbage demo --output $(OUTPUT) --notebook notebooks/00_start_here.ipynb
+
+test: $(VENV)/installed-test
+	$(BIN)/safbage weights --fetch
+	$(BIN)/python -m pytest
+
+lab: $(VENV)/installed
+	$(BIN)/safbage weights --fetch
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) outputs

@@ -1,0 +1,241 @@
+"""The command ``safbage``: results on stdout, everything else on stderr."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+messages = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A message for the person, on stderr."""
+    messages.print(text, markup=False, soft_wrap=True)
+
+
+def fail(text: str, code: int = 1) -> typer.Exit:
+    """Say what went wrong; raise the result."""
+    say(f"safbage: {text}")
+    return typer.Exit(code)
+
+
+@app.callback()
+def _options():
+    """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE (Gurnani et al. 2019)."""
+
+
+@app.command()
+def predict(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
+    output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and a figure per photo.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    ratio: Annotated[float, typer.Option(help="How strongly saliency reweights the face, 0 to 1.")] = 0.3,
+    tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
+    probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
+    crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
+):
+    """Answer photos: a row per face, and one for each photo that has none or failed.
+
+    On a terminal a table is printed, into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo
+    could be read.
+    """
+    from safbage.pipeline import SafBage, columns
+
+    if crops and not output:
+        raise fail("--crops needs --output DIR, the folder to store them in", 2)
+    try:
+        model = SafBage.load(tasks=tuple(filter(None, (task.strip() for task in tasks.split(",")))), ratio=ratio)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    names = columns(model.tasks, probabilities=probabilities)
+    rows, stopped = [], False
+    folder = _ResultFolder(output, names, crops) if output else None
+    try:
+        for seen in model.explain_each(photos, keep_images=output is not None):
+            rows += seen.rows(probabilities=probabilities)
+            if folder:
+                folder.add(seen, probabilities)
+            if seen.status.startswith("failed"):
+                say(f"{seen.photo}: {seen.status}")
+    except KeyboardInterrupt:
+        stopped = True
+        say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
+    finally:
+        if folder:
+            folder.close()
+    _print_rows(rows, names, as_json)
+    if output:
+        say(f"written to {output}: faces.csv and {folder.figures} figures")
+    if stopped:
+        raise typer.Exit(130)
+    if all(row["status"].startswith("failed") for row in rows):
+        raise fail("not one of the photos could be read")
+
+
+class _ResultFolder:
+    """``faces.csv``, written row by row, and a figure per photo with a face."""
+
+    def __init__(self, folder, names, crops):
+        self.folder, self.crops, self.figures, self.used = folder, crops, 0, set()
+        (folder / "crops" if crops else folder).mkdir(parents=True, exist_ok=True)
+        self.file = open(folder / "faces.csv", "w", newline="", encoding="utf-8")
+        self.writer = csv.DictWriter(self.file, names)
+        self.writer.writeheader()
+
+    def add(self, seen, probabilities):
+        self.writer.writerows(seen.rows(probabilities=probabilities))
+        self.file.flush()
+        if not seen.faces:
+            return
+        stem = self._free(Path(seen.photo).stem)
+        save_figure(seen, self.folder / f"{stem}.png")
+        self.figures += 1
+        if self.crops:
+            from safbage import images
+
+            for i, crop in enumerate(seen.crops):
+                images.write(self.folder / "crops" / f"{stem}-{i}.png", crop)
+
+    def _free(self, stem):
+        """The stem, with a number behind it where another photo of the same name came first."""
+        name, number = stem, 2
+        while name in self.used:
+            name, number = f"{stem}-{number}", number + 1
+        self.used.add(name)
+        return name
+
+    def close(self):
+        self.file.close()
+
+
+def save_figure(seen, path: Path) -> None:
+    """Draw an explanation into a PNG file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from safbage import plots
+
+    figure = plots.explanation(seen)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _print_rows(rows, names, as_json):
+    if as_json:
+        print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
+        table = Table(*short)
+        for row in rows:
+            table.add_row(*(_cell(row, name) for name in short))
+        Console().print(table)
+    else:
+        writer = csv.DictWriter(sys.stdout, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _cell(row, name):
+    value = row.get(name)
+    if value is None:
+        return ""
+    sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
+    return (f"{value:.3f}" if isinstance(value, float) else str(value)) + sure
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
+    notebook: Annotated[Path | None, typer.Option(help="Also execute this notebook, and make HTML of it.")] = None,
+):
+    """Answer the embedded photo (NASA's astronaut Eileen Collins) and leave a figure, a table and the notebook."""
+    from safbage import images
+    from safbage.pipeline import SafBage
+
+    output.mkdir(parents=True, exist_ok=True)
+    model = SafBage.load()
+    seen = model.explain(images.astronaut())
+    seen.photo = "astronaut"
+    model.table(seen.rows()).to_csv(output / "faces.csv", index=False)
+    save_figure(seen, output / "figure.png")
+    made = [output / "figure.png", output / "faces.csv"]
+    if notebook:
+        made += _execute(notebook, output)
+    say(f"{len(seen.faces)} face answered. Look at:")
+    for path in made:
+        print(path.resolve())
+
+
+def _execute(notebook, output):
+    """Run a notebook with papermill, results under `output`, and export it as HTML."""
+    import nbconvert
+    import papermill
+
+    if not notebook.is_file():
+        raise fail(f"no such notebook: {notebook}", 2)
+    executed = output / notebook.name
+    parameters = {"OUTPUT_DIR": str(output.resolve())}
+    papermill.execute_notebook(notebook, executed, parameters=parameters, kernel_name="python3", cwd=str(output))
+    page = executed.with_suffix(".html")
+    page.write_text(nbconvert.HTMLExporter().from_filename(str(executed))[0], encoding="utf-8")
+    return [executed, page]
+
+
+@app.command()
+def weights(
+    names: Annotated[list[str] | None, typer.Argument(help="With --fetch: which (default: the two trunks).")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+):
+    """Show the networks' weights: what is there, how large, whence, under which licence."""
+    from safbage import weights as store
+
+    if fetch:
+        unknown = [name for name in names or [] if name not in store.REGISTRY]
+        if unknown:
+            raise fail(f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2)
+        store.fetch(*(names or []))
+    rows = store.status()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("name", "there", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
+    for row in rows:
+        size = f"{row['bytes'] / 1e6:.1f}" if row["cached"] else ""
+        there = "yes" if row["cached"] else "no"
+        table.add_row(row["name"], there, size, row["description"], row["source"], row["licence"])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command()
+def doctor():
+    """Check that everything safbage needs is here; say how to mend what is not."""
+    from safbage import doctor as examiner
+
+    findings = examiner.examine()
+    print(examiner.report(findings))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: expected failures end in one clear message instead of a traceback."""
+    from safbage.weights import WeightsError
+
+    try:
+        app()
+    except (WeightsError, OSError) as error:
+        say(f"safbage: {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""The whole way: photos in, a row per face out.
+
+    model = SafBage.load()
+    table = model.predict("holiday/")           # a DataFrame, a row per face
+    seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and CAMs, for plotting
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from safbage import cam, classifiers, faces, images, reweighting, saliency
+
+BATCH = 16
+"""Faces that go through the networks together; memory is bounded by some 150 MB for this many."""
+
+
+@dataclass
+class Explanation:
+    """All that was computed for one photo, faces surest first.
+
+    Attributes:
+        photo: its path, or "photo <i>" for an array.
+        status: "ok", "no face", or "failed: " and why.
+        image: the photo, H×W×3 uint8; None when not kept or not readable.
+        faces: N detected faces.
+        crops: N×224×224×3 uint8.
+        maps: ML-Net's saliency of the crops, N×28×28 float32 in [0, 1].
+        ratio: the reweighting ratio used.
+        probabilities: task to N×C float32.
+        cams: task to N×13×13×C float32, one raw class activation map per class.
+        error: the exception behind a failure.
+    """
+
+    photo: str
+    ratio: float
+    status: str = "no face"
+    image: np.ndarray | None = None
+    faces: list[faces.Face] = field(default_factory=list)
+    crops: np.ndarray = field(default_factory=lambda: np.zeros((0, classifiers.SIZE, classifiers.SIZE, 3), "uint8"))
+    maps: np.ndarray = field(default_factory=lambda: np.zeros((0, *saliency.MAP_SIZE), "float32"))
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    cams: dict[str, np.ndarray] = field(default_factory=dict)
+    error: Exception | None = None
+
+    @cached_property
+    def reweighted(self) -> np.ndarray:
+        """The reweighted crops, N×224×224×3 uint8."""
+        return reweighting.reweight(self.crops, self.maps, self.ratio)
+
+    def rows(self, *, probabilities: bool = False) -> list[dict]:
+        """A dict of plain values per face, or the one row that says why there is none."""
+        if not self.faces:
+            return [{"photo": self.photo, "face": None, "status": self.status}]
+        return [
+            {
+                "photo": self.photo,
+                "face": i,
+                "status": self.status,
+                **dict(zip(BOX_COLUMNS, face.box, strict=True)),
+                "score": face.score,
+                **answers(self.probabilities, i, probabilities=probabilities),
+            }
+            for i, face in enumerate(self.faces)
+        ]
+
+
+BOX_COLUMNS = ("box_left", "box_top", "box_width", "box_height")
+
+
+def answers(outputs: dict[str, np.ndarray], i: int, *, probabilities: bool = False) -> dict:
+    """The answers to face `i` as plain values: per task the class and its probability, with all of them if asked for."""
+    row = {}
+    for task, values in outputs.items():
+        best = int(values[i].argmax())
+        row |= {task: classifiers.CLASSES[task][best], f"{task}_p": float(values[i, best])}
+    if probabilities:
+        for task, values in outputs.items():
+            names = classifiers.CLASSES[task]
+            row |= {f"{task}[{name}]": float(p) for name, p in zip(names, values[i], strict=True)}
+    return row
+
+
+def columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
+    """Names of `SafBage.predict`'s columns, in order."""
+    names = ["photo", "face", "status", *BOX_COLUMNS, "score"]
+    names += [name for task in tasks for name in (task, f"{task}_p")]
+    if probabilities:
+        names += [f"{task}[{name}]" for task in tasks for name in classifiers.CLASSES[task]]
+    return names
+
+
+def list_photos(photos) -> list[tuple[str, object]]:
+    """(name, path or array) of every photo in a path, an array, a folder (every file in it and below), or a list of these.
+
+    Hidden files are left out; a folder without files stands for itself, so that nothing vanishes without a row.
+    """
+    if isinstance(photos, str | Path):
+        path = Path(photos)
+        if not path.is_dir():
+            return [(str(path), path)]
+        inside = sorted(p for p in path.rglob("*") if p.is_file())
+        inside = [p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        return [(str(p), p) for p in inside] or [(str(path), path)]
+    if isinstance(photos, np.ndarray):
+        return [("photo 0", photos)]
+    listed = []
+    for i, photo in enumerate(photos):
+        listed += list_photos(photo) if isinstance(photo, str | Path) else [(f"photo {i}", photo)]
+    return listed
+
+
+class SafBage:
+    """Detector, ML-Net and AlexNet-GAP together. Build it with `SafBage.load`.
+
+    `ratio` may be set at any time; only the classifier runs again for it.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model):
+        self.tasks, self.ratio = tuple(tasks), reweighting.check_ratio(ratio)
+        self.mlnet, self.classifier = mlnet, classifier
+        self._kernels = {t: np.asarray(classifier.get_layer(f"softmax_{t}").kernel) for t in self.tasks}
+
+    @classmethod
+    def load(
+        cls, *, tasks: tuple[str, ...] = tuple(classifiers.CLASSES), ratio: float = reweighting.RATIO
+    ) -> "SafBage":
+        """Load the shipped networks.
+
+        Args:
+            tasks: which of "age", "gender", "expression" to answer.
+            ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
+
+        Raises:
+            ValueError: a task or the ratio is unknown or out of range.
+            WeightsError: weights are missing and cannot be fetched, or are damaged.
+        """
+        unknown = [task for task in tasks if task not in classifiers.CLASSES]
+        if unknown or not tasks or isinstance(tasks, str):
+            raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
+        return cls(tasks, ratio, saliency.model(), classifiers.load(tuple(dict.fromkeys(tasks))))
+
+    def predict(self, photos, *, probabilities: bool = False, progress: bool | None = None) -> pd.DataFrame:
+        """Answer photos.
+
+        Args:
+            photos: a path, an array (H×W×3 RGB), a folder (every file in it and below), or a list of these.
+            probabilities: add a column per class, such as ``age[25-32]``.
+            progress: show a progress bar; by default for more than one photo.
+
+        Returns:
+            A row per face, in the order of the photos, surest face first; and one for each photo without a face (status
+            "no face") or that could not be read ("failed: …"): nothing is lost. Columns: photo, face, status, box_left,
+            box_top, box_width, box_height (pixels), score, and per task its class and that class's probability.
+        """
+        rows = []
+        for seen in self.explain_each(photos, keep_images=False, progress=progress):
+            rows += seen.rows(probabilities=probabilities)
+        return self.table(rows, probabilities=probabilities)
+
+    def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
+        """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
+        table = pd.DataFrame(rows, columns=columns(self.tasks, probabilities=probabilities))
+        table["face"] = pd.Series([row["face"] for row in rows], dtype=object)
+        return table
+
+    def explain(self, photo) -> Explanation:
+        """All that is computed for one photo (a path or an array).
+
+        Raises:
+            FileNotFoundError, ImageError: the photo cannot be read.
+            ValueError: more than one photo was given.
+        """
+        listed = list_photos(photo)
+        if len(listed) != 1:
+            raise ValueError(f"explain takes one photo, got {len(listed)}; see explain_each")
+        (seen,) = self.explain_each(photo, progress=False)
+        if seen.error:
+            raise seen.error
+        return seen
+
+    def explain_each(
+        self, photos, *, keep_images: bool = True, progress: bool | None = None
+    ) -> Iterator[Explanation]:
+        """Explain photos one after the other, in order, while their faces go through the networks in batches.
+
+        A photo that fails comes back with its status; the others go on. Memory is bounded whatever the number of photos.
+        """
+        listed = list_photos(photos)
+        shown = len(listed) > 1 if progress is None else progress
+        waiting = []
+        with tqdm(total=len(listed), desc="photos", unit="photo", disable=not shown) as bar:
+            for name, photo in listed:
+                waiting.append(self._detect(name, photo, keep_images))
+                if sum(len(seen.faces) for seen in waiting) >= BATCH or len(waiting) >= BATCH:
+                    self._answer(waiting)
+                    yield from waiting
+                    bar.update(len(waiting))
+                    waiting = []
+            self._answer(waiting)
+            yield from waiting
+            bar.update(len(waiting))
+
+    def classify(
+        self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False
+    ) -> pd.DataFrame:
+        """Answer ready face crops, without detection.
+
+        Args:
+            crops: N×224×224×3 uint8 RGB, cropped as by `faces.crop_face`.
+            maps: their saliency, N×28×28 in [0, 1]; predicted where not given.
+            probabilities: as `predict`.
+
+        Returns:
+            A row per crop: face, and per task its class and that class's probability.
+
+        Raises:
+            ValueError: the crops or maps have another shape or type.
+        """
+        crops = np.asarray(crops)
+        if crops.shape[1:] != (classifiers.SIZE, classifiers.SIZE, 3) or crops.dtype != np.uint8:
+            raise ValueError(f"expected crops N×224×224×3 of uint8; got {crops.shape} of {crops.dtype}")
+        if maps is not None and (np.ndim(maps) != 3 or len(maps) != len(crops)):
+            raise ValueError(f"expected a map for each of {len(crops)} crops, N×28×28; got {np.shape(maps)}")
+        rows = []
+        for i in range(0, len(crops), BATCH):
+            part = crops[i : i + BATCH]
+            outputs, _ = self._run(part, saliency.predict_faces(part, self.mlnet) if maps is None else maps[i : i + BATCH])
+            rows += [{"face": i + k, **answers(outputs, k, probabilities=probabilities)} for k in range(len(part))]
+        named = ["face", *columns(self.tasks, probabilities=probabilities)[8:]]
+        return pd.DataFrame(rows, columns=named)
+
+    def _detect(self, name, photo, keep_image):
+        """A photo as far as its crops; whatever goes wrong with it is kept as its status."""
+        seen = Explanation(name, self.ratio)
+        try:
+            if isinstance(photo, Path) and photo.is_dir():
+                raise FileNotFoundError(f"the folder {photo} holds no files")
+            image = images.read(photo) if isinstance(photo, Path) else images.as_rgb(photo)
+            seen.image = image if keep_image else None
+            seen.faces = faces.detect_faces(image)
+            if seen.faces:
+                seen.crops = np.stack([faces.crop_face(image, face) for face in seen.faces])
+                seen.status = "ok"
+        except Exception as error:  # one bad photo must not cost the others theirs
+            seen.error, seen.faces = error, []
+            kind = "" if isinstance(error, images.ImageError | OSError) else f"{type(error).__name__}: "
+            seen.status = f"failed: {kind}{error}"
+        return seen
+
+    def _answer(self, waiting):
+        """Fill in maps, probabilities and CAMs of all faces of these photos."""
+        crops = np.concatenate([seen.crops for seen in waiting]) if waiting else []
+        parts = []
+        for i in range(0, len(crops), BATCH):
+            part = crops[i : i + BATCH]
+            maps = saliency.predict_faces(part, self.mlnet)
+            parts.append((maps, *self._run(part, maps)))
+        if not parts:
+            return
+        maps = np.concatenate([maps for maps, _, _ in parts])
+        outputs = {t: np.concatenate([outputs[t] for _, outputs, _ in parts]) for t in self.tasks}
+        cams = {t: np.concatenate([cams[t] for _, _, cams in parts]) for t in self.tasks}
+        start = 0
+        for seen in waiting:
+            own = slice(start, start + len(seen.faces))
+            seen.maps = maps[own]
+            seen.probabilities = {task: outputs[task][own] for task in self.tasks}
+            seen.cams = {task: cams[task][own] for task in self.tasks}
+            start = own.stop
+
+    def _run(self, crops, maps):
+        """Reweight and classify a batch: probabilities and CAMs by task."""
+        inputs = {
+            "face": crops.astype("float32"),
+            "map": np.asarray(maps, "float32"),
+            "ratio": np.full((len(crops), 1), reweighting.check_ratio(self.ratio), "float32"),
+        }
+        outputs = {name: np.asarray(value) for name, value in self.classifier.predict_on_batch(inputs).items()}
+        cams = {t: cam.class_activation_maps(outputs[f"conv5_{t}"], self._kernels[t]) for t in self.tasks}
+        return {task: outputs[task] for task in self.tasks}, cams

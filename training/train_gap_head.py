@@ -1,0 +1,191 @@
+"""Train an AlexNet-GAP head (conv5, global average pooling, softmax) on faces reweighted at 0.3.
+
+    python training/train_gap_head.py gender --faces WORK/utkface --work WORK/gender --ship
+    python training/train_gap_head.py age --faces WORK/utkface --work WORK/age --ship
+    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/expression --ship
+
+`--faces` is a folder that ``prepare_faces.py`` filled. conv1–conv4 stay frozen: their features are computed once per face and
+variant (as is, mirrored, and randomly turned, moved, scaled and lit) and cached beside the faces. A killed run goes on after its
+last whole epoch. The epoch is chosen on the validation split; the test split is looked at once, at the end.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+from prepare_faces import resumable
+from tqdm.auto import tqdm
+
+from safbage import classifiers, reweighting, weights
+
+VARIANTS = 4
+
+
+def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
+    """Variant 0 is the face as it is, 1 its mirror image, the others random: mirrored, turned, moved, scaled, lit, greyed."""
+    if number == 0:
+        return face
+    if number == 1:
+        return face[:, ::-1]
+    centre = (face.shape[1] / 2, face.shape[0] / 2)
+    transform = cv2.getRotationMatrix2D(centre, generator.uniform(-10, 10), generator.uniform(0.85, 1.2))
+    transform[:, 2] += generator.uniform(-12, 12, 2)
+    face = cv2.warpAffine(face, transform, face.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if generator.random() < 0.5:
+        face = face[:, ::-1]
+    if generator.random() < 0.2:
+        face = np.repeat(face.mean(axis=2, keepdims=True), 3, axis=2)
+    if generator.random() < 0.2:
+        face = cv2.GaussianBlur(np.ascontiguousarray(face), (0, 0), generator.uniform(0.5, 3))
+    return np.clip(face.astype("float32") * generator.uniform(0.75, 1.25), 0, 255).astype("uint8")
+
+
+def cached_features(folder: Path, ratio: float, precision: str) -> np.ndarray:
+    """conv4's output for every face and variant, N×VARIANTS×13×13×256 float16."""
+    crops, maps = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "maps"))
+    keras.config.set_dtype_policy(precision)
+    trunk = classifiers.alexnet_trunk()
+    keras.config.set_dtype_policy("float32")
+
+    def compute(part):
+        faces = []
+        for i in range(part.start, part.stop):
+            face = reweighting.reweight(crops[i], np.asarray(maps[i], "float32"), ratio)
+            faces += [variant(face, k, np.random.default_rng((i, k))) for k in range(VARIANTS)]
+        features = np.asarray(trunk.predict_on_batch(np.stack(faces).astype("float32")))
+        return features.reshape(-1, VARIANTS, *classifiers.TRUNK_SHAPE)
+
+    shape = (len(crops), VARIANTS, *classifiers.TRUNK_SHAPE)
+    return resumable(folder / f"conv4-{ratio}.npy", shape, "float16", compute, 8, "conv4 features")
+
+
+def probabilities(head, features, rows, batch=256):
+    """Answers to the faces as they are (variant 0)."""
+    parts = [np.sort(rows)[i : i + batch] for i in range(0, len(rows), batch)]
+    return np.concatenate([np.asarray(head.predict_on_batch(np.asarray(features[p, 0], "float32"))[0]) for p in parts])
+
+
+def balanced_accuracy(truth, predicted):
+    """Mean per-class recall."""
+    return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
+
+
+def train(head, features, labels, split, work, args):
+    """Epoch by epoch, saved after each; returns the log and leaves the best epoch's weights in the head."""
+    rows = {name: np.flatnonzero((split == name) & (labels >= 0)) for name in ("train", "validation")}
+    state, log_path = work / "state.weights.h5", work / "log.json"
+    log = json.loads(log_path.read_text()) if log_path.exists() else []
+    steps = int(np.ceil(len(rows["train"]) / args.batch))
+    rate = keras.optimizers.schedules.CosineDecay(args.rate, args.epochs * steps)
+    counts = np.bincount(labels[rows["train"]], minlength=head.output_shape[0][1])
+    class_weight = (counts.mean() / counts) ** args.balance
+    answers = keras.Model(head.input, head.output[0])
+    answers.compile(
+        keras.optimizers.AdamW(rate, weight_decay=args.weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=args.smoothing),
+    )
+    answers.optimizer.build(answers.trainable_variables)
+    if log:
+        answers.load_weights(state)
+    for epoch in range(len(log), args.epochs):
+        generator = np.random.default_rng((args.seed, epoch))
+        keras.utils.set_random_seed(args.seed * 1000 + epoch)
+        order = generator.permutation(rows["train"])
+        losses = []
+        for i in tqdm(range(0, len(order), args.batch), desc=f"epoch {epoch + 1}", leave=False):
+            these = np.sort(order[i : i + args.batch])
+            x = np.asarray(features[these, generator.integers(VARIANTS, size=len(these))], "float32")
+            y = np.eye(len(counts), dtype="float32")[labels[these]]
+            losses.append(float(answers.train_on_batch(x, y, sample_weight=class_weight[labels[these]])))
+        predicted = probabilities(head, features, rows["validation"]).argmax(axis=1)
+        truth = labels[rows["validation"]]
+        accuracy, recall = float((predicted == truth).mean()), balanced_accuracy(truth, predicted)
+        log.append(dict(epoch=epoch + 1, loss=float(np.mean(losses)), accuracy=accuracy, mean_recall=recall))
+        print(json.dumps(log[-1]), flush=True)
+        answers.save_weights(state)
+        if max(log, key=lambda row: row["accuracy"] + row["mean_recall"]) is log[-1]:
+            answers.save_weights(work / "best.weights.h5")
+        log_path.write_text(json.dumps(log))
+    answers.load_weights(work / "best.weights.h5")
+    return log
+
+
+def figures(truth, predicted, confidence, names, groups):
+    """What the model card reports: accuracy with its standard error, recalls, calibration, accuracy by group."""
+    right = predicted == truth
+    bins = np.clip((confidence * 10).astype(int), 0, 9)
+    gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
+    result = {
+        "faces": len(truth),
+        "accuracy": float(right.mean()),
+        "standard_error": float(right.std(ddof=1) / np.sqrt(len(right))),
+        "mean_recall": balanced_accuracy(truth, predicted),
+        "most_frequent_class": float(np.bincount(truth).max() / len(truth)),
+        "calibration_error": float(sum(gaps)),
+        "recall": {name: float(right[truth == i].mean()) for i, name in enumerate(names)},
+        "faces_per_class": {name: int((truth == i).sum()) for i, name in enumerate(names)},
+    }
+    if len(names) == 8:
+        result["one_off_accuracy"] = float((abs(predicted - truth) <= 1).mean())
+    for column, values in groups.items():
+        result[f"by_{column}"] = {
+            str(g): {"accuracy": float(right[values == g].mean()), "faces": int((values == g).sum())} for g in np.unique(values)
+        }
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=list(classifiers.CLASSES))
+    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--ratio", type=float, default=reweighting.RATIO)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--weight-decay", type=float, default=0.01)
+    parser.add_argument("--smoothing", type=float, default=0.05)
+    parser.add_argument("--balance", type=float, default=0.5, help="class weight = (mean count / count) ** balance")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
+    parser.add_argument("--ship", action="store_true", help="store the head in safbage/trained")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+
+    table = pd.read_csv(args.faces / "faces.csv")
+    names = classifiers.CLASSES[args.task]
+    labels = pd.Categorical(table[args.task], categories=names).codes.astype(int)
+    labels[~table.found.to_numpy() & (args.task != "expression")] = -1
+    split = table.split.to_numpy()
+    features = cached_features(args.faces, args.ratio, args.precision)
+
+    keras.utils.set_random_seed(args.seed)
+    keras.config.set_dtype_policy(args.precision)
+    head = classifiers.gap_head(len(names))
+    imagenet = weights.load("alexnet-conv")
+    weights.assign(head, {name: value for name, value in imagenet.items() if name.startswith("conv5")})
+    log = train(head, features, labels, split, args.work, args)
+
+    test = np.flatnonzero((split == "test") & (labels >= 0))
+    answers = probabilities(head, features, test)
+    races = np.array(["White", "Black", "Asian", "Indian", "other"])
+    groups = {}
+    if "race" in table:
+        groups = {"race": races[table.race.to_numpy()[test]], "gender": table.gender.to_numpy()[test]}
+    result = figures(labels[test], answers.argmax(axis=1), answers.max(axis=1), names, groups)
+    result["settings"] = {k: v for k, v in vars(args).items() if not isinstance(v, Path) and k != "ship"}
+    result["epochs_run"] = len(log)
+    print(json.dumps(result, indent=2))
+    (args.work / "figures.json").write_text(json.dumps(result, indent=2))
+    if args.ship:
+        tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in head.layers for v in layer.weights}
+        description = f"AlexNet-GAP conv5 and softmax for {args.task}, trained at ratio {args.ratio}"
+        weights.ship(tensors, f"alexnet-gap-{args.task}", {"description": description, "licence": "MIT"})
+
+
+if __name__ == "__main__":
+    main()
