@@ -104,7 +104,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
             shape, _, dtype = read_header[version](file)
         except (ValueError, KeyError) as error:
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
-        if shape != () or dtype != object:
+        if shape != () or dtype.kind != "O":
             raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
         boxed = _unpickle(_ArrayUnpickler(file))
     tree = boxed.item() if isinstance(boxed, np.ndarray) and boxed.shape == () else boxed

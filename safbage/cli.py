@@ -66,9 +66,6 @@ def predict(
     except KeyboardInterrupt:
         stopped = True
         say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
-    finally:
-        if folder:
-            folder.close()
     _print_rows(rows, names, as_json)
     if output:
         say(f"written to {output}: faces.csv and {folder.figures} figures")
@@ -84,13 +81,12 @@ class _ResultFolder:
     def __init__(self, folder, names, crops):
         self.folder, self.crops, self.figures, self.used = folder, crops, 0, set()
         (folder / "crops" if crops else folder).mkdir(parents=True, exist_ok=True)
-        self.file = open(folder / "faces.csv", "w", newline="", encoding="utf-8")
-        self.writer = csv.DictWriter(self.file, names)
-        self.writer.writeheader()
+        self.table = folder / "faces.csv"
+        self.names = names
+        self._append([dict(zip(names, names, strict=True))], "w")
 
     def add(self, seen, probabilities):
-        self.writer.writerows(seen.rows(probabilities=probabilities))
-        self.file.flush()
+        self._append(seen.rows(probabilities=probabilities), "a")
         if not seen.faces:
             return
         stem = self._free(Path(seen.photo).stem)
@@ -110,8 +106,10 @@ class _ResultFolder:
         self.used.add(name)
         return name
 
-    def close(self):
-        self.file.close()
+    def _append(self, rows, mode):
+        """Each photo's rows are on disk before the next photo is begun."""
+        with open(self.table, mode, newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.names).writerows(rows)
 
 
 def save_figure(seen, path: Path) -> None:

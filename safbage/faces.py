@@ -48,7 +48,7 @@ def detect_faces(
 
     Args:
         image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.
-        min_face_size: side of the smallest face looked for, in pixels; larger is faster.
+        min_face_size: side of the smallest face looked for, in pixels, roughly; larger is faster.
         thresholds: least probability to pass the proposal, refinement and output network.
         scale_factor: ratio between the levels of the image pyramid, between 0 and 1.
         max_side: a photo with a longer side is searched at this size (a 24-megapixel photo would need gigabytes);
@@ -276,6 +276,7 @@ def non_maximum_suppression(boxes, scores, threshold, *, of_smaller=False, chunk
         scores: N.
         threshold: largest overlap allowed, 0–1.
         of_smaller: measure the intersection against the smaller box instead of the union.
+        chunk: boxes compared with all surer ones at a time.
     """
     order = np.argsort(scores)[::-1]
     boxes = boxes[order]

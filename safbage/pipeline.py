@@ -1,8 +1,8 @@
 """The whole way: photos in, a row per face out.
 
-    model = SafBage.load()
-    table = model.predict("holiday/")           # a DataFrame, a row per face
-    seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and CAMs, for plotting
+model = SafBage.load()
+table = model.predict("holiday/")           # a DataFrame, a row per face
+seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and CAMs, for plotting
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from safbage import cam, classifiers, faces, images, reweighting, saliency
+from safbage.faces import Face
 
 BATCH = 16
 """Faces that go through the networks together; memory is bounded by some 150 MB for this many."""
@@ -42,7 +43,7 @@ class Explanation:
     ratio: float
     status: str = "no face"
     image: np.ndarray | None = None
-    faces: list[faces.Face] = field(default_factory=list)
+    faces: list[Face] = field(default_factory=list)
     crops: np.ndarray = field(default_factory=lambda: np.zeros((0, classifiers.SIZE, classifiers.SIZE, 3), "uint8"))
     maps: np.ndarray = field(default_factory=lambda: np.zeros((0, *saliency.MAP_SIZE), "float32"))
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
@@ -128,9 +129,7 @@ class SafBage:
         self._kernels = {t: np.asarray(classifier.get_layer(f"softmax_{t}").kernel) for t in self.tasks}
 
     @classmethod
-    def load(
-        cls, *, tasks: tuple[str, ...] = tuple(classifiers.CLASSES), ratio: float = reweighting.RATIO
-    ) -> "SafBage":
+    def load(cls, *, tasks: tuple[str, ...] = tuple(classifiers.CLASSES), ratio: float = reweighting.RATIO) -> "SafBage":
         """Load the shipped networks.
 
         Args:
@@ -185,9 +184,7 @@ class SafBage:
             raise seen.error
         return seen
 
-    def explain_each(
-        self, photos, *, keep_images: bool = True, progress: bool | None = None
-    ) -> Iterator[Explanation]:
+    def explain_each(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[Explanation]:
         """Explain photos one after the other, in order, while their faces go through the networks in batches.
 
         A photo that fails comes back with its status; the others go on. Memory is bounded whatever the number of photos.
@@ -207,9 +204,7 @@ class SafBage:
             yield from waiting
             bar.update(len(waiting))
 
-    def classify(
-        self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False
-    ) -> pd.DataFrame:
+    def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
         """Answer ready face crops, without detection.
 
         Args:

@@ -9,6 +9,7 @@ one is made anew from its source. Without internet, put the source file (``safba
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -304,9 +305,13 @@ def shipped() -> dict[str, str]:
     return {Path(file).stem: sha for sha, file in (line.split() for line in lines)}
 
 
-def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) -> Path:
-    """Store trained weights as float16 in ``safbage/trained`` and note their hash (used by the training scripts)."""
+def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str], figures: dict) -> Path:
+    """Store trained weights as float16 in ``safbage/trained``, their figures beside them, and note their hash.
+
+    For the training scripts. `metadata` names "description" and "licence"; `figures` is what the model card reports.
+    """
     path = _shipped_path(name)
+    path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
     _save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
     sums = shipped() | {name: file_sha256(path)}
     (TRAINED / "SHA256SUMS").write_text("".join(f"{sha}  {stem}.safetensors\n" for stem, sha in sorted(sums.items())))

@@ -77,7 +77,7 @@ def test_npy_of_a_dict_of_layers(tmp_path, generator):
     with pytest.raises(CheckpointError, match="expected one pickled dict"):
         checkpoints.read_npy_dict(tmp_path / "plain.npy")
     (tmp_path / "no.npy").write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match="not a .npy"):
+    with pytest.raises(CheckpointError, match=r"not a \.npy"):
         checkpoints.read_npy_dict(tmp_path / "no.npy")
 
 
@@ -120,9 +120,7 @@ def write_torch(path, torch, tensors):
     """`tensors`: name to (values, offset, shape, stride)."""
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream, 2)
-    pickler.persistent_id = lambda o: (
-        ("storage", torch.FloatStorage, o.key, "cpu", o.length) if isinstance(o, Storage) else None
-    )
+    pickler.persistent_id = lambda o: ("storage", torch.FloatStorage, o.key, "cpu", o.length) if isinstance(o, Storage) else None
     rebuild = torch._utils._rebuild_tensor_v2
     state = collections.OrderedDict(
         (name, Tensor(rebuild, Storage(str(i), len(values)), offset, shape, stride))

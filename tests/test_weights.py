@@ -29,7 +29,12 @@ def archive_of(payload: bytes, member=MEMBER) -> bytes:
 def tiny(tmp_path, monkeypatch, generator):
     """A registry of one small network, whose source a counting stand-in for pip delivers."""
     monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path / "home"))
-    layers = {"Net_0": {f"Conv_{i}": {"kernel": generator.normal(size=(3, 3, 2, 2)).astype("float32"), "bias": np.ones(2, "float32")} for i in range(2)}}
+    layers = {
+        "Net_0": {
+            f"Conv_{i}": {"kernel": generator.normal(size=(3, 3, 2, 2)).astype("float32"), "bias": np.ones(2, "float32")}
+            for i in range(2)
+        }
+    }
     content = archive_of(pickle.dumps(layers | {"NetLinLayer_0": {"Conv_0": {"kernel": np.zeros(1)}}}))
     source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest(), requirement="tiny==1.0")
     entry = weights.Entry("tiny", source, "MIT", lambda path: weights._from_flax(path, MEMBER, ("conv1", "conv2")))

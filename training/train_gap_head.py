@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from safbage import classifiers, reweighting, weights
 
-VARIANTS = 4
+VARIANTS = 6
 
 
 def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
@@ -32,9 +32,10 @@ def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np
     if number == 1:
         return face[:, ::-1]
     centre = (face.shape[1] / 2, face.shape[0] / 2)
-    transform = cv2.getRotationMatrix2D(centre, generator.uniform(-10, 10), generator.uniform(0.85, 1.2))
+    transform = cv2.getRotationMatrix2D(centre, generator.uniform(-10, 10), generator.uniform(0.85, 1.4))
     transform[:, 2] += generator.uniform(-12, 12, 2)
-    face = cv2.warpAffine(face, transform, face.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    border = generator.choice([cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101])
+    face = cv2.warpAffine(face, transform, face.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border)
     if generator.random() < 0.5:
         face = face[:, ::-1]
     if generator.random() < 0.2:
@@ -60,7 +61,7 @@ def cached_features(folder: Path, ratio: float, precision: str) -> np.ndarray:
         return features.reshape(-1, VARIANTS, *classifiers.TRUNK_SHAPE)
 
     shape = (len(crops), VARIANTS, *classifiers.TRUNK_SHAPE)
-    return resumable(folder / f"conv4-{ratio}.npy", shape, "float16", compute, 8, "conv4 features")
+    return resumable(folder / f"conv4-{ratio}-{VARIANTS}.npy", shape, "float16", compute, 8, "conv4 features")
 
 
 def probabilities(head, features, rows, batch=256):
@@ -184,7 +185,8 @@ def main():
     if args.ship:
         tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in head.layers for v in layer.weights}
         description = f"AlexNet-GAP conv5 and softmax for {args.task}, trained at ratio {args.ratio}"
-        weights.ship(tensors, f"alexnet-gap-{args.task}", {"description": description, "licence": "MIT"})
+        licence = "non-commercial research, as its training data"
+        weights.ship(tensors, f"alexnet-gap-{args.task}", {"description": description, "licence": licence}, result)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python training/train_mlnet_head.py OSIE_FOLDER --work WORK_FOLDER
 
 OSIE_FOLDER holds ``stimuli/*.jpg`` and ``fixations.csv`` (image, subject, x, y). The scenes are shuffled once (seed 0):
-a fifth is held back for the figures on the model card, a tenth of the rest chooses the epoch. Trunk features are computed once into
-WORK_FOLDER and a killed run goes on after its last whole epoch. With ``--ship`` the best head and its card are stored in
-``safbage/trained``.
+a fifth is held back for the figures on the model card, a tenth of the rest chooses the epoch. Trunk features are computed
+once into WORK_FOLDER and a killed run goes on after its last whole epoch. With ``--ship`` the best head and its figures are
+stored in ``safbage/trained``.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def correlations(head, features, maps, indices):
 
 
 def train(head, features, targets, train_indices, validate, work, *, epochs, batch, patience, seed):
-    """Epoch by epoch, saved after each; returns the weights of the best epoch by validation CC."""
+    """Epoch by epoch, saved after each; leaves the best one by validation CC in the head and returns it."""
     state_path, log_path = work / "state.weights.h5", work / "log.json"
     head.compile(keras.optimizers.Adam(1e-4), loss=mlnet.mlnet_loss)
     head.optimizer.build(head.trainable_variables)
@@ -94,7 +94,7 @@ def train(head, features, targets, train_indices, validate, work, *, epochs, bat
         log_path.write_text(json.dumps(log))
     best = int(np.argmax([row["cc"] for row in log])) + 1
     head.load_weights(work / f"epoch-{best}.weights.h5")
-    return log, best
+    return best
 
 
 def main():
@@ -124,18 +124,14 @@ def main():
 
     head = mlnet.mlnet_head(prior=(map_size[0] // 10, map_size[1] // 10))
     options = dict(epochs=args.epochs, batch=args.batch, patience=args.patience, seed=args.seed)
-    log, best = train(
-        head, features, targets, trained_on, lambda h: correlations(h, features, maps, chosen_on), args.work, **options
-    )
+    best = train(head, features, targets, trained_on, lambda h: correlations(h, features, maps, chosen_on), args.work, **options)
     cc = correlations(head, features, maps, held_back)
     prior_map = np.mean([targets[i] for i in trained_on], axis=0)[:, :, 0]
-    centre = [
-        np.corrcoef(cv2.resize(prior_map, maps[i].shape[::-1]).ravel(), maps[i].ravel())[0, 1] for i in held_back
-    ]
+    centre = [np.corrcoef(cv2.resize(prior_map, maps[i].shape[::-1]).ravel(), maps[i].ravel())[0, 1] for i in held_back]
     figures = {
         "epoch": best,
-        "cc_mean": cc.mean(),
-        "cc_standard_error": cc.std(ddof=1) / np.sqrt(len(cc)),
+        "cc_mean": float(cc.mean()),
+        "cc_standard_error": float(cc.std(ddof=1) / np.sqrt(len(cc))),
         "cc_mean_training_map": float(np.mean(centre)),
         "scenes_trained": len(trained_on),
         "scenes_choosing": len(chosen_on),
@@ -145,9 +141,8 @@ def main():
     (args.work / "figures.json").write_text(json.dumps(figures, indent=2))
     if args.ship:
         tensors = {f"{la.name}/{v.name}": np.asarray(v) for la in head.layers for v in la.weights if "seed" not in v.path}
-        weights.ship(
-            tensors, "mlnet-head", {"description": "ML-Net head and prior, trained on OSIE", "licence": "MIT"}
-        )
+        metadata = {"description": "ML-Net head and prior, trained on OSIE", "licence": "MIT"}
+        weights.ship(tensors, "mlnet-head", metadata, figures)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from safbage import classifiers, weights
+from safbage.classifiers import CLASSES
+
+
+def learnt(model):
+    """Parameters without the fixed normalisation's."""
+    return sum(
+        int(np.prod(v.shape))
+        for layer in model.layers
+        if layer.name != "normalization"
+        for v in layer.weights
+        if "seed" not in v.name
+    )
+
+
+@pytest.mark.parametrize("classes, parameters", [(8, 57_036_616), (1000, 61_100_840)])
+def test_alexnet_has_torchvisions_parameters(classes, parameters):
+    model = classifiers.alexnet(classes)
+    assert learnt(model) == parameters
+    assert model.get_layer("pool5").output.shape == (None, 6, 6, 256)
+    assert model.get_layer("fc8").output.shape == (None, classes)
+
+
+def test_the_convolutions_are_torchvisions():
+    model = classifiers.alexnet_gap(8)
+    assert learnt(model) == 2_469_696 + 256 * 8 + 8
+    shapes = {f"conv{i}": model.get_layer(f"conv{i}").output.shape[1:] for i in range(1, 6)}
+    assert shapes == {
+        "conv1": (55, 55, 64),
+        "conv2": (27, 27, 192),
+        "conv3": (13, 13, 384),
+        "conv4": (13, 13, 256),
+        "conv5": (13, 13, 256),
+    }
+
+
+def test_conv4s_features_are_torchvisions(astronaut):
+    """Values from the same weights run by PyTorch, on 224×224 pixels about the face."""
+    features = classifiers.alexnet_trunk().predict_on_batch(astronaut[None, 40:264, 120:344].astype("float32"))
+    assert features.mean() == pytest.approx(0.921031, rel=1e-4)
+    assert features.std() == pytest.approx(2.872136, rel=1e-4)
+    assert np.unravel_index(features.argmax(), features.shape) == (0, 4, 6, 192)
+    assert features.max() == pytest.approx(57.28396, rel=1e-4)
+
+
+def test_imagenet_weights_fit_alexnet():
+    """A checkpoint of the true names and shapes, converted and assigned."""
+    shapes = {"features.0": (64, 3, 11, 11), "features.3": (192, 64, 5, 5), "features.6": (384, 192, 3, 3)}
+    shapes |= {"features.8": (256, 384, 3, 3), "features.10": (256, 256, 3, 3)}
+    shapes |= {"classifier.1": (4096, 9216), "classifier.4": (4096, 4096), "classifier.6": (1000, 4096)}
+    state = {f"{name}.weight": np.zeros(shape, "float32") for name, shape in shapes.items()}
+    state |= {f"{name}.bias": np.arange(shape[0], dtype="float32") for name, shape in shapes.items()}
+    model = classifiers.alexnet(1000)
+    weights.assign(model, weights.alexnet_from_torchvision(state))
+    assert np.asarray(model.get_layer("fc8").bias)[-1] == 999
+
+
+def test_all_tasks_in_one_model_answer_as_each_alone(generator):
+    faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
+    inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
+    together = classifiers.load(tuple(CLASSES)).predict_on_batch(inputs)
+    features = classifiers.alexnet_trunk().predict_on_batch(faces)
+    for task, names in CLASSES.items():
+        head = classifiers.gap_head(len(names))
+        weights.assign(head, weights.load(f"alexnet-gap-{task}"))
+        alone, conv5 = head.predict_on_batch(features)
+        assert np.allclose(together[task], alone, atol=1e-4)
+        assert np.allclose(together[f"conv5_{task}"], conv5, atol=1e-2)
+
+
+def test_the_classes_are_the_papers():
+    assert [len(names) for names in CLASSES.values()] == [8, 2, 7]

