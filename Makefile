@@ -9,6 +9,7 @@ OUTPUT := outputs/demo
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'safbage needs Python 3.11 or newer; try: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): some 700 MB, once; this takes a minute or a few."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 

@@ -165,9 +165,10 @@ class SafBage:
 
     def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
         """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
-        table = pd.DataFrame(rows, columns=columns(self.tasks, probabilities=probabilities))
-        table["face"] = pd.Series([row["face"] for row in rows], dtype=object)
-        return table
+        table = pd.DataFrame(rows, columns=columns(self.tasks, probabilities=probabilities), dtype=object)
+        plain = ["photo", "face", "status", *self.tasks]  # missing: None; in the columns of numbers: NaN
+        table[plain] = table[plain].where(table[plain].notna(), None)
+        return table.astype({name: float for name in table.columns if name not in plain})
 
     def explain(self, photo) -> Explanation:
         """All that is computed for one photo (a path or an array).

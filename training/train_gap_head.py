@@ -2,11 +2,17 @@
 
     python training/train_gap_head.py gender --faces WORK/utkface --work WORK/gender --ship
     python training/train_gap_head.py age --faces WORK/utkface --work WORK/age --ship
-    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/expression --ship
+    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/grey
+    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/expression --ship \\
+        --unlabelled WORK/utkface --teacher WORK/grey/best.weights.h5
+
+FER2013 is grey and 48×48, so a head trained on it alone is lost on sharp colour photos. The second run teaches it those: on
+UTKFace's faces, whose expression nobody labelled, the answer of the first head (the teacher) to the grey, coarse version of a
+face is the target for the face in colour.
 
 `--faces` is a folder that ``prepare_faces.py`` filled. conv1–conv4 stay frozen: their features are computed once per face and
-variant (as is, mirrored, and randomly turned, moved, scaled and lit) and cached beside the faces. A killed run goes on after its
-last whole epoch. The epoch is chosen on the validation split; the test split is looked at once, at the end.
+variant (as is, mirrored, and six that are randomly moved, degraded and lit) and cached beside the faces. A killed run goes on
+after its last whole epoch. The epoch is chosen on the validation split; the test split is looked at once, at the end.
 """
 
 import argparse
@@ -20,29 +26,51 @@ import pandas as pd
 from prepare_faces import resumable
 from tqdm.auto import tqdm
 
-from safbage import classifiers, reweighting, weights
+from safbage import classifiers, images, reweighting, weights
 
-VARIANTS = 6
+VARIANTS = 8
 
 
 def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
-    """Variant 0 is the face as it is, 1 its mirror image, the others random: mirrored, turned, moved, scaled, lit, greyed."""
+    """Variant 0 is the face as it is, 1 its mirror image; the others differ at random as photos from elsewhere would."""
     if number == 0:
         return face
     if number == 1:
         return face[:, ::-1]
+    moved = randomly_moved(face, generator)
+    return randomly_lit(randomly_degraded(moved, generator), generator)
+
+
+def randomly_moved(face, generator):
+    """Turned by up to 12°, zoomed by 0.8–1.5, shifted by up to 16 pixels, half of the time mirrored."""
     centre = (face.shape[1] / 2, face.shape[0] / 2)
-    transform = cv2.getRotationMatrix2D(centre, generator.uniform(-10, 10), generator.uniform(0.85, 1.4))
-    transform[:, 2] += generator.uniform(-12, 12, 2)
-    border = generator.choice([cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101])
+    zoom = np.exp(generator.uniform(np.log(0.8), np.log(1.5)))
+    transform = cv2.getRotationMatrix2D(centre, generator.uniform(-12, 12), zoom)
+    transform[:, 2] += generator.uniform(-16, 16, 2)
+    border = int(generator.choice([cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101]))
     face = cv2.warpAffine(face, transform, face.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border)
-    if generator.random() < 0.5:
-        face = face[:, ::-1]
+    return np.ascontiguousarray(face[:, ::-1]) if generator.random() < 0.5 else face
+
+
+def randomly_degraded(face, generator):
+    """Sometimes of low resolution, sometimes compressed hard."""
+    if generator.random() < 0.4:
+        side = int(generator.uniform(40, 160))
+        face = images.resize(images.resize(face, (side, side)), face.shape[:2])
+    if generator.random() < 0.3:
+        _, jpeg = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(generator.uniform(20, 80))])
+        face = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    return face
+
+
+def randomly_lit(face, generator):
+    """Other contrast, brightness and tint; sometimes grey."""
+    face = face.astype("float32")
     if generator.random() < 0.2:
         face = np.repeat(face.mean(axis=2, keepdims=True), 3, axis=2)
-    if generator.random() < 0.2:
-        face = cv2.GaussianBlur(np.ascontiguousarray(face), (0, 0), generator.uniform(0.5, 3))
-    return np.clip(face.astype("float32") * generator.uniform(0.75, 1.25), 0, 255).astype("uint8")
+    mean = face.mean()
+    face = (face - mean) * generator.uniform(0.6, 1.4) + mean * generator.uniform(0.7, 1.3)
+    return np.clip(face * generator.uniform(0.85, 1.15, 3), 0, 255).astype("uint8")
 
 
 def cached_features(folder: Path, ratio: float, precision: str) -> np.ndarray:
@@ -64,6 +92,24 @@ def cached_features(folder: Path, ratio: float, precision: str) -> np.ndarray:
     return resumable(folder / f"conv4-{ratio}-{VARIANTS}.npy", shape, "float16", compute, 8, "conv4 features")
 
 
+def pseudo_labels(teacher, folder: Path, work: Path, ratio: float, side: int = 58) -> np.ndarray:
+    """The teacher's probabilities (N×C) for unlabelled faces, shown to it grey and as coarse as FER2013's.
+
+    FER2013's 48 pixels hold a face whose crop would be `side` pixels wide. Where no face was found, all are zero.
+    """
+    crops, maps = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "maps"))
+    trunk = classifiers.alexnet_trunk()
+
+    def compute(part):
+        coarse = [images.resize(images.resize(crop, (side, side)), crop.shape[:2]) for crop in crops[part]]
+        grey = np.stack(coarse).mean(axis=3, keepdims=True).round().astype("uint8").repeat(3, axis=3)
+        shown = reweighting.reweight(grey, maps[part].astype("float32"), ratio)
+        answers = np.asarray(teacher.predict_on_batch(trunk.predict_on_batch(shown.astype("float32")))[0])
+        return answers * crops[part].any(axis=(1, 2, 3))[:, None]
+
+    return resumable(work / "pseudo.npy", (len(crops), teacher.output_shape[0][1]), "float32", compute, 32, "pseudo-labels")
+
+
 def probabilities(head, features, rows, batch=256):
     """Answers to the faces as they are (variant 0)."""
     parts = [np.sort(rows)[i : i + batch] for i in range(0, len(rows), batch)]
@@ -75,15 +121,22 @@ def balanced_accuracy(truth, predicted):
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def train(head, features, labels, split, work, args):
-    """Epoch by epoch, saved after each; returns the log and leaves the best epoch's weights in the head."""
+def train(head, features, labels, split, work, args, unlabelled=None):
+    """Epoch by epoch, saved after each; returns the log and leaves the best epoch's weights in the head.
+
+    `unlabelled`: further features and their pseudo-labels to train on, as rows behind the labelled ones.
+    """
     rows = {name: np.flatnonzero((split == name) & (labels >= 0)) for name in ("train", "validation")}
+    classes = head.output_shape[0][1]
+    more_features, more_targets = unlabelled or (features[:0], np.zeros((0, classes), "float32"))
+    targets = np.concatenate([np.eye(classes, dtype="float32")[labels], more_targets])
+    trained_on = np.concatenate([rows["train"], len(labels) + np.flatnonzero(more_targets.any(axis=1))])
     state, log_path = work / "state.weights.h5", work / "log.json"
     log = json.loads(log_path.read_text()) if log_path.exists() else []
-    steps = int(np.ceil(len(rows["train"]) / args.batch))
+    steps = int(np.ceil(len(trained_on) / args.batch))
     rate = keras.optimizers.schedules.CosineDecay(args.rate, args.epochs * steps)
-    counts = np.bincount(labels[rows["train"]], minlength=head.output_shape[0][1])
-    class_weight = (counts.mean() / counts) ** args.balance
+    counts = np.bincount(labels[rows["train"]], minlength=classes)
+    weight = np.concatenate([((counts.mean() / counts) ** args.balance)[labels], np.ones(len(more_targets))])
     answers = keras.Model(head.input, head.output[0])
     answers.compile(
         keras.optimizers.AdamW(rate, weight_decay=args.weight_decay),
@@ -94,14 +147,14 @@ def train(head, features, labels, split, work, args):
         answers.load_weights(state)
     for epoch in range(len(log), args.epochs):
         generator = np.random.default_rng((args.seed, epoch))
-        keras.utils.set_random_seed(args.seed * 1000 + epoch)
-        order = generator.permutation(rows["train"])
+        order = generator.permutation(trained_on)
         losses = []
         for i in tqdm(range(0, len(order), args.batch), desc=f"epoch {epoch + 1}", leave=False):
             these = np.sort(order[i : i + args.batch])
-            x = np.asarray(features[these, generator.integers(VARIANTS, size=len(these))], "float32")
-            y = np.eye(len(counts), dtype="float32")[labels[these]]
-            losses.append(float(answers.train_on_batch(x, y, sample_weight=class_weight[labels[these]])))
+            own, drawn = these < len(labels), generator.integers(VARIANTS, size=len(these))
+            x = [features[these[own], drawn[own]], more_features[these[~own] - len(labels), drawn[~own]]]
+            x = np.concatenate(x).astype("float32")
+            losses.append(float(answers.train_on_batch(x, targets[these], sample_weight=weight[these])))
         predicted = probabilities(head, features, rows["validation"]).argmax(axis=1)
         truth = labels[rows["validation"]]
         accuracy, recall = float((predicted == truth).mean()), balanced_accuracy(truth, predicted)
@@ -144,6 +197,8 @@ def main():
     parser.add_argument("task", choices=list(classifiers.CLASSES))
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--unlabelled", type=Path, help="another such folder, to train on the teacher's answers")
+    parser.add_argument("--teacher", type=Path, help="weights of the head that answers them")
     parser.add_argument("--ratio", type=float, default=reweighting.RATIO)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch", type=int, default=128)
@@ -169,7 +224,13 @@ def main():
     head = classifiers.gap_head(len(names))
     imagenet = weights.load("alexnet-conv")
     weights.assign(head, {name: value for name, value in imagenet.items() if name.startswith("conv5")})
-    log = train(head, features, labels, split, args.work, args)
+    unlabelled = None
+    if args.unlabelled:
+        teacher = classifiers.gap_head(len(names))
+        teacher.load_weights(args.teacher)
+        targets = pseudo_labels(teacher, args.unlabelled, args.work, args.ratio)
+        unlabelled = cached_features(args.unlabelled, args.ratio, args.precision), targets
+    log = train(head, features, labels, split, args.work, args, unlabelled)
 
     test = np.flatnonzero((split == "test") & (labels >= 0))
     answers = probabilities(head, features, test)

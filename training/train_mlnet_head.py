@@ -83,7 +83,7 @@ def train(head, features, targets, train_indices, validate, work, *, epochs, bat
         best = int(np.argmax([row["cc"] for row in log])) if log else 0
         if len(log) - best > patience:
             break
-        keras.utils.set_random_seed(seed + epoch)
+        head.get_layer("dropout").seed_generator.state.assign([seed, epoch])
         order = np.random.default_rng(seed + epoch).permutation(train_indices)
         steps = [np.sort(order[i : i + batch]) for i in range(0, len(order), batch)]
         losses = [float(head.train_on_batch(np.asarray(features[s], "float32"), targets[s])) for s in tqdm(steps)]
