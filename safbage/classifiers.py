@@ -5,10 +5,8 @@ response normalisation, then fc6-fc8. AlexNet-GAP replaces the fully connected l
 (the paper's section IV-D, after Zhou et al. 2016). Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the paper.
 """
 
-import keras
-from keras import layers
-
 from safbage import weights
+from safbage.backend import keras, layers
 from safbage.mlnet import imagenet_normalization
 from safbage.reweighting import Reweighting
 

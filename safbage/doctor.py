@@ -54,11 +54,10 @@ def _package(name):
 
 def _backend():
     try:
-        import keras
-        import tensorflow as tf
+        from safbage.backend import keras, tensorflow
     except ImportError as error:
         return [Finding("Keras backend", False, str(error), "pip install safbage again, in a fresh environment")]
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tensorflow().config.list_physical_devices("GPU")
     gpu = ", ".join(gpu.name for gpu in gpus) if gpus else "none seen by TensorFlow; the CPU is used, which is fine"
     return [Finding("Keras backend", True, keras.config.backend()), Finding("GPU", True, gpu)]
 

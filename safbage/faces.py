@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import cv2
-import keras
 import numpy as np
 
 from safbage import images
+from safbage.backend import keras, tensorflow
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 CELL = 12
@@ -139,7 +139,7 @@ class _Networks:
     """MTCNN's proposal, refinement and output networks, compiled once, and the way through them."""
 
     def __init__(self):
-        import tensorflow as tf
+        tf = tensorflow()
         from mtcnn.stages import StageONet, StagePNet, StageRNet
 
         # Whole paths: given a bare name, the package would first unpickle a file of that name in the working directory.
@@ -216,8 +216,7 @@ class _Networks:
 
 def _as_graph(network):
     """One of the package's networks as a function of plain TensorFlow operations, whatever backend Keras runs on."""
-    import tensorflow as tf
-
+    tf = tensorflow()
     arrays = {layer.name: [keras.ops.convert_to_numpy(weight) for weight in layer.weights] for layer in network.layers}
 
     def apply(layer, x):

@@ -4,11 +4,10 @@ A VGG-16 of stride 8 (pool4 keeps its resolution, there is no pool5); pool3, poo
 head that turns the 1280 channels into one map; and a learned prior that the map is multiplied by.
 """
 
-import keras
 import numpy as np
-from keras import layers, ops
 
 from safbage import weights
+from safbage.backend import keras, layers, ops
 
 STRIDE = 8
 """The map has an eighth of the image's height and width."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from safbage import cam, classifiers, faces, images, reweighting, saliency
+from safbage.backend import keras
 from safbage.faces import Face
 
 BATCH = 16

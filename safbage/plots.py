@@ -52,8 +52,8 @@ def overlay(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS, ti
     smooth = np.clip(images.resize(np.ascontiguousarray(map, "float32"), (height, width)), 0, 1)
     shown = ax.imshow(smooth, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.55 * smooth)
     if colour_bar:
-        scale = ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), ax=ax, fraction=0.046, pad=0.03)
-        scale.set_ticks([0, 0.5, 1])
+        beside = ax.inset_axes([1.03, 0, 0.05, 1])
+        ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), cax=beside, ticks=[0, 0.5, 1])
     ax.set_title(title)
     ax.set_axis_off()
     return ax
@@ -69,7 +69,8 @@ def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax
     ax = ax or plt.subplots()[1]
     names, best = classifiers.CLASSES[task], int(np.argmax(values))
     ax.barh(names, values, color=[ANSWER_COLOUR if i == best else BAR_COLOUR for i in range(len(names))])
-    ax.invert_yaxis()
+    room = 0.5 + max(0, 5 - len(names)) / 2  # two bars alone would be as thick as beams
+    ax.set_ylim(len(names) - 1 + room, -room)
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     ax.spines[["top", "right"]].set_visible(False)
@@ -97,17 +98,18 @@ def explanation(seen: Explanation) -> Figure:
         raise ValueError(f"nothing to draw for {seen.photo}: {seen.status}")
     shown = min(len(seen.faces), FACES_SHOWN)
     tasks = list(seen.probabilities)
-    figure = plt.figure(figsize=(15, 7.4 * shown), layout="constrained")
+    figure = plt.figure(figsize=(15, 6.9 * shown), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     blocks = figure.subfigures(shown, 1, squeeze=False, hspace=0.04)[:, 0]
     for i, block in enumerate(blocks):
-        top, bottom = block.subfigures(2, 1, height_ratios=[1.15, 1])
-        photo, crop, map, reweighted = top.subplots(1, 4, width_ratios=[1, 1, 1.12, 1])
+        top, bottom = block.subfigures(2, 1, height_ratios=[1.3, 1])
+        photo, crop, map, reweighted = top.subplots(1, 4)
         labels = [f"face {k}" if len(seen.faces) > 1 else "" for k in range(len(seen.faces))]
         boxes(seen.image, [seen.faces[i]], labels=labels[i : i + 1], title="detected", ax=photo)
         image(seen.crops[i], title="cropped, 30 % wider", ax=crop)
         saliency(seen.crops[i], seen.maps[i], title="where people look (ML-Net)", ax=map)
         image(seen.reweighted[i], title=f"reweighted, ratio {seen.ratio:.0%}", ax=reweighted)
-        axes = bottom.subplots(1, 2 * len(tasks), width_ratios=[1.12, 0.9] * len(tasks))
+        axes = bottom.subplots(1, 2 * len(tasks), width_ratios=[1.25, 0.75] * len(tasks))
         for task, map, bars in zip(tasks, axes[::2], axes[1::2], strict=True):
             class_activation(seen, task, face=i, ax=map)
             probabilities(task, seen.probabilities[task][i], ax=bars)

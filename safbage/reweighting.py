@@ -5,11 +5,10 @@
 Ratio 0 leaves the face as it is, 1 multiplies by the map; the paper's 0.3 darkens what nobody looks at by 30 %.
 """
 
-import keras
 import numpy as np
-from keras import layers, ops
 
 from safbage import images
+from safbage.backend import keras, layers, ops
 
 RATIO = 0.3
 """The ratio the paper settles on (Figure 3)."""

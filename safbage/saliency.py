@@ -2,10 +2,10 @@
 
 import functools
 
-import keras
 import numpy as np
 
 from safbage import images, mlnet
+from safbage.backend import keras
 
 SCENE_SIZE = (240, 320)
 """Height and width that the shipped head was trained at; larger photos are reduced to fit."""

@@ -3,9 +3,9 @@
     python training/prepare_faces.py utkface FOLDER --work WORK_FOLDER
     python training/prepare_faces.py fer2013 FOLDER --work WORK_FOLDER
 
-Writes ``faces.csv`` (a row per face: file, labels, split), ``crops.npy`` (N×224×224×3 uint8) and ``maps.npy`` (N×28×28
-float16) into WORK_FOLDER. A killed run goes on where it was. Exact duplicates are removed before the split, wholly where their
-labels disagree.
+Writes ``faces.csv`` (a row per face: file, labels, split), ``boxes.npy`` (N×4: left, top, width, height; NaN where no face was
+found), ``crops.npy`` (N×224×224×3 uint8) and ``maps.npy`` (N×28×28 float16) into WORK_FOLDER. A killed run goes on where it was.
+Exact duplicates are removed before the split, wholly where their labels disagree.
 """
 
 import argparse
@@ -67,15 +67,21 @@ def with_split(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return table.assign(split=np.where(test, "test", np.where(draw[1] < 0.1, "validation", "train"))).drop(columns="pool")
 
 
-def crop(dataset: str, path: Path) -> np.ndarray | None:
-    """The pipeline's crop of the picture's surest face; None where UTKFace shows no face to MTCNN."""
+def box_of(dataset: str, path: Path) -> tuple[float, ...]:
+    """MTCNN's surest box; NaN where UTKFace shows no face to it."""
     image = images.read(path)
     if dataset == "utkface":
         found = faces.detect_faces(image, min_face_size=60)
-        return faces.crop_face(image, found[0]) if found else None
+        return found[0].box if found else (np.nan,) * 4
     found = faces.detect_faces(images.resize(image, (192, 192)), min_face_size=80)
-    box = tuple(side / 4 for side in found[0].box) if found else FER_TYPICAL_BOX
-    return faces.crop_face(image, box)
+    return tuple(side / 4 for side in found[0].box) if found else FER_TYPICAL_BOX
+
+
+def crop_of(path: Path, box: np.ndarray) -> np.ndarray:
+    """The pipeline's crop; black where there is no box."""
+    if np.isnan(box).any():
+        return np.zeros((224, 224, 3), "uint8")
+    return faces.crop_face(images.read(path), tuple(box.tolist()))
 
 
 def resumable(path: Path, shape, dtype, compute, batch, description):
@@ -107,10 +113,15 @@ def main():
         with_split(without_duplicates(listed, labels)).to_csv(table_path, index=False)
     table = pd.read_csv(table_path)
 
-    def crops_of(part):
-        cut = [crop(args.dataset, Path(file)) for file in table.file[part]]
-        return np.stack([np.zeros((224, 224, 3), "uint8") if c is None else c for c in cut])
+    files = [Path(file) for file in table.file]
 
+    def boxes_of(part):
+        return np.array([box_of(args.dataset, file) for file in files[part]])
+
+    def crops_of(part):
+        return np.stack([crop_of(file, box) for file, box in zip(files[part], boxes[part], strict=True)])
+
+    boxes = resumable(args.work / "boxes.npy", (len(table), 4), "float32", boxes_of, 50, "boxes")
     crops = resumable(args.work / "crops.npy", (len(table), 224, 224, 3), "uint8", crops_of, 50, "crops")
     keras.config.set_dtype_policy(args.precision)
     network = mlnet.load()
@@ -122,7 +133,7 @@ def main():
         16,
         "saliency maps",
     )
-    found = np.array([crops[i].any() for i in range(len(table))])
+    found = ~np.isnan(boxes).any(axis=1)
     print(f"{(~found).sum()} of {len(table)} pictures without a detected face")
     table.assign(found=found).to_csv(args.work / "faces.csv", index=False)
 

@@ -1,9 +1,9 @@
 """Train an AlexNet-GAP head (conv5, global average pooling, softmax) on faces reweighted at 0.3.
 
-    python training/train_gap_head.py gender --faces WORK/utkface --work WORK/gender --ship
-    python training/train_gap_head.py age --faces WORK/utkface --work WORK/age --ship
-    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/grey
-    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/expression --ship \\
+    python training/train_gap_head.py gender --faces WORK/utkface --work WORK/gender --scenes OSIE/stimuli --ship
+    python training/train_gap_head.py age --faces WORK/utkface --work WORK/age --scenes OSIE/stimuli --ship
+    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/grey --scenes OSIE/stimuli
+    python training/train_gap_head.py expression --faces WORK/fer2013 --work WORK/expression --scenes OSIE/stimuli --ship \\
         --unlabelled WORK/utkface --teacher WORK/grey/best.weights.h5
 
 FER2013 is grey and 48×48, so a head trained on it alone is lost on sharp colour photos. The second run teaches it those: on
@@ -11,8 +11,10 @@ UTKFace's faces, whose expression nobody labelled, the answer of the first head 
 face is the target for the face in colour.
 
 `--faces` is a folder that ``prepare_faces.py`` filled. conv1–conv4 stay frozen: their features are computed once per face and
-variant (as is, mirrored, and six that are randomly moved, degraded and lit) and cached beside the faces. A killed run goes on
-after its last whole epoch. The epoch is chosen on the validation split; the test split is looked at once, at the end.
+variant (as is, mirrored, and four that are randomly moved, degraded and lit) and cached beside the faces. Both data sets are
+cropped tightly, so that the 30 % margin is mostly repeated pixels; `--scenes`, a folder of any photos, puts pieces of real scenes
+there in most of the random variants. A killed run goes on after its last whole epoch. The epoch is chosen on the validation
+split; the test split is looked at once, at the end.
 """
 
 import argparse
@@ -23,12 +25,13 @@ import cv2
 import keras
 import numpy as np
 import pandas as pd
+from PIL import Image
 from prepare_faces import resumable
 from tqdm.auto import tqdm
 
-from safbage import classifiers, images, reweighting, weights
+from safbage import classifiers, faces, images, reweighting, weights
 
-VARIANTS = 8
+VARIANTS = 6
 
 
 def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
@@ -39,6 +42,21 @@ def variant(face: np.ndarray, number: int, generator: np.random.Generator) -> np
         return face[:, ::-1]
     moved = randomly_moved(face, generator)
     return randomly_lit(randomly_degraded(moved, generator), generator)
+
+
+def with_scene(face, box, picture_size, scenes, generator):
+    """The crop with a piece of a scene where it reaches beyond the picture it was cut from (width, height)."""
+    left, top, side = faces.square(box)
+    ends = [np.clip([-start, length - start], 0, side) for start, length in zip((left, top), picture_size, strict=True)]
+    (x1, x2), (y1, y2) = (np.round(end * face.shape[0] / side).astype(int) for end in ends)
+    inside = np.zeros(face.shape[:2], "float32")
+    inside[y1:y2, x1:x2] = 1
+    inside = cv2.GaussianBlur(inside, (0, 0), 2)[:, :, None]
+    scene = scenes[generator.integers(len(scenes))]
+    length = int(generator.uniform(60, min(scene.shape[:2])))
+    y, x = (int(generator.integers(available - length + 1)) for available in scene.shape[:2])
+    piece = images.resize(scene[y : y + length, x : x + length], face.shape[:2])
+    return np.round(face * inside + piece * (1 - inside)).astype("uint8")
 
 
 def randomly_moved(face, generator):
@@ -73,23 +91,32 @@ def randomly_lit(face, generator):
     return np.clip(face * generator.uniform(0.85, 1.15, 3), 0, 255).astype("uint8")
 
 
-def cached_features(folder: Path, ratio: float, precision: str) -> np.ndarray:
+def cached_features(folder: Path, ratio: float, precision: str, scenes_folder: Path | None) -> np.ndarray:
     """conv4's output for every face and variant, N×VARIANTS×13×13×256 float16."""
-    crops, maps = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "maps"))
+    crops, maps, boxes = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("crops", "maps", "boxes"))
+    files = pd.read_csv(folder / "faces.csv").file
+    paths = sorted(scenes_folder.glob("*.jpg")) if scenes_folder else []
+    scenes = [images.resize(images.read(path), (300, 400)) for path in tqdm(paths, desc="scenes")]
     keras.config.set_dtype_policy(precision)
     trunk = classifiers.alexnet_trunk()
     keras.config.set_dtype_policy("float32")
 
     def compute(part):
-        faces = []
+        shown = []
         for i in range(part.start, part.stop):
-            face = reweighting.reweight(crops[i], np.asarray(maps[i], "float32"), ratio)
-            faces += [variant(face, k, np.random.default_rng((i, k))) for k in range(VARIANTS)]
-        features = np.asarray(trunk.predict_on_batch(np.stack(faces).astype("float32")))
+            box = None if np.isnan(boxes[i]).any() else tuple(boxes[i].tolist())
+            size = Image.open(files[i]).size
+            for k in range(VARIANTS):
+                generator = np.random.default_rng((i, k))
+                face = crops[i]
+                if k > 1 and box and scenes and generator.random() < 0.7:
+                    face = with_scene(face, box, size, scenes, generator)
+                shown.append(variant(reweighting.reweight(face, maps[i].astype("float32"), ratio), k, generator))
+        features = np.asarray(trunk.predict_on_batch(np.stack(shown).astype("float32")))
         return features.reshape(-1, VARIANTS, *classifiers.TRUNK_SHAPE)
 
     shape = (len(crops), VARIANTS, *classifiers.TRUNK_SHAPE)
-    return resumable(folder / f"conv4-{ratio}-{VARIANTS}.npy", shape, "float16", compute, 8, "conv4 features")
+    return resumable(folder / f"conv4-{ratio}-{VARIANTS}-{len(scenes)}.npy", shape, "float16", compute, 8, "conv4 features")
 
 
 def pseudo_labels(teacher, folder: Path, work: Path, ratio: float, side: int = 58) -> np.ndarray:
@@ -199,6 +226,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--unlabelled", type=Path, help="another such folder, to train on the teacher's answers")
     parser.add_argument("--teacher", type=Path, help="weights of the head that answers them")
+    parser.add_argument("--scenes", type=Path, help="photos whose pieces stand in for what the data set cut off")
     parser.add_argument("--ratio", type=float, default=reweighting.RATIO)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch", type=int, default=128)
@@ -217,7 +245,7 @@ def main():
     labels = pd.Categorical(table[args.task], categories=names).codes.astype(int)
     labels[~table.found.to_numpy() & (args.task != "expression")] = -1
     split = table.split.to_numpy()
-    features = cached_features(args.faces, args.ratio, args.precision)
+    features = cached_features(args.faces, args.ratio, args.precision, args.scenes)
 
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
@@ -229,7 +257,7 @@ def main():
         teacher = classifiers.gap_head(len(names))
         teacher.load_weights(args.teacher)
         targets = pseudo_labels(teacher, args.unlabelled, args.work, args.ratio)
-        unlabelled = cached_features(args.unlabelled, args.ratio, args.precision), targets
+        unlabelled = cached_features(args.unlabelled, args.ratio, args.precision, args.scenes), targets
     log = train(head, features, labels, split, args.work, args, unlabelled)
 
     test = np.flatnonzero((split == "test") & (labels >= 0))

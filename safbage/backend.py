@@ -1,0 +1,61 @@
+"""Keras, imported without the notes that TensorFlow writes on starting.
+
+Those notes (which instructions it was built for, that there is no GPU) come from C++ past every Python setting, and would be the
+first thing a student sees. Only lines known to be such notes are held back; all others, and all errors, are shown.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+NOTES = (
+    "All log messages before absl::InitializeLog",
+    "oneDNN custom operations are on",
+    "Could not find cuda drivers",
+    "failed call to cuInit",
+    "This TensorFlow binary is optimized",
+    "To enable the following instructions",
+)
+
+
+@contextlib.contextmanager
+def quiet_start():
+    """Hold back TensorFlow's known start-up notes from the process's standard error while the block runs."""
+    try:
+        original = os.dup(2)
+    except OSError:  # no standard error at all, as under pythonw
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if not any(note in line for note in NOTES):
+                    print(line, file=sys.stderr)
+
+
+def tensorflow():
+    """TensorFlow itself, its devices listed: that is when it looks for a GPU, and notes that there is none."""
+    with quiet_start():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    return tensorflow
+
+
+with quiet_start():
+    import keras
+    from keras import layers, ops
+
+if keras.config.backend() == "tensorflow":
+    tensorflow()
+
+__all__ = ["keras", "layers", "ops", "quiet_start", "tensorflow"]
