@@ -1,4 +1,4 @@
-# `make demo` and `make test` set everything up themselves; they need Python 3.11+ and make.
+# `make demo` and `make test` set everything up themselves; they need Python 3.11 to 3.13 and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ OUTPUT := outputs/demo
 .PHONY: demo test lab lint clean
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'safbage needs Python 3.11 or newer; try: make PYTHON=python3.12')"
+	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): some 700 MB, once; this takes a minute or a few."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

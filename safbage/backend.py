@@ -1,27 +1,37 @@
 """Keras, imported without the notes that TensorFlow writes on starting.
 
 Those notes (which instructions it was built for, that there is no GPU) come from C++ past every Python setting, and would be the
-first thing a student sees. Only lines known to be such notes are held back; all others, and all errors, are shown.
+first thing a student sees. Only lines known to be such notes are held back; all others are shown.
 """
 
 import contextlib
+import functools
 import os
+import shutil
 import sys
 import tempfile
+import threading
 
-NOTES = (
+NOTES = [
     "All log messages before absl::InitializeLog",
     "oneDNN custom operations are on",
-    "Could not find cuda drivers",
-    "failed call to cuInit",
     "This TensorFlow binary is optimized",
     "To enable the following instructions",
-)
+]
+if not shutil.which("nvidia-smi"):  # where there is a GPU, these are no notes but news
+    NOTES += ["Could not find cuda drivers", "failed call to cuInit"]
+_LOCK = threading.RLock()
 
 
 @contextlib.contextmanager
 def quiet_start():
     """Hold back TensorFlow's known start-up notes from the process's standard error while the block runs."""
+    with _LOCK, _held_back():
+        yield
+
+
+@contextlib.contextmanager
+def _held_back():
     try:
         original = os.dup(2)
     except OSError:  # no standard error at all, as under pythonw
@@ -42,6 +52,7 @@ def quiet_start():
                     print(line, file=sys.stderr)
 
 
+@functools.cache
 def tensorflow():
     """TensorFlow itself, its devices listed: that is when it looks for a GPU, and notes that there is none."""
     with quiet_start():

@@ -24,16 +24,36 @@ def _latin1(text, encoding="latin1"):
     return codecs.encode(text, "latin1")
 
 
-_reconstruct = np.empty(0).__reduce__()[0]
-_frombuffer = np.empty(1).__reduce_ex__(5)[0]
+class _Array:
+    """Stands for the name ``numpy.ndarray``, which a pickle may mention but not call."""
+
+
+def _empty_array(kind, shape, _):
+    """In place of numpy's ``_reconstruct``: the empty array that a pickle then fills with its state."""
+    if kind is not _Array or shape != (0,):
+        raise CheckpointError("the checkpoint builds an array in a way that numpy never writes")
+    return np.empty(0).__reduce__()[0](np.ndarray, (0,), b"b")
+
+
+def _array_over(buffer, dtype, shape, order, *_):
+    """In place of numpy's ``_frombuffer``, for arrays of numbers only."""
+    return np.frombuffer(buffer, dtype=_numbers(dtype)).reshape(shape, order=order)
+
+
+def _numbers(dtype):
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "fiu":
+        raise CheckpointError(f"the checkpoint holds {dtype}, not numbers")
+    return dtype
+
+
 _ARRAYS = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _latin1,
+} | {
+    (f"numpy.{core}.{module}", name): function
+    for core in ("core", "_core")
+    for module, name, function in (("multiarray", "_reconstruct", _empty_array), ("numeric", "_frombuffer", _array_over))
 }
 
 
@@ -52,9 +72,15 @@ class _ArrayUnpickler(pickle.Unpickler):
             ) from None
 
 
-def _unpickle(unpickler):
+def _arrays_of(unpickler):
+    """Everything that comes out of a pickle, as one flat dict of arrays."""
     try:
-        return unpickler.load()
+        tree = unpickler.load()
+        if isinstance(tree, np.ndarray) and tree.shape == ():  # numpy.save boxes a dict in an array
+            tree = tree.item()
+        if not isinstance(tree, dict):
+            raise CheckpointError(f"expected a dict of arrays, found a {type(tree).__name__}")
+        return _flatten(tree)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -82,10 +108,7 @@ def read_pickle(data: bytes) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: the pickle is damaged, names anything beyond numpy arrays, or holds other things.
     """
-    tree = _unpickle(_ArrayUnpickler(io.BytesIO(data)))
-    if not isinstance(tree, dict):
-        raise CheckpointError(f"expected a dict of arrays, found a {type(tree).__name__}")
-    return _flatten(tree)
+    return _arrays_of(_ArrayUnpickler(io.BytesIO(data)))
 
 
 def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -106,11 +129,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
         if shape != () or dtype.kind != "O":
             raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
-        boxed = _unpickle(_ArrayUnpickler(file))
-    tree = boxed.item() if isinstance(boxed, np.ndarray) and boxed.shape == () else boxed
-    if not isinstance(tree, dict):
-        raise CheckpointError(f"{path} holds a {type(tree).__name__}; expected a dict of layers")
-    return _flatten(tree)
+        return _arrays_of(_ArrayUnpickler(file))
 
 
 _TORCH_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
@@ -136,6 +155,8 @@ class _TorchUnpickler(_ArrayUnpickler):
 
     @staticmethod
     def _tensor(storage, offset, shape, stride, *_):
+        if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and all(length >= 0 for length in (offset, *shape))):
+            raise CheckpointError("a tensor is laid over something that is not its stored values")
         values = storage[offset:]
         last = sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
         if 0 not in shape and (min(stride, default=0) < 0 or last >= len(values)):
@@ -155,9 +176,6 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
             roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(roots) != 1:
                 raise CheckpointError(f"{path} is a zip file, but not one that torch.save wrote")
-            tree = _unpickle(_TorchUnpickler(archive, roots[0]))
+            return _arrays_of(_TorchUnpickler(archive, roots[0]))
     except zipfile.BadZipFile as error:
         raise CheckpointError(f"{path} is damaged, or not in the zip layout of torch.save ({error})") from error
-    if not isinstance(tree, dict):
-        raise CheckpointError(f"{path} holds a {type(tree).__name__}; expected a state dict")
-    return _flatten(tree)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 messages = Console(stderr=True, highlight=False)
@@ -33,7 +34,7 @@ def _options():
 @app.command()
 def predict(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
-    output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and a figure per photo.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     ratio: Annotated[float, typer.Option(help="How strongly saliency reweights the face, 0 to 1.")] = 0.3,
     tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
@@ -45,7 +46,7 @@ def predict(
     On a terminal a table is printed, into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo
     could be read.
     """
-    from safbage.pipeline import SafBage, columns
+    from safbage.pipeline import SafBage, columns, list_photos
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
@@ -54,10 +55,11 @@ def predict(
     except ValueError as error:
         raise fail(str(error), 2) from error
     names = columns(model.tasks, probabilities=probabilities)
+    listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
     rows, stopped = [], False
     folder = _ResultFolder(output, names, crops) if output else None
     try:
-        for seen in model.explain_each(photos, keep_images=output is not None):
+        for seen in model.explain_each(listed, keep_images=output is not None):
             rows += seen.rows(probabilities=probabilities)
             if folder:
                 folder.add(seen, probabilities)
@@ -71,16 +73,25 @@ def predict(
         say(f"written to {output}: faces.csv and {folder.figures} figures")
     if stopped:
         raise typer.Exit(130)
+    if not rows:
+        raise fail("no photos: there is nothing but results of an earlier run")
     if all(row["status"].startswith("failed") for row in rows):
         raise fail("not one of the photos could be read")
 
 
+def _is_result(path, output):
+    """Whether a file is one that this command writes: an output folder among the photos is not answered itself."""
+    path, output = path.resolve(), output.resolve()
+    return path == output / "faces.csv" or any(path.is_relative_to(output / name) for name in ("figures", "crops"))
+
+
 class _ResultFolder:
-    """``faces.csv``, written row by row, and a figure per photo with a face."""
+    """``faces.csv``, written photo by photo, and a figure per photo with a face under ``figures``."""
 
     def __init__(self, folder, names, crops):
         self.folder, self.crops, self.figures, self.used = folder, crops, 0, set()
-        (folder / "crops" if crops else folder).mkdir(parents=True, exist_ok=True)
+        for name in ("figures", "crops") if crops else ("figures",):
+            (folder / name).mkdir(parents=True, exist_ok=True)
         self.table = folder / "faces.csv"
         self.names = names
         self._append([dict(zip(names, names, strict=True))], "w")
@@ -90,7 +101,7 @@ class _ResultFolder:
         if not seen.faces:
             return
         stem = self._free(Path(seen.photo).stem)
-        save_figure(seen, self.folder / f"{stem}.png")
+        save_figure(seen, self.folder / "figures" / f"{stem}.png")
         self.figures += 1
         if self.crops:
             from safbage import images
@@ -101,9 +112,9 @@ class _ResultFolder:
     def _free(self, stem):
         """The stem, with a number behind it where another photo of the same name came first."""
         name, number = stem, 2
-        while name in self.used:
+        while name.casefold() in self.used:  # many file systems take A and a for one
             name, number = f"{stem}-{number}", number + 1
-        self.used.add(name)
+        self.used.add(name.casefold())
         return name
 
     def _append(self, rows, mode):
@@ -128,15 +139,17 @@ def save_figure(seen, path: Path) -> None:
 
 def _print_rows(rows, names, as_json):
     if as_json:
+        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
         table = Table(*short)
         for row in rows:
-            table.add_row(*(_cell(row, name) for name in short))
+            table.add_row(*(Text(_cell(row, name)) for name in short))
         Console().print(table)
     else:
-        writer = csv.DictWriter(sys.stdout, names)
+        sys.stdout.reconfigure(encoding="utf-8")
+        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -167,7 +180,7 @@ def demo(
     made = [output / "figure.png", output / "faces.csv"]
     if notebook:
         made += _execute(notebook, output)
-    say(f"{len(seen.faces)} face answered. Look at:")
+    say("One face answered. Look at:" if len(seen.faces) == 1 else f"{len(seen.faces)} faces answered. Look at:")
     for path in made:
         print(path.resolve())
 
@@ -203,13 +216,13 @@ def weights(
         store.fetch(*(names or []))
     rows = store.status()
     if as_json:
+        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps(rows, indent=2))
         return
-    table = Table("name", "there", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
+    table = Table("name", "state", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
     for row in rows:
-        size = f"{row['bytes'] / 1e6:.1f}" if row["cached"] else ""
-        there = "yes" if row["cached"] else "no"
-        table.add_row(row["name"], there, size, row["description"], row["source"], row["licence"])
+        size = f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else ""
+        table.add_row(row["name"], row["state"], size, row["description"], row["source"], row["licence"])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 

@@ -6,9 +6,10 @@ import shutil
 import sys
 from dataclasses import dataclass
 
+from packaging.requirements import Requirement
+
 from safbage import weights
 
-PACKAGES = ("keras", "tensorflow", "mtcnn", "opencv-python-headless", "matplotlib", "ipywidgets", "papermill", "jupyterlab")
 DISK_NEEDED = 300_000_000
 
 
@@ -25,8 +26,8 @@ class Finding:
 def examine() -> list[Finding]:
     """Check Python, packages, backend, GPU, weights and free disk. Nothing is changed or fetched."""
     python = ".".join(map(str, sys.version_info[:3]))
-    findings = [Finding("Python", sys.version_info >= (3, 11), python, "install Python 3.11 or newer")]
-    findings += [_package(name) for name in PACKAGES]
+    findings = [Finding("Python", (3, 11) <= sys.version_info < (3, 14), python, "use Python 3.11, 3.12 or 3.13")]
+    findings += [*_packages(), *_opencv()]
     findings += _backend()
     for name in weights.TRUNKS:
         ok = weights.is_cached(name)
@@ -45,21 +46,43 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _package(name):
-    try:
-        return Finding(name, True, importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", f"pip install {name}")
+def _packages():
+    """Every package that safbage requires, against the version it asks for."""
+    for text in importlib.metadata.requires("safbage"):
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        mend = f'pip install "{requirement.name}{requirement.specifier}"'
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(requirement.name, False, "not installed", mend)
+        else:
+            ok = requirement.specifier.contains(version, prereleases=True)
+            found = version if ok else f"{version}, but {requirement.specifier} is needed"
+            yield Finding(requirement.name, ok, found, mend)
+
+
+def _opencv():
+    """opencv-python beside opencv-python-headless: the two overwrite each other's files."""
+    names = {(distribution.metadata["Name"] or "").lower() for distribution in importlib.metadata.distributions()}
+    rivals = names & {"opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"}
+    if rivals:
+        mend = f"pip uninstall {' '.join(rivals)} && pip install --force-reinstall opencv-python-headless"
+        yield Finding("OpenCV", False, f"also installed: {', '.join(rivals)}", mend)
 
 
 def _backend():
     try:
         from safbage.backend import keras, tensorflow
-    except ImportError as error:
-        return [Finding("Keras backend", False, str(error), "pip install safbage again, in a fresh environment")]
-    gpus = tensorflow().config.list_physical_devices("GPU")
+
+        backend = keras.config.backend()
+        gpus = tensorflow().config.list_physical_devices("GPU")
+    except Exception as error:  # whatever a broken installation raises is the finding
+        mend = "unset KERAS_BACKEND or install that backend; else install safbage in a fresh environment"
+        return [Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)]
     gpu = ", ".join(gpu.name for gpu in gpus) if gpus else "none seen by TensorFlow; the CPU is used, which is fine"
-    return [Finding("Keras backend", True, keras.config.backend()), Finding("GPU", True, gpu)]
+    return [Finding("Keras backend", True, backend), Finding("GPU", True, gpu)]
 
 
 def report(findings: list[Finding] | None = None) -> str:

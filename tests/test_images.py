@@ -25,18 +25,31 @@ def test_exif_orientation_is_applied(tmp_path, rgb, orientation, turn):
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "YCbCr"])
 def test_every_mode_becomes_rgb(tmp_path, mode):
-    Image.new("RGB", (30, 20), "white").convert(mode).save(tmp_path / "a.tif") if mode != "1" else Image.new(
-        "1", (30, 20), 1
-    ).save(tmp_path / "a.tif")
+    red = Image.new("RGB", (30, 20), (220, 40, 10))
+    red.convert(mode).save(tmp_path / "a.tif")
     image = images.read(tmp_path / "a.tif")
     assert image.shape == (20, 30, 3) and image.dtype == np.uint8
-    assert image.min() >= 250
+    if mode in ("P", "CMYK", "RGBA", "YCbCr"):
+        assert np.abs(image.mean(axis=(0, 1)) - (220, 40, 10)).max() < 25
+    else:
+        assert (image[:, :, 0] == image[:, :, 1]).all() and 40 < image.mean() < 140
 
 
 def test_16_bit_grey_keeps_its_tones(tmp_path):
     ramp = np.linspace(0, 65535, 256).astype("uint16")[None].repeat(4, axis=0)
     Image.fromarray(ramp).save(tmp_path / "a.png")
     assert np.abs(images.read(tmp_path / "a.png")[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_grey_of_32_bits_that_holds_8_stays_visible(tmp_path):
+    Image.fromarray(np.full((4, 4), 200, "int32"), "I").save(tmp_path / "a.tif")
+    assert (images.read(tmp_path / "a.tif") == 200).all()
+
+
+def test_a_float_file_out_of_range_says_so(tmp_path):
+    Image.fromarray(np.full((4, 4), -3, "float32")).save(tmp_path / "a.tif")
+    with pytest.raises(images.ImageError, match="float photos"):
+        images.read(tmp_path / "a.tif")
 
 
 def test_transparent_pixels_are_laid_over_white(tmp_path):

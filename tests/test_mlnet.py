@@ -23,11 +23,14 @@ def test_published_sizes():
     assert not any(layer.name == "pool5" for layer in model.layers)
 
 
+@pytest.fixture(scope="module")
+def untrained():
+    return mlnet.mlnet()
+
+
 @pytest.mark.parametrize("size", [(16, 16), (24, 40), (32, 16), (48, 80)])
-def test_any_size_in_one_model(size, small_sizes_model=[]):  # noqa: B006  one model for all sizes is the point
-    model = small_sizes_model[0] if small_sizes_model else mlnet.mlnet()
-    small_sizes_model[:] = [model]
-    maps = model.predict_on_batch(np.zeros((2, *size, 3), "float32"))
+def test_any_size_in_one_model(size, untrained):
+    maps = untrained.predict_on_batch(np.zeros((2, *size, 3), "float32"))
     assert maps.shape == (2, size[0] // 8, size[1] // 8, 1)
 
 
@@ -138,11 +141,6 @@ def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth():
 
 def test_held_back_scenes_are_predicted():
     """A part of the fifth of OSIE that training never saw (the model card has all of it)."""
-    import sys
-
-    from conftest import REPOSITORY
-
-    sys.path.insert(0, str(REPOSITORY / "training"))
     import pandas as pd
     from train_mlnet_head import fixation_map
 
@@ -151,8 +149,8 @@ def test_held_back_scenes_are_predicted():
     names = [name for name, _ in fixations]
     held_back = np.random.default_rng(0).permutation(len(names))[: len(names) // 5]
     values = []
-    for i in held_back[:30]:
+    for i in held_back[:60]:
         truth = fixation_map(fixations.get_group(names[i])[["x", "y"]].to_numpy(), (600, 800), 24)
         predicted = saliency.predict(images.read(folder / "stimuli" / names[i]))
         values.append(np.corrcoef(predicted.ravel(), truth.ravel())[0, 1])
-    assert np.mean(values) > 0.68
+    assert np.mean(values) > 0.7

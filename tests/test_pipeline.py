@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,7 @@ def folder(tmp_path, astronaut):
 def test_a_folder_gives_a_row_for_each_photo_and_face(model, folder):
     table = model.predict(folder, progress=False)
     assert list(table.columns) == columns(model.tasks)
-    photos = [path.rsplit("/", 1)[1] for path in table.photo]
+    photos = [Path(path).name for path in table.photo]
     assert sorted(set(photos)) == sorted(p.name for p in folder.iterdir())
     assert photos == sorted(photos)
     by_photo = table.assign(name=photos).groupby("name")
@@ -54,7 +56,9 @@ def test_a_folder_gives_a_row_for_each_photo_and_face(model, folder):
         assert rows[name].age.isna().all() and rows[name].face.tolist() == [None]
     for name in ("105-cmyk.jpg", "106-grey.png", "107-turned.jpg"):
         assert rows[name].status.tolist() == ["ok"]
-    assert json.loads(json.dumps(table.to_dict("records"))) and json.loads(table.to_json(orient="records"))
+    strict = json.loads(table.to_json(orient="records"), parse_constant=lambda name: pytest.fail(name))
+    assert [row["status"] for row in strict] == table.status.tolist()
+    assert all(isinstance(row["face"], int | None) and isinstance(row["score"], float | None) for row in strict)
 
 
 def test_batch_mates_change_nothing(model, folder):
@@ -65,26 +69,26 @@ def test_batch_mates_change_nothing(model, folder):
 
 
 def test_memory_stays_bounded(tmp_path, astronaut):
-    """24 photos of 6 megapixels would hold 430 MB; the process may not grow by half of that after the first ones."""
+    """33 photos of 6 megapixels would hold 590 MB; the process may not grow by half of that after the first 17."""
     large = np.full((2450, 2450, 3), 200, "uint8")
     large[:512, :512] = astronaut
-    for i in range(24):
-        (tmp_path / f"{i}.jpg").symlink_to(tmp_path / "0.jpg") if i else images.write(tmp_path / "0.jpg", large)
+    for i in range(50):
+        os.link(tmp_path / "0.jpg", tmp_path / f"{i}.jpg") if i else images.write(tmp_path / "0.jpg", large)
     code = f"""
 import resource
 from pathlib import Path
 from safbage import SafBage
 model, paths = SafBage.load(), sorted(Path({str(tmp_path)!r}).iterdir())
-model.predict(paths[:4], progress=False)
+model.predict(paths[:17], progress=False)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 table = model.predict(paths, progress=False)
-assert (table.status == "ok").all() and len(table) == 24
+assert (table.status == "ok").all() and len(table) == 50
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout) * unit < 215e6
+    assert int(done.stdout) * unit < 295e6
 
 
 def test_what_predict_takes(model, astronaut, tmp_path):
@@ -126,13 +130,31 @@ def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch)
         model.explain(astronaut[:100])
 
 
+def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
+    run = model._run
+
+    def failing(crops, maps):
+        if crops.mean() < 60:
+            raise MemoryError("too dark to see")
+        return run(crops, maps)
+
+    monkeypatch.setattr(model, "_run", lambda crops, maps: failing(crops[-1:], maps[-1:]) and run(crops, maps))
+    table = model.predict([astronaut, astronaut // 4], progress=False)
+    assert table.status.tolist() == ["ok", "failed: MemoryError: too dark to see"]
+
+
+def test_the_ratio_is_checked_when_it_is_set(model):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        model.ratio = 30
+    assert model.ratio == 0.3
+
+
 def test_answers_are_consistent(model, astronaut):
     (row,) = model.predict(astronaut, probabilities=True).to_dict("records")
     for task, names in CLASSES.items():
         values = {name: row[f"{task}[{name}]"] for name in names}
         assert sum(values.values()) == pytest.approx(1, abs=1e-5)
         assert row[task] == max(values, key=values.get) and row[f"{task}_p"] == max(values.values())
-    assert row["gender"] == "female" and row["expression"] == "happy"
 
 
 def test_explain_holds_every_stage(model, astronaut):
@@ -161,8 +183,9 @@ def test_classify_is_predict_without_detection(model, astronaut):
     for wrong in (seen.crops[0], seen.crops / 255, seen.crops[:, :100]):
         with pytest.raises(ValueError, match="224"):
             model.classify(wrong)
-    with pytest.raises(ValueError, match="map"):
-        model.classify(seen.crops, maps=np.zeros((2, 28, 28)))
+    for wrong in (np.zeros((2, 28, 28)), seen.maps * 255, seen.maps * np.nan):
+        with pytest.raises(ValueError, match="maps N×h×w"):
+            model.classify(seen.crops, maps=wrong)
 
 
 def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, monkeypatch):
@@ -178,7 +201,8 @@ def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, m
 
 def test_some_tasks_only(astronaut):
     table = SafBage.load(tasks=("gender",)).predict(astronaut)
-    assert list(table.columns) == columns(("gender",)) and table.gender.tolist() == ["female"]
+    assert list(table.columns) == columns(("gender",)) and table.gender.notna().all()
+    assert SafBage.load(tasks=("gender", "gender")).predict(astronaut).equals(table)
 
 
 @pytest.mark.parametrize("options", [{"tasks": ("mood",)}, {"tasks": ()}, {"tasks": "age"}, {"ratio": 30}])

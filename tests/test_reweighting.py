@@ -58,5 +58,7 @@ def test_wrong_arguments_are_refused():
         reweight(face, map * np.nan)
     with pytest.raises(ValueError, match="maps"):
         reweight(face[None], np.zeros((2, 2, 2)))
-    with pytest.raises(ValueError, match="shapes"):
+    with pytest.raises(ValueError, match="h×w"):
         reweight(face, np.zeros(3))
+    with pytest.raises(ValueError, match="uint8"):
+        reweight(face / 255, map)

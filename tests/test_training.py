@@ -1,20 +1,19 @@
 """The training scripts: what goes in, and that a killed run resumes to the same result."""
 
 import argparse
-import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-import pytest
-from conftest import REPOSITORY, data_folder
-
-from safbage import classifiers, images, mlnet
-
-sys.path.insert(0, str(REPOSITORY / "training"))
 import prepare_faces
+import pytest
 import train_gap_head
 import train_mlnet_head
+import work
+from conftest import data_folder
+
+from safbage import SafBage, classifiers, images, mlnet
 
 
 @pytest.mark.parametrize(
@@ -48,11 +47,18 @@ def test_splits_are_disjoint_seeded_and_keep_a_sets_own_test():
     assert (own[:500] == "test").all() and not (own[500:] == "test").any()
 
 
-def test_no_picture_of_utkface_is_in_two_splits():
+def test_no_picture_of_utkface_is_in_two_splits_and_the_test_split_is_answered():
     folder = data_folder("UTKFace")
-    listed = prepare_faces.list_utkface(folder).iloc[::7].reset_index(drop=True)
-    table = prepare_faces.with_split(prepare_faces.without_duplicates(listed, ["years", "gender"]))
-    assert table.file.is_unique and set(table.split) == {"train", "validation", "test"}
+    table = prepare_faces.with_split(prepare_faces.without_duplicates(prepare_faces.list_utkface(folder), ["years", "gender"]))
+    pixels = pd.Series([images.read(file).tobytes() for file in table.file]).map(hash)
+    splits = table.groupby(pixels).split.nunique()
+    assert len(table) > 10_000 and splits.max() == 1
+    tested = table[(table.split == "test") & table.age.notna()][::8]
+    answers = SafBage.load(tasks=("age", "gender")).predict(list(tested.file.map(Path)), progress=False)
+    surest = answers[answers.face == 0].set_index("photo").loc[lambda t: ~t.index.duplicated()]
+    tested = tested.set_index(tested.file.astype(str)).loc[surest.index]
+    assert len(tested) > 200
+    assert (surest.gender == tested.gender).mean() > 0.83 and (surest.age == tested.age).mean() > 0.55
 
 
 def test_arrays_on_disk_resume_where_they_were_killed(tmp_path):
@@ -66,10 +72,73 @@ def test_arrays_on_disk_resume_where_they_were_killed(tmp_path):
 
     path = tmp_path / "a.npy"
     with pytest.raises(KeyboardInterrupt):
-        prepare_faces.resumable(path, (10,), "int64", lambda part: compute(part, 6), 3, "")
-    array = prepare_faces.resumable(path, (10,), "int64", compute, 3, "")
+        work.resumable(path, (10,), "int64", lambda part: compute(part, 6), 3, "")
+    array = work.resumable(path, (10,), "int64", compute, 3, "")
     assert computed == [0, 3, 6, 9] and array.tolist() == list(range(10))
-    assert prepare_faces.resumable(path, (10,), "int64", None, 3, "").tolist() == list(range(10))
+    assert work.resumable(path, (10,), "int64", None, 3, "").tolist() == list(range(10))
+
+
+def test_arrays_of_another_shape_are_not_gone_on_with(tmp_path):
+    work.resumable(tmp_path / "a.npy", (10,), "int64", lambda part: 0, 3, "")
+    with pytest.raises(SystemExit, match="another folder"):
+        work.resumable(tmp_path / "a.npy", (11,), "int64", lambda part: 0, 3, "")
+
+
+def test_a_folder_keeps_to_its_settings(tmp_path):
+    settings = {"epochs": 3, "faces": tmp_path, "scenes": None}
+    work.keep_settings(tmp_path / "new", settings)
+    work.keep_settings(tmp_path / "new", settings)
+    with pytest.raises(SystemExit, match="epochs: 3 there, 4 now"):
+        work.keep_settings(tmp_path / "new", settings | {"epochs": 4})
+
+
+@pytest.mark.parametrize("killed_in", ["save_weights", "write_whole"])
+def test_a_kill_while_an_epoch_is_written_loses_that_epoch_only(tmp_path, monkeypatch, killed_in):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="fc", use_bias=False)])
+    model.set_weights([np.array([[1.0]])])
+    log = work.EpochLog(tmp_path)
+    log.add(model, {"epoch": 1})
+    model.set_weights([np.array([[2.0]])])
+
+    def half(path, *_):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*((model, killed_in) if killed_in == "save_weights" else (work, killed_in)), half)
+    with pytest.raises(KeyboardInterrupt):
+        log.add(model, {"epoch": 2})
+    monkeypatch.undo()
+    if killed_in == "write_whole":  # here the stand-in wrote over the log itself, which the real one never does
+        (tmp_path / "log.json").write_text('[{"epoch": 1}]')
+    again = work.EpochLog(tmp_path)
+    again.resume(model)
+    assert again.rows == [{"epoch": 1}] and model.get_weights()[0].item() == 1
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "a").write_text("before")
+
+    def half(aside):
+        aside.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work.write_whole(tmp_path / "a", half)
+    assert (tmp_path / "a").read_text() == "before"
+
+
+def test_scenes_fill_what_lies_beyond_the_picture(generator):
+    face = np.full((224, 224, 3), 200, "uint8")
+    scene = np.full((300, 400, 3), 10, "uint8")
+    filled = train_gap_head.with_scene(face, (50.0, 60.0, 100.0, 140.0), (200, 200), [scene], generator)
+    # the square is 182 wide and begins at (9, 39): rows beyond 161 of 182 lie below the picture
+    assert (filled[:190, 10:] == 200).all() and (filled[206:] == 10).all()
+
+
+def test_names_of_utkface_that_are_no_labels_are_left_out(tmp_path):
+    for name in ("25__0_x.jpg", "x_0_0_1.jpg", "25_01_0_1.jpg", "25_0_9_1.jpg"):
+        (tmp_path / name).touch()
+    assert prepare_faces.list_utkface(tmp_path).empty
 
 
 def test_fixation_maps():
@@ -116,11 +185,10 @@ def test_a_killed_head_training_resumes_to_the_same_weights(tmp_path, monkeypatc
     labels, split = np.arange(40) % 2, np.where(np.arange(40) < 30, "train", "validation")
     args = argparse.Namespace(epochs=4, batch=10, rate=1e-3, weight_decay=0.01, smoothing=0.05, balance=0.5, seed=0)
 
-    def run(work):
+    def run(folder):
         keras.utils.set_random_seed(0)
         head = classifiers.gap_head(2)
-        log = train_gap_head.train(head, features, labels, split, work, args)
-        assert len(log) == 4
+        assert 1 <= train_gap_head.train(head, features, labels, split, folder, args) <= 4
         return head.get_weights()
 
     killed, whole = killed_and_whole(tmp_path, monkeypatch, train_gap_head, "probabilities", run)
@@ -132,12 +200,12 @@ def test_a_killed_mlnet_training_resumes_to_the_same_weights(tmp_path, monkeypat
     targets = generator.random((12, 6, 8, 1)).astype("float32")
     maps = [images.resize(target[:, :, 0], (60, 80)) for target in targets]
 
-    def run(work):
+    def run(folder):
         keras.utils.set_random_seed(0)
         head = mlnet.mlnet_head(prior=(2, 2))
         options = dict(epochs=4, batch=4, patience=9, seed=0)
         validate = lambda h: train_mlnet_head.correlations(h, features, maps, range(9, 12))  # noqa: E731
-        train_mlnet_head.train(head, features, targets, np.arange(9), validate, work, **options)
+        train_mlnet_head.train(head, features, targets, np.arange(9), validate, folder, **options)
         return [np.asarray(v) for v in head.trainable_variables]
 
     killed, whole = killed_and_whole(tmp_path, monkeypatch, train_mlnet_head, "correlations", run)

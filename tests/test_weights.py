@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import pickle
 import tarfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import REPOSITORY
 
 from safbage import weights
 from safbage.weights import WeightsError
@@ -62,7 +64,7 @@ def test_fetch_converts_once_and_loads_from_the_cache(tiny):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "tampered", "empty"])
-def test_a_damaged_cache_is_made_anew(tiny, damage, capsys):
+def test_a_damaged_cache_is_made_anew(tiny, damage, caplog):
     layers, _, delivered = tiny
     weights.fetch("tiny")
     path = weights.home() / "tiny.safetensors"
@@ -72,9 +74,10 @@ def test_a_damaged_cache_is_made_anew(tiny, damage, capsys):
         safetensors.numpy.save_file(tensors, path, metadata={"digest": weights.digest(safetensors.numpy.load_file(path))})
     else:
         path.write_bytes(path.read_bytes()[:-7] if damage == "truncated" else b"")
+    assert weights.status()[0]["state"] == "damaged"
     assert np.array_equal(weights.load("tiny")["conv1/bias"], layers["Conv_0"]["bias"])
     assert len(delivered) == 2
-    assert "making it anew" in capsys.readouterr().err
+    assert "damaged" in caplog.text or "does not hold" in caplog.text
 
 
 def test_a_source_put_there_by_hand_is_used_without_the_network(tiny):
@@ -128,12 +131,17 @@ def test_pip_failing_says_where_to_put_the_file(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_archive_with_an_escaping_member_writes_nothing(tmp_path, tiny):
-    path = tmp_path / "evil.tar.gz"
-    path.write_bytes(archive_of(pickle.dumps({"a": np.zeros(2)}), "../../escaped"))
-    with pytest.raises(KeyError):
-        weights.REGISTRY["tiny"].convert(path)
-    assert not (tmp_path.parent / "escaped").exists()
+def test_an_archive_with_other_content_is_refused_and_nothing_is_unpacked(tiny, monkeypatch):
+    """Members are read one by one, never unpacked, so none can escape."""
+    content = archive_of(pickle.dumps({"a": np.zeros(2)}), "../../escaped")
+    source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(weights.REGISTRY, "tiny", weights.Entry("tiny", source, "MIT", weights.REGISTRY["tiny"].convert))
+    weights.home().mkdir()
+    (weights.home() / source.file).write_bytes(content)
+    with pytest.raises(WeightsError, match="another content"):
+        weights.fetch("tiny")
+    assert not (weights.home().parents[1] / "escaped").exists()
+    assert [path.name for path in weights.home().iterdir()] == [source.file]
 
 
 def test_unknown_names_are_refused():
@@ -145,10 +153,21 @@ def test_shipped_files_are_whole_have_cards_and_are_small():
     assert set(weights.shipped()) == {"mlnet-head", "alexnet-gap-age", "alexnet-gap-gender", "alexnet-gap-expression"}
     assert all(weights.check_shipped().values())
     for name in weights.shipped():
-        card = (weights.TRAINED / f"{name}.md").read_text()
+        card = (weights.TRAINED / f"{name}.md").read_text(encoding="utf-8")
         for heading in ("## Data", "## Recipe", "## Figures", "## Limits"):
             assert heading in card, f"{name}.md lacks {heading}"
         assert (weights.TRAINED / f"{name}.safetensors").stat().st_size < 3e6
+
+
+def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
+    figures = {name: json.loads((weights.TRAINED / f"{name}.json").read_text()) for name in weights.shipped()}
+    assert figures["mlnet-head"]["cc_mean"] >= 0.70
+    for task, least in {"gender": 0.85, "age": 0.45, "expression": 0.50}.items():
+        accuracy = figures[f"alexnet-gap-{task}"]["accuracy"]
+        assert accuracy >= least
+        card = (weights.TRAINED / f"alexnet-gap-{task}.md").read_text(encoding="utf-8")
+        assert f"**{100 * accuracy:.1f} %**" in card
+        assert f"{100 * accuracy:.1f} %" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
@@ -160,11 +179,12 @@ def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsError, match="damaged"):
         weights.load("mlnet-head")
+    assert {row["name"]: row["state"] for row in weights.status()}["mlnet-head"] == "damaged"
 
 
 def test_status_names_source_size_and_licence():
     rows = {row["name"]: row for row in weights.status()}
-    assert rows["vgg16-conv"]["cached"] and rows["vgg16-conv"]["bytes"] > 58e6
+    assert rows["vgg16-conv"]["state"] == "whole" and rows["vgg16-conv"]["bytes"] > 58e6
     assert all(row["licence"] and row["source"] for row in rows.values())
 
 

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
+from work import keep_settings, resumable, write_whole
 
 from safbage import faces, images, mlnet, saliency, weights
 from safbage.classifiers import CLASSES
@@ -36,10 +37,10 @@ def list_utkface(folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.glob("*.jpg")):
         fields = path.name.split("_")
-        if len(fields) == 4 and fields[1] in "01" and fields[2] in "01234":
+        if len(fields) == 4 and fields[0].isdigit() and fields[1] in {"0", "1"} and fields[2] in set("01234"):
             age, gender, race = map(int, fields[:3])
             rows.append(dict(file=path, age=age_group(age), years=age, gender=CLASSES["gender"][gender], race=race))
-    return pd.DataFrame(rows).assign(pool="all")
+    return pd.DataFrame(rows, columns=["file", "age", "years", "gender", "race"]).assign(pool="all")
 
 
 def list_fer2013(folder: Path) -> pd.DataFrame:
@@ -84,18 +85,6 @@ def crop_of(path: Path, box: np.ndarray) -> np.ndarray:
     return faces.crop_face(images.read(path), tuple(box.tolist()))
 
 
-def resumable(path: Path, shape, dtype, compute, batch, description):
-    """Fill an array on disk batch by batch; what a killed run wrote is not computed again."""
-    done_path = path.with_suffix(".done")
-    done = int(done_path.read_text()) if done_path.exists() else 0
-    array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
-    for i in tqdm(range(done, shape[0], batch), desc=description):
-        array[i : i + batch] = compute(slice(i, min(i + batch, shape[0])))
-        array.flush()
-        done_path.write_text(str(min(i + batch, shape[0])))
-    return array
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=["utkface", "fer2013"])
@@ -103,14 +92,15 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="folder for the results (2.5 GB)")
     parser.add_argument("--precision", default="float32", help="of ML-Net; mixed_bfloat16 is faster where the hardware has it")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
     weights.fetch()
+    keep_settings(args.work, vars(args) | {"mlnet_head": weights.shipped()["mlnet-head"]})
 
     table_path = args.work / "listed.csv"
     if not table_path.exists():
         listed = list_utkface(args.folder) if args.dataset == "utkface" else list_fer2013(args.folder)
         labels = ["years", "gender"] if args.dataset == "utkface" else ["expression"]
-        with_split(without_duplicates(listed, labels)).to_csv(table_path, index=False)
+        table = with_split(without_duplicates(listed, labels))
+        write_whole(table_path, lambda aside: table.to_csv(aside, index=False))
     table = pd.read_csv(table_path)
 
     files = [Path(file) for file in table.file]

@@ -14,11 +14,10 @@ face is the target for the face in colour.
 variant (as is, mirrored, and four that are randomly moved, degraded and lit) and cached beside the faces. Both data sets are
 cropped tightly, so that the 30 % margin is mostly repeated pixels; `--scenes`, a folder of any photos, puts pieces of real scenes
 there in most of the random variants. A killed run goes on after its last whole epoch. The epoch is chosen on the validation
-split; the test split is looked at once, at the end.
+split. The test split is left to ``evaluate_gap_head.py``.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import cv2
@@ -26,8 +25,8 @@ import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
-from prepare_faces import resumable
 from tqdm.auto import tqdm
+from work import EpochLog, keep_settings, resumable
 
 from safbage import classifiers, faces, images, reweighting, weights
 
@@ -76,6 +75,7 @@ def randomly_degraded(face, generator):
         side = int(generator.uniform(40, 160))
         face = images.resize(images.resize(face, (side, side)), face.shape[:2])
     if generator.random() < 0.3:
+        # the codec takes red for blue and back again: which is which hardly matters to its damage
         _, jpeg = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(generator.uniform(20, 80))])
         face = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     return face
@@ -105,7 +105,8 @@ def cached_features(folder: Path, ratio: float, precision: str, scenes_folder: P
         shown = []
         for i in range(part.start, part.stop):
             box = None if np.isnan(boxes[i]).any() else tuple(boxes[i].tolist())
-            size = Image.open(files[i]).size
+            with Image.open(files[i]) as picture:
+                size = picture.size
             for k in range(VARIANTS):
                 generator = np.random.default_rng((i, k))
                 face = crops[i]
@@ -149,7 +150,7 @@ def balanced_accuracy(truth, predicted):
 
 
 def train(head, features, labels, split, work, args, unlabelled=None):
-    """Epoch by epoch, saved after each; returns the log and leaves the best epoch's weights in the head.
+    """Epoch by epoch, saved after each; leaves the best one in the head, and in ``best.weights.h5``; returns its number.
 
     `unlabelled`: further features and their pseudo-labels to train on, as rows behind the labelled ones.
     """
@@ -158,8 +159,6 @@ def train(head, features, labels, split, work, args, unlabelled=None):
     more_features, more_targets = unlabelled or (features[:0], np.zeros((0, classes), "float32"))
     targets = np.concatenate([np.eye(classes, dtype="float32")[labels], more_targets])
     trained_on = np.concatenate([rows["train"], len(labels) + np.flatnonzero(more_targets.any(axis=1))])
-    state, log_path = work / "state.weights.h5", work / "log.json"
-    log = json.loads(log_path.read_text()) if log_path.exists() else []
     steps = int(np.ceil(len(trained_on) / args.batch))
     rate = keras.optimizers.schedules.CosineDecay(args.rate, args.epochs * steps)
     counts = np.bincount(labels[rows["train"]], minlength=classes)
@@ -170,9 +169,9 @@ def train(head, features, labels, split, work, args, unlabelled=None):
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=args.smoothing),
     )
     answers.optimizer.build(answers.trainable_variables)
-    if log:
-        answers.load_weights(state)
-    for epoch in range(len(log), args.epochs):
+    log = EpochLog(work)
+    log.resume(answers)
+    for epoch in range(len(log.rows), args.epochs):
         generator = np.random.default_rng((args.seed, epoch))
         order = generator.permutation(trained_on)
         losses = []
@@ -185,38 +184,12 @@ def train(head, features, labels, split, work, args, unlabelled=None):
         predicted = probabilities(head, features, rows["validation"]).argmax(axis=1)
         truth = labels[rows["validation"]]
         accuracy, recall = float((predicted == truth).mean()), balanced_accuracy(truth, predicted)
-        log.append(dict(epoch=epoch + 1, loss=float(np.mean(losses)), accuracy=accuracy, mean_recall=recall))
-        print(json.dumps(log[-1]), flush=True)
-        answers.save_weights(state)
-        if max(log, key=lambda row: row["accuracy"] + row["mean_recall"]) is log[-1]:
-            answers.save_weights(work / "best.weights.h5")
-        log_path.write_text(json.dumps(log))
-    answers.load_weights(work / "best.weights.h5")
-    return log
-
-
-def figures(truth, predicted, confidence, names, groups):
-    """What the model card reports: accuracy with its standard error, recalls, calibration, accuracy by group."""
-    right = predicted == truth
-    bins = np.clip((confidence * 10).astype(int), 0, 9)
-    gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    result = {
-        "faces": len(truth),
-        "accuracy": float(right.mean()),
-        "standard_error": float(right.std(ddof=1) / np.sqrt(len(right))),
-        "mean_recall": balanced_accuracy(truth, predicted),
-        "most_frequent_class": float(np.bincount(truth).max() / len(truth)),
-        "calibration_error": float(sum(gaps)),
-        "recall": {name: float(right[truth == i].mean()) for i, name in enumerate(names)},
-        "faces_per_class": {name: int((truth == i).sum()) for i, name in enumerate(names)},
-    }
-    if len(names) == 8:
-        result["one_off_accuracy"] = float((abs(predicted - truth) <= 1).mean())
-    for column, values in groups.items():
-        result[f"by_{column}"] = {
-            str(g): {"accuracy": float(right[values == g].mean()), "faces": int((values == g).sum())} for g in np.unique(values)
-        }
-    return result
+        loss = float(np.mean(losses))
+        log.add(answers, {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "mean_recall": recall})
+    best = log.best(lambda row: row["accuracy"] + row["mean_recall"])
+    answers.load_weights(log.weights_path(best))
+    answers.save_weights(work / "best.weights.h5")
+    return best
 
 
 def main():
@@ -238,7 +211,7 @@ def main():
     parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
     parser.add_argument("--ship", action="store_true", help="store the head in safbage/trained")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
+    keep_settings(args.work, {name: value for name, value in vars(args).items() if name != "ship"})
 
     table = pd.read_csv(args.faces / "faces.csv")
     names = classifiers.CLASSES[args.task]
@@ -258,24 +231,14 @@ def main():
         teacher.load_weights(args.teacher)
         targets = pseudo_labels(teacher, args.unlabelled, args.work, args.ratio)
         unlabelled = cached_features(args.unlabelled, args.ratio, args.precision, args.scenes), targets
-    log = train(head, features, labels, split, args.work, args, unlabelled)
+    best = train(head, features, labels, split, args.work, args, unlabelled)
 
-    test = np.flatnonzero((split == "test") & (labels >= 0))
-    answers = probabilities(head, features, test)
-    races = np.array(["White", "Black", "Asian", "Indian", "other"])
-    groups = {}
-    if "race" in table:
-        groups = {"race": races[table.race.to_numpy()[test]], "gender": table.gender.to_numpy()[test]}
-    result = figures(labels[test], answers.argmax(axis=1), answers.max(axis=1), names, groups)
-    result["settings"] = {k: v for k, v in vars(args).items() if not isinstance(v, Path) and k != "ship"}
-    result["epochs_run"] = len(log)
-    print(json.dumps(result, indent=2))
-    (args.work / "figures.json").write_text(json.dumps(result, indent=2))
+    print(f"best epoch: {best}")
     if args.ship:
         tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in head.layers for v in layer.weights}
         description = f"AlexNet-GAP conv5 and softmax for {args.task}, trained at ratio {args.ratio}"
         licence = "non-commercial research, as its training data"
-        weights.ship(tensors, f"alexnet-gap-{args.task}", {"description": description, "licence": licence}, result)
+        weights.ship(tensors, f"alexnet-gap-{args.task}", {"description": description, "licence": licence})
 
 
 if __name__ == "__main__":

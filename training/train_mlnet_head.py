@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
+from work import EpochLog, keep_settings, resumable
 
 from safbage import images, mlnet, weights
 
@@ -44,21 +45,17 @@ def read_scenes(folder, sigma, size):
     return names, np.stack(scenes), maps
 
 
-def cached_features(scenes, path, precision):
-    """Trunk features of all scenes (N×H/8×W/8×1280 float16), computed once; a killed run goes on where it was."""
+def cached_features(scenes, folder, precision):
+    """Trunk features of all scenes (N×H/8×W/8×1280 float16), computed once."""
+    keras.config.set_dtype_policy(precision)
+    trunk = mlnet.mlnet_trunk()
+    keras.config.set_dtype_policy("float32")
     shape = (len(scenes), scenes.shape[1] // mlnet.STRIDE, scenes.shape[2] // mlnet.STRIDE, 1280)
-    done_path = path.with_suffix(".done")
-    done = int(done_path.read_text()) if done_path.exists() else 0
-    features = np.lib.format.open_memmap(path, "r+" if done else "w+", "float16", shape)
-    if done < len(scenes):
-        keras.config.set_dtype_policy(precision)
-        trunk = mlnet.mlnet_trunk()
-        keras.config.set_dtype_policy("float32")
-        for i in tqdm(range(done, len(scenes), 4), desc="trunk features"):
-            features[i : i + 4] = trunk.predict_on_batch(scenes[i : i + 4].astype("float32"))
-            features.flush()
-            done_path.write_text(str(min(i + 4, len(scenes))))
-    return features
+
+    def compute(part):
+        return trunk.predict_on_batch(scenes[part].astype("float32"))
+
+    return resumable(folder / "features.npy", shape, "float16", compute, 4, "trunk features")
 
 
 def correlations(head, features, maps, indices):
@@ -72,28 +69,24 @@ def correlations(head, features, maps, indices):
 
 
 def train(head, features, targets, train_indices, validate, work, *, epochs, batch, patience, seed):
-    """Epoch by epoch, saved after each; leaves the best one by validation CC in the head and returns it."""
-    state_path, log_path = work / "state.weights.h5", work / "log.json"
+    """Epoch by epoch, saved after each; leaves the best one by validation CC in the head and returns its number."""
     head.compile(keras.optimizers.Adam(1e-4), loss=mlnet.mlnet_loss)
     head.optimizer.build(head.trainable_variables)
-    log = json.loads(log_path.read_text()) if log_path.exists() else []
-    if log:
-        head.load_weights(state_path)
-    for epoch in range(len(log), epochs):
-        best = int(np.argmax([row["cc"] for row in log])) if log else 0
-        if len(log) - best > patience:
+    log = EpochLog(work)
+    log.resume(head)
+    for epoch in range(len(log.rows), epochs):
+        if log.rows and len(log.rows) - log.best(lambda row: row["cc"]) >= patience:
             break
         head.get_layer("dropout").seed_generator.state.assign([seed, epoch])
-        order = np.random.default_rng(seed + epoch).permutation(train_indices)
+        order = np.random.default_rng((seed, epoch)).permutation(train_indices)
         steps = [np.sort(order[i : i + batch]) for i in range(0, len(order), batch)]
-        losses = [float(head.train_on_batch(np.asarray(features[s], "float32"), targets[s])) for s in tqdm(steps)]
-        log.append({"epoch": epoch + 1, "loss": losses[-1], "cc": float(validate(head).mean())})
-        print(json.dumps(log[-1]), flush=True)
-        head.save_weights(state_path)
-        head.save_weights(work / f"epoch-{epoch + 1}.weights.h5")
-        log_path.write_text(json.dumps(log))
-    best = int(np.argmax([row["cc"] for row in log])) + 1
-    head.load_weights(work / f"epoch-{best}.weights.h5")
+        losses = [
+            float(head.train_on_batch(np.asarray(features[s], "float32"), targets[s]))
+            for s in tqdm(steps, desc=f"epoch {epoch + 1}", leave=False)
+        ]
+        log.add(head, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(validate(head).mean())})
+    best = log.best(lambda row: row["cc"])
+    head.load_weights(log.weights_path(best))
     return best
 
 
@@ -110,7 +103,7 @@ def main():
     parser.add_argument("--precision", default="float32", help="of the trunk; mixed_bfloat16 is faster where the hardware has it")
     parser.add_argument("--ship", action="store_true", help="store the head in safbage/trained")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
+    keep_settings(args.work, {name: value for name, value in vars(args).items() if name != "ship"})
     keras.utils.set_random_seed(args.seed)
 
     names, scenes, maps = read_scenes(args.osie, args.sigma, args.size)
@@ -120,7 +113,7 @@ def main():
     map_size = (args.size[0] // mlnet.STRIDE, args.size[1] // mlnet.STRIDE)
     targets = np.stack([cv2.resize(m, map_size[::-1], interpolation=cv2.INTER_AREA) for m in maps])[..., None]
     targets /= targets.max(axis=(1, 2, 3), keepdims=True)
-    features = cached_features(scenes, args.work / "features.npy", args.precision)
+    features = cached_features(scenes, args.work, args.precision)
 
     head = mlnet.mlnet_head(prior=(map_size[0] // 10, map_size[1] // 10))
     options = dict(epochs=args.epochs, batch=args.batch, patience=args.patience, seed=args.seed)
@@ -138,11 +131,11 @@ def main():
         "scenes_held_back": len(held_back),
     }
     print(json.dumps(figures, indent=2))
-    (args.work / "figures.json").write_text(json.dumps(figures, indent=2))
     if args.ship:
         tensors = {f"{la.name}/{v.name}": np.asarray(v) for la in head.layers for v in la.weights if "seed" not in v.path}
         metadata = {"description": "ML-Net head and prior, trained on OSIE", "licence": "MIT"}
-        weights.ship(tensors, "mlnet-head", metadata, figures)
+        path = weights.ship(tensors, "mlnet-head", metadata)
+        path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""Work folders that can be resumed: whole files only, and never results of one setting under another's name."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+
+def write_whole(path: Path, write) -> None:
+    """Let `write(aside)` write beside `path`, then rename: a killed run leaves the old file or the new, never half of one."""
+    aside = path.with_name(f"writing-{path.name}")
+    write(aside)
+    os.replace(aside, path)
+
+
+def keep_settings(folder: Path, settings: dict) -> None:
+    """Note what a folder's contents were made with; SystemExit where it holds something made with other settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    settings = json.loads(json.dumps(settings, default=str))
+    if not path.exists():
+        write_whole(path, lambda aside: aside.write_text(json.dumps(settings, indent=2)))
+    before = json.loads(path.read_text())
+    if before != settings:
+        changed = {name for name in {*before, *settings} if before.get(name) != settings.get(name)}
+        what = ", ".join(f"{name}: {before.get(name)} there, {settings.get(name)} now" for name in sorted(changed))
+        raise SystemExit(f"{folder} was begun with other settings ({what}). Name another folder, or delete it.")
+
+
+def resumable(path: Path, shape, dtype, compute, batch, description):
+    """Fill an array on disk batch by batch; what a killed run wrote is not computed again.
+
+    `compute(slice)` gives the rows of a slice. SystemExit where the file holds an array of another shape or type.
+    """
+    done_path = path.with_suffix(".done")
+    done = int(done_path.read_text()) if done_path.exists() else 0
+    array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
+    if array.shape != tuple(shape) or array.dtype != np.dtype(dtype):
+        raise SystemExit(
+            f"{path} holds {array.shape} of {array.dtype}, not {shape} of {dtype}. Delete it, or name another folder."
+        )
+    for start in tqdm(range(done, shape[0], batch), desc=description):
+        stop = min(start + batch, shape[0])
+        array[start:stop] = compute(slice(start, stop))
+        array.flush()
+        write_whole(done_path, lambda aside, stop=stop: aside.write_text(str(stop)))
+    return array
+
+
+class EpochLog:
+    """One line and one file of weights per epoch; training goes on behind the last line."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.path = folder, folder / "log.json"
+        self.rows = json.loads(self.path.read_text()) if self.path.exists() else []
+
+    def weights_path(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch}.weights.h5"
+
+    def resume(self, model) -> None:
+        """Load the last whole epoch, with the optimizer's state."""
+        if self.rows:
+            model.load_weights(self.weights_path(len(self.rows)))
+
+    def add(self, model, row: dict) -> None:
+        """Keep an epoch: its weights first, then its line, so that a line always has its weights."""
+        self.rows.append(row)
+        aside = self.folder / "writing.weights.h5"
+        model.save_weights(aside)
+        os.replace(aside, self.weights_path(len(self.rows)))
+        write_whole(self.path, lambda aside: aside.write_text(json.dumps(self.rows)))
+        print(json.dumps(row), flush=True)
+
+    def best(self, score) -> int:
+        """The epoch (from 1) of the largest `score(row)`."""
+        return 1 + int(np.argmax([score(row) for row in self.rows]))
