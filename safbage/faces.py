@@ -227,13 +227,13 @@ def _as_graph(network):
         values = arrays[layer.name]
         match type(layer).__name__:
             case "Conv2D":
-                x = tf.nn.conv2d(x, values[0], 1, "VALID") + values[1]
+                x = tf.nn.bias_add(tf.nn.conv2d(x, values[0], 1, "VALID"), values[1])
                 return tf.nn.softmax(x) if layer.activation is keras.activations.softmax else x
             case "Dense":
                 x = tf.matmul(x, values[0]) + values[1]
                 return tf.nn.softmax(x) if layer.activation is keras.activations.softmax else x
             case "PReLU":
-                return tf.nn.relu(x) - values[0] * tf.nn.relu(-x)
+                return tf.maximum(x, 0.0) + values[0] * tf.minimum(x, 0.0)
             case "MaxPooling2D":
                 return tf.nn.max_pool2d(x, layer.pool_size, layer.strides, layer.padding.upper())
             case "Permute":
@@ -287,9 +287,12 @@ def non_maximum_suppression(boxes, scores, threshold, *, of_smaller=False, chunk
     kept = []
     for start in range(0, len(boxes), chunk):
         stop = min(start + chunk, len(boxes))
-        surer, these = boxes[:stop, None], boxes[None, start:stop]
-        overlap = np.minimum(surer[..., 2:], these[..., 2:]) - np.maximum(surer[..., :2], these[..., :2])
-        intersection = np.prod(np.maximum(overlap, 0), axis=2)
+        across, down = (
+            np.minimum(boxes[:stop, None, i + 2], boxes[None, start:stop, i + 2])
+            - np.maximum(boxes[:stop, None, i], boxes[None, start:stop, i])
+            for i in (0, 1)
+        )
+        intersection = np.maximum(across, 0) * np.maximum(down, 0)
         smaller = np.minimum(areas[:stop, None], areas[None, start:stop])
         whole = smaller if of_smaller else areas[:stop, None] + areas[None, start:stop] - intersection
         earlier = np.arange(stop)[:, None] < np.arange(start, stop)[None]

@@ -59,13 +59,13 @@ def test_results_among_the_photos_are_neither_answered_nor_overwrite_them(photos
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
 def test_odd_file_names(tmp_path, astronaut):
     images.write(tmp_path / "[final] a.jpg", astronaut)
-    (tmp_path / "[/b].jpg").touch()
+    (tmp_path / "[bold].jpg").touch()
     with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
         file.write((tmp_path / "[final] a.jpg").read_bytes())
     done = safbage("predict", tmp_path, "--output", tmp_path / "out")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert done.returncode == 0, done.stderr
-    assert [row["photo"].removeprefix(f"{tmp_path}/") for row in rows] == ["[/b].jpg", "[final] a.jpg", "caf\\xe9.jpg"]
+    assert [row["photo"].removeprefix(f"{tmp_path}/") for row in rows] == ["[bold].jpg", "[final] a.jpg", "caf\\xe9.jpg"]
     assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok"]
     assert "\r" not in done.stdout
 
