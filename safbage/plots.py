@@ -82,7 +82,7 @@ def class_activation(seen: Explanation, task: str, *, face: int = 0, target: int
     """Where a class's evidence lies (the answer's, unless `target` names another), over the reweighted face."""
     target = int(np.argmax(seen.probabilities[task][face])) if target is None else target
     map = cam.normalize(seen.cams[task][face, :, :, target])
-    title = f"CAM: {classifiers.CLASSES[task][target]}"
+    title = f"CAM of {task}: {classifiers.CLASSES[task][target]}"
     return overlay(seen.reweighted[face], map, colours=CAM_COLOURS, title=title, ax=ax)
 
 
@@ -112,7 +112,8 @@ def explanation(seen: Explanation) -> Figure:
         axes = bottom.subplots(1, 2 * len(tasks), width_ratios=[1.25, 0.75] * len(tasks))
         for task, map, bars in zip(tasks, axes[::2], axes[1::2], strict=True):
             class_activation(seen, task, face=i, ax=map)
-            probabilities(task, seen.probabilities[task][i], ax=bars)
+            values = seen.probabilities[task][i]
+            probabilities(task, values, title=f"{classifiers.CLASSES[task][values.argmax()]} ({values.max():.0%})", ax=bars)
     if len(seen.faces) > shown:
         figure.suptitle(f"{shown} of {len(seen.faces)} faces; all are in the table")
     return figure

@@ -55,7 +55,7 @@ def test_the_whole_explanation_of_one_and_of_many_faces(model, seen, astronaut):
     one = plots.explanation(seen)
     titles = [ax.get_title() for ax in one.axes]
     assert "where people look (ML-Net)" in titles and "reweighted, ratio 30%" in titles
-    assert sum(title.startswith("CAM: ") for title in titles) == 3
+    assert sum(title.startswith("CAM of ") for title in titles) == 3
     group = model.explain(np.concatenate([astronaut[:300, 100:400]] * 6, axis=1))
     many = plots.explanation(group)
     assert many.get_suptitle() == f"4 of {len(group.faces)} faces; all are in the table" and len(group.faces) >= 6
