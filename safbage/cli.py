@@ -206,7 +206,7 @@ def weights(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
-    """Show the networks' weights: what is there, how large, whence, under which licence."""
+    """Show the networks' weights: what is there, how large, whence, under which licence; or fetch them."""
     from safbage import weights as store
 
     if fetch:
@@ -214,6 +214,8 @@ def weights(
         if unknown:
             raise fail(f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2)
         store.fetch(*(names or []))
+        say(f"{', '.join(names or store.TRUNKS)}: in {store.home()}, whole")
+        return
     rows = store.status()
     if as_json:
         sys.stdout.reconfigure(encoding="utf-8")
