@@ -59,6 +59,7 @@ def tensorflow():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
+    tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())  # photos differ in size
     return tensorflow
 
 

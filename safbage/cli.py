@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -36,7 +36,9 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
     output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    ratio: Annotated[float, typer.Option(help="How strongly saliency reweights the face, 0 to 1.")] = 0.3,
+    ratio: Annotated[
+        float, typer.Option(help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3.")
+    ] = 0.3,
     tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
     crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
@@ -60,9 +62,10 @@ def predict(
     folder = _ResultFolder(output, names, crops) if output else None
     try:
         for seen in model.explain_each(listed, keep_images=output is not None):
-            rows += seen.rows(probabilities=probabilities)
+            answered = [_rounded(row) for row in seen.rows(probabilities=probabilities)]
+            rows += answered
             if folder:
-                folder.add(seen, probabilities)
+                folder.add(seen, answered)
             if seen.status.startswith("failed"):
                 say(f"{seen.photo}: {seen.status}")
     except KeyboardInterrupt:
@@ -70,13 +73,18 @@ def predict(
         say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
     _print_rows(rows, names, as_json)
     if output:
-        say(f"written to {output}: faces.csv and {folder.figures} figures")
+        say(f"written to {output}: faces.csv, and figures/ with {folder.figures} of the photos")
     if stopped:
         raise typer.Exit(130)
     if not rows:
         raise fail("no photos: there is nothing but results of an earlier run")
     if all(row["status"].startswith("failed") for row in rows):
         raise fail("not one of the photos could be read")
+
+
+def _rounded(row):
+    """The row for reading: pixels to one digit, probabilities to four."""
+    return {k: round(v, 1 if k.startswith("box_") else 4) if isinstance(v, float) else v for k, v in row.items()}
 
 
 def _is_result(path, output):
@@ -96,8 +104,8 @@ class _ResultFolder:
         self.names = names
         self._append([dict(zip(names, names, strict=True))], "w")
 
-    def add(self, seen, probabilities):
-        self._append(seen.rows(probabilities=probabilities), "a")
+    def add(self, seen, rows):
+        self._append(rows, "a")
         if not seen.faces:
             return
         stem = self._free(Path(seen.photo).stem)
@@ -143,7 +151,9 @@ def _print_rows(rows, names, as_json):
         print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
-        table = Table(*short)
+        if all(row["status"] == "ok" for row in rows):
+            short.remove("status")
+        table = Table(*(Column(name, overflow="fold") for name in short))
         for row in rows:
             table.add_row(*(Text(_cell(row, name)) for name in short))
         Console().print(table)

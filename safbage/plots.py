@@ -1,6 +1,7 @@
 """Figures. Every function draws into `ax` (or a new one) and returns it; maps have a fixed 0–1 scale."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -89,7 +90,8 @@ def class_activation(seen: Explanation, task: str, *, face: int = 0, target: int
 def explanation(seen: Explanation) -> Figure:
     """One photo through every stage: box, crop, saliency, reweighted face; per task its CAM and its probabilities.
 
-    Of several faces the surest `FACES_SHOWN` are shown. Needs an `Explanation` that kept its image.
+    Several faces are boxed and numbered in a picture on top, as in the table; the surest `FACES_SHOWN` are shown below it.
+    Each CAM is stretched to its own 0–1. Needs an `Explanation` that kept its image.
 
     Raises:
         ValueError: the photo has no face, or the image was not kept.
@@ -98,14 +100,19 @@ def explanation(seen: Explanation) -> Figure:
         raise ValueError(f"nothing to draw for {seen.photo}: {seen.status}")
     shown = min(len(seen.faces), FACES_SHOWN)
     tasks = list(seen.probabilities)
-    figure = plt.figure(figsize=(15, 6.9 * shown), layout="constrained")
+    several = len(seen.faces) > 1
+    figure = plt.figure(figsize=(15, 6.9 * (shown + several)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    blocks = figure.subfigures(shown, 1, squeeze=False, hspace=0.04)[:, 0]
+    blocks = list(figure.subfigures(shown + several, 1, squeeze=False, hspace=0.04)[:, 0])
+    if several:
+        below = f"; the {shown} surest below" if len(seen.faces) > shown else ""
+        title = f"{Path(seen.photo).name}: {len(seen.faces)} faces{below}"
+        boxes(seen.image, seen.faces, labels=[str(i) for i in range(len(seen.faces))], title=title, ax=blocks.pop(0).subplots())
     for i, block in enumerate(blocks):
         top, bottom = block.subfigures(2, 1, height_ratios=[1.3, 1])
         photo, crop, map, reweighted = top.subplots(1, 4)
-        labels = [f"face {k}" if len(seen.faces) > 1 else "" for k in range(len(seen.faces))]
-        boxes(seen.image, [seen.faces[i]], labels=labels[i : i + 1], title="detected", ax=photo)
+        name = f"face {i}" if several else "detected"
+        boxes(seen.image, [seen.faces[i]], title=f"{name} (score {seen.faces[i].score:.3f})", ax=photo)
         image(seen.crops[i], title="cropped, 30 % wider", ax=crop)
         saliency(seen.crops[i], seen.maps[i], title="where people look (ML-Net)", ax=map)
         image(seen.reweighted[i], title=f"reweighted, ratio {seen.ratio:.0%}", ax=reweighted)
@@ -114,6 +121,4 @@ def explanation(seen: Explanation) -> Figure:
             class_activation(seen, task, face=i, ax=map)
             values = seen.probabilities[task][i]
             probabilities(task, values, title=f"{classifiers.CLASSES[task][values.argmax()]} ({values.max():.0%})", ax=bars)
-    if len(seen.faces) > shown:
-        figure.suptitle(f"{shown} of {len(seen.faces)} faces; all are in the table")
     return figure

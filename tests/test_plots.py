@@ -58,7 +58,9 @@ def test_the_whole_explanation_of_one_and_of_many_faces(model, seen, astronaut):
     assert sum(title.startswith("CAM of ") for title in titles) == 3
     group = model.explain(np.concatenate([astronaut[:300, 100:400]] * 6, axis=1))
     many = plots.explanation(group)
-    assert many.get_suptitle() == f"4 of {len(group.faces)} faces; all are in the table" and len(group.faces) >= 6
+    assert len(group.faces) >= 6
+    assert many.axes[0].get_title() == f"photo 0: {len(group.faces)} faces; the 4 surest below"
+    assert len(many.axes[0].patches) == len(group.faces)
 
 
 def test_nothing_to_draw_is_said(model):
