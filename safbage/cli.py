@@ -33,7 +33,7 @@ def _options():
 
 @app.command()
 def predict(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
+    photos: Annotated[list[str], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
     output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     ratio: Annotated[
@@ -52,34 +52,38 @@ def predict(
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
+    chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
     try:
-        model = SafBage.load(tasks=tuple(filter(None, (task.strip() for task in tasks.split(",")))), ratio=ratio)
+        listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
+        model = SafBage.load(tasks=chosen, ratio=ratio)
     except ValueError as error:
         raise fail(str(error), 2) from error
+    if not listed:
+        raise fail("no photos: there is nothing but results of an earlier run")
     names = columns(model.tasks, probabilities=probabilities)
-    listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
-    rows, stopped = [], False
     folder = _ResultFolder(output, names, crops) if output else None
+    rows, code = [], 0
     try:
-        for seen in model.explain_each(listed, keep_images=output is not None):
-            answered = [_rounded(row) for row in seen.rows(probabilities=probabilities)]
-            rows += answered
+        for batch in model.explain_batches(listed, keep_images=output is not None):
+            answered = [[_rounded(row) for row in seen.rows(probabilities=probabilities)] for seen in batch]
+            rows += [row for of_photo in answered for row in of_photo]
             if folder:
-                folder.add(seen, answered)
-            if seen.status.startswith("failed"):
-                say(f"{seen.photo}: {seen.status}")
+                folder.add(batch, answered)
+            for seen in batch:
+                if seen.status.startswith("failed"):
+                    say(f"{seen.photo}: {seen.status}")
     except KeyboardInterrupt:
-        stopped = True
+        code = 130
         say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
+    except OSError as error:
+        code = 1
+        say(f"safbage: {error}; the answers so far are printed")
     _print_rows(rows, names, as_json)
     if output:
         say(f"written to {output}: faces.csv, and figures/ with {folder.figures} of the photos")
-    if stopped:
-        raise typer.Exit(130)
-    if not rows:
-        raise fail("no photos: there is nothing but results of an earlier run")
-    if all(row["status"].startswith("failed") for row in rows):
+    if not code and all(row["status"].startswith("failed") for row in rows):
         raise fail("not one of the photos could be read")
+    raise typer.Exit(code)
 
 
 def _rounded(row):
@@ -87,35 +91,57 @@ def _rounded(row):
     return {k: round(v, 1 if k.startswith("box_") else 4) if isinstance(v, float) else v for k, v in row.items()}
 
 
+MARK = ".made-by-safbage"
+
+
 def _is_result(path, output):
-    """Whether a file is one that this command writes: an output folder among the photos is not answered itself."""
+    """Whether a file is one that this command wrote: an output folder among the photos is not answered itself."""
     path, output = path.resolve(), output.resolve()
-    return path == output / "faces.csv" or any(path.is_relative_to(output / name) for name in ("figures", "crops"))
+    made = [output / name for name in ("figures", "crops") if (output / name / MARK).exists()]
+    return path == output / "faces.csv" or any(path.is_relative_to(folder) for folder in made)
 
 
 class _ResultFolder:
-    """``faces.csv``, written photo by photo, and a figure per photo with a face under ``figures``."""
+    """``faces.csv``, written batch by batch, and a figure per photo with a face under ``figures``."""
 
     def __init__(self, folder, names, crops):
-        self.folder, self.crops, self.figures, self.used = folder, crops, 0, set()
+        self.folder, self.names, self.crops, self.figures, self.used = folder, names, crops, 0, set()
+        self.begun = False
         for name in ("figures", "crops") if crops else ("figures",):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        self.table = folder / "faces.csv"
-        self.names = names
-        self._append([dict(zip(names, names, strict=True))], "w")
+            if any((folder / name).iterdir()) and not (folder / name / MARK).exists():
+                raise fail(f"{folder / name} holds files of yours, which might be overwritten; choose another --output", 2)
+            (folder / name / MARK).touch()
 
-    def add(self, seen, rows):
-        self._append(rows, "a")
-        if not seen.faces:
-            return
-        stem = self._free(Path(seen.photo).stem)
-        save_figure(seen, self.folder / "figures" / f"{stem}.png")
+    def add(self, batch, answered):
+        """All rows of a batch first, then its figures, which take longer."""
+        for rows in answered:
+            self._append(rows)
+        for seen in batch:
+            if seen.faces:
+                try:
+                    self._draw(seen)
+                except (OSError, ValueError) as error:
+                    say(f"{seen.photo}: no figure ({error})")
+
+    def _append(self, rows):
+        with open(self.folder / "faces.csv", "a" if self.begun else "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.names)
+            if not self.begun:
+                writer.writeheader()
+            writer.writerows(rows)
+        self.begun = True
+
+    def _draw(self, seen):
+        from safbage import images
+
+        stem = self._free(Path(seen.photo).stem[:100])
+        aside = self.folder / "figures" / ".writing.png"
+        save_figure(seen, aside)
+        aside.replace(self.folder / "figures" / f"{stem}.png")
         self.figures += 1
-        if self.crops:
-            from safbage import images
-
-            for i, crop in enumerate(seen.crops):
-                images.write(self.folder / "crops" / f"{stem}-{i}.png", crop)
+        for i, crop in enumerate(seen.crops if self.crops else ()):
+            images.write(self.folder / "crops" / f"{stem}-{i}.png", crop)
 
     def _free(self, stem):
         """The stem, with a number behind it where another photo of the same name came first."""
@@ -124,11 +150,6 @@ class _ResultFolder:
             name, number = f"{stem}-{number}", number + 1
         self.used.add(name.casefold())
         return name
-
-    def _append(self, rows, mode):
-        """Each photo's rows are on disk before the next photo is begun."""
-        with open(self.table, mode, newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.names).writerows(rows)
 
 
 def save_figure(seen, path: Path) -> None:
@@ -257,6 +278,9 @@ def main() -> None:
         app()
     except (WeightsError, OSError) as error:
         say(f"safbage: {error}")
+        sys.exit(1)
+    except ImportError as error:
+        say(f"safbage: {error}. `safbage doctor` says what is missing.")
         sys.exit(1)
 
 

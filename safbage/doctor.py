@@ -36,13 +36,14 @@ def examine() -> list[Finding]:
     for name, ok in weights.check_shipped().items():
         found = "shipped" if ok else "missing or damaged"
         findings.append(Finding(f"weights {name}", ok, found, "install safbage again, or restore safbage/trained with git"))
-    folder = next(path for path in (weights.home(), *weights.home().parents) if path.exists())
+    folder = next(path for path in (weights.home(), *weights.home().parents) if os.path.exists(path))
     free = shutil.disk_usage(folder).free
     mend = f"free {DISK_NEEDED / 1e6:.0f} MB, or set SAFBAGE_HOME to another disk"
     findings.append(Finding("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free at {folder}", mend))
-    writable = os.access(folder, os.W_OK)
+    writable = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
     mend = "set SAFBAGE_HOME to a folder of yours"
-    findings.append(Finding("weights folder", writable, "writable" if writable else f"{folder} is read-only", mend))
+    found = "writable" if writable else f"{folder} is no folder that can be written"
+    findings.append(Finding("weights folder", writable, found, mend))
     return findings
 
 

@@ -1,11 +1,13 @@
 """Photos in and out: every file and array becomes RGB uint8, H×W×3, the right way up."""
 
-import struct
+import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+logger = logging.getLogger(__name__)
 
 
 class ImageError(ValueError):
@@ -24,20 +26,22 @@ def read(path: str | Path) -> np.ndarray:
         ImageError: the file is empty, damaged, not an image, or so large that decoding it is unsafe.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path.name or path} is a folder with nothing to read")
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     if path.stat().st_size == 0:
         raise ImageError(f"{path.name} is empty (0 bytes)")
     try:
         with Image.open(path) as image:
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image, path.name))
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{path.name} is not an image, or of a kind that Pillow cannot read") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{path.name} is damaged: {error}") from error
 
 
@@ -46,6 +50,14 @@ def astronaut() -> np.ndarray:
     from skimage import data
 
     return data.astronaut()
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # the EXIF block is broken; the pixels need not be
+        logger.warning("%s has broken EXIF data (%s); taken as upright", name, error)
+        return image
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
@@ -74,7 +86,7 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
             f"expected one photo, H×W, H×W×3 or H×W×4 with at least one pixel; this array has shape {array.shape}. "
             "Give several photos as a list."
         )
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array // 257).astype("uint8")
     elif array.dtype == bool:
         array = array.astype("uint8") * 255

@@ -5,6 +5,7 @@ table = model.predict("holiday/")           # a DataFrame, a row per face
 seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and CAMs, for plotting
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,9 +101,10 @@ def answer_columns(tasks: Iterable[str], *, probabilities: bool = False) -> list
     return names
 
 
-def printable(path: Path) -> str:
-    """The path as text that any file or terminal can take, also where its name is not valid UTF-8."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def printable(text: str | Path) -> str:
+    """A path or message as text that any file or terminal can take: odd bytes and control characters are escaped."""
+    text = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def list_photos(photos) -> list[tuple[str, object]]:
@@ -111,14 +113,15 @@ def list_photos(photos) -> list[tuple[str, object]]:
     Hidden files are left out; a folder without files stands for itself, so that nothing vanishes without a row.
     """
     if isinstance(photos, str | Path):
+        if not str(photos):
+            raise ValueError("a photo's path is empty")
         path = Path(photos)
-        if not path.is_dir():
-            return [(printable(path), path)]
-        inside = sorted(p for p in path.rglob("*") if p.is_file())
-        inside = [p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-        return [(printable(p), p) for p in inside] or [(printable(path), path)]
+        inside = _files_below(path) if os.path.isdir(path) else []
+        return [(printable(p), p) for p in inside or [path]]
     if isinstance(photos, np.ndarray):
         return [("photo 0", photos)]
+    if isinstance(photos, bytes) or not isinstance(photos, Iterable):
+        raise TypeError(f"expected a path, an array, a folder or a list of these; got a {type(photos).__name__}")
     listed = []
     for i, photo in enumerate(photos):
         listed += list_photos(photo) if isinstance(photo, str | Path) else [(f"photo {i}", photo)]
@@ -129,7 +132,17 @@ def _fail(seen: Explanation, error: Exception) -> None:
     """Keep what went wrong with a photo as its status."""
     seen.error, seen.faces = error, []
     kind = "" if isinstance(error, images.ImageError | OSError) else f"{type(error).__name__}: "
-    seen.status = f"failed: {kind}{error}"
+    seen.status = printable(f"failed: {kind}{error}")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """All files in a folder and below but hidden ones, links followed; a folder that cannot be read stands for itself."""
+    seen, files, closed = set(), [], []
+    for here, folders, names in os.walk(folder, onerror=closed.append, followlinks=True):
+        seen.add(os.path.realpath(here))
+        folders[:] = [f for f in folders if not f.startswith(".") and os.path.realpath(os.path.join(here, f)) not in seen]
+        files += [Path(here, name) for name in names if not name.startswith(".")]
+    return sorted(files + [Path(error.filename) for error in closed])
 
 
 class SafBage:
@@ -156,8 +169,8 @@ class SafBage:
             ValueError: a task or the ratio is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
         """
-        unknown = [task for task in tasks if task not in classifiers.CLASSES]
-        if unknown or not tasks or isinstance(tasks, str):
+        named = isinstance(tasks, list | tuple) and len(tasks) > 0
+        if not named or any(task not in classifiers.CLASSES for task in tasks):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
         tasks = tuple(dict.fromkeys(tasks))
         return cls(tasks, reweighting.check_ratio(ratio), saliency.model(), classifiers.load(tasks))
@@ -206,7 +219,7 @@ class SafBage:
         listed = list_photos(photo)
         if len(listed) != 1:
             raise ValueError(f"explain takes one photo, got {len(listed)}; see explain_each")
-        (seen,) = self.explain_each(photo, progress=False)
+        (seen,) = self.explain_each([listed[0][1]], progress=False)
         if seen.error:
             raise seen.error
         return seen
@@ -216,18 +229,23 @@ class SafBage:
 
         A photo that fails comes back with its status; the others go on. Memory is bounded whatever the number of photos.
         """
+        for batch in self.explain_batches(photos, keep_images=keep_images, progress=progress):
+            yield from batch
+
+    def explain_batches(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[list[Explanation]]:
+        """As `explain_each`, a list at a time: all photos whose faces went through the networks together."""
         listed = list_photos(photos)
         shown = len(listed) > 1 if progress is None else progress
         waiting = []
         with tqdm(total=len(listed), desc="photos", unit="photo", disable=not shown) as bar:
             for name, photo in listed:
                 waiting.append(self._detect(name, photo, keep_images))
+                bar.update()
                 if sum(len(seen.faces) for seen in waiting) >= BATCH or len(waiting) >= BATCH:
-                    yield from self._answered(waiting)
-                    bar.update(len(waiting))
+                    yield self._answered(waiting)
                     waiting = []
-            yield from self._answered(waiting)
-            bar.update(len(waiting))
+            if waiting:
+                yield self._answered(waiting)
 
     def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
         """Answer ready face crops, without detection.
@@ -248,7 +266,7 @@ class SafBage:
             raise ValueError(f"expected crops N×224×224×3 of uint8; got {crops.shape} of {crops.dtype}")
         if maps is not None:
             maps = np.asarray(maps, "float32")
-            if maps.ndim != 3 or len(maps) != len(crops) or not ((maps >= 0) & (maps <= 1)).all():
+            if maps.ndim != 3 or len(maps) != len(crops) or 0 in maps.shape[1:] or not ((maps >= 0) & (maps <= 1)).all():
                 raise ValueError(f"expected {len(crops)} maps N×h×w in [0, 1], one for each crop; got shape {maps.shape}")
         rows = []
         for i in range(0, len(crops), BATCH):
@@ -261,7 +279,7 @@ class SafBage:
         """A photo as far as its crops; whatever goes wrong with it is kept as its status."""
         seen = Explanation(name, self.ratio)
         try:
-            if isinstance(photo, Path) and photo.is_dir():
+            if isinstance(photo, Path) and os.path.isdir(photo) and not os.listdir(photo):
                 raise FileNotFoundError(f"the folder {photo} holds no files")
             image = images.read(photo) if isinstance(photo, Path) else images.as_rgb(photo)
             seen.image = image if keep_image else None

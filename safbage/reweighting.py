@@ -5,6 +5,8 @@
 Ratio 0 leaves the face as it is, 1 multiplies by the map; the paper's 0.3 darkens what nobody looks at by 30 %.
 """
 
+from numbers import Real
+
 import numpy as np
 
 from safbage import images
@@ -17,7 +19,7 @@ MODES = ("blend", "clip")
 
 def check_ratio(ratio: float) -> float:
     """The ratio itself; ValueError where it lies outside 0–1."""
-    if not 0 <= ratio <= 1:
+    if not isinstance(ratio, Real) or not 0 <= ratio <= 1:
         raise ValueError(f"the ratio lies between 0 and 1 (30 % is 0.3); got {ratio}")
     return float(ratio)
 

@@ -31,7 +31,8 @@ def predict(image: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
         model: an ML-Net; the shipped one by default.
 
     Returns:
-        H×W float32 in [0, 1], maximum 1 (all zero only if the network's whole map is).
+        H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient, as in photos less than some 30
+        pixels wide or high.
 
     Raises:
         ImageError: the array is no photo.

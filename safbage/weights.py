@@ -277,6 +277,8 @@ def fetch(*names: str) -> None:
         OSError: `home()` cannot be written (full disk, rights).
     """
     wanted = [name for name in names or TRUNKS if _read_converted(name) is None]
+    if home().exists() and not home().is_dir():
+        raise WeightsError(f"{home()} is a file; set SAFBAGE_HOME to a folder")
     home().mkdir(parents=True, exist_ok=True)
     for source in dict.fromkeys(REGISTRY[name].source for name in wanted):
         with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:

@@ -39,7 +39,7 @@ def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
     output = tmp_path / "new" / "out"
     done = safbage("predict", photos, "--output", output, "--crops")
     assert done.returncode == 0, done.stderr
-    names = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
+    names = {str(p.relative_to(output)) for p in output.rglob("[!.]*") if p.is_file()}
     assert names == {"faces.csv", "figures/a.png", "figures/a-2.png", "crops/a-0.png", "crops/a-2-0.png"}
     assert images.read(output / "crops" / "a-0.png").shape == (224, 224, 3)
     rows = read_csv(output / "faces.csv")
@@ -60,14 +60,54 @@ def test_results_among_the_photos_are_neither_answered_nor_overwrite_them(photos
 def test_odd_file_names(tmp_path, astronaut):
     images.write(tmp_path / "[final] a.jpg", astronaut)
     (tmp_path / "[bold].jpg").touch()
+    with open(os.fsencode(tmp_path) + b"/\xfftorn\x1b]0;.jpg", "wb") as file:
+        file.write(b"torn")
     with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
         file.write((tmp_path / "[final] a.jpg").read_bytes())
     done = safbage("predict", tmp_path, "--output", tmp_path / "out")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert done.returncode == 0, done.stderr
-    assert [row["photo"].removeprefix(f"{tmp_path}/") for row in rows] == ["[bold].jpg", "[final] a.jpg", "caf\\xe9.jpg"]
-    assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok"]
+    assert [row["photo"].removeprefix(f"{tmp_path}/") for row in rows] == [
+        "[bold].jpg",
+        "[final] a.jpg",
+        "caf\\xe9.jpg",
+        "\\xfftorn\\x1b]0;.jpg",
+    ]
+    assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok", "failed"]
+    assert "\x1b]0" not in done.stdout + done.stderr
     assert "\r" not in done.stdout
+
+
+def test_files_of_ones_own_are_not_overwritten(photos):
+    (photos / "figures").mkdir()
+    (photos / "figures" / "a.png").write_bytes(b"mine")
+    done = safbage("predict", photos, "--output", photos)
+    assert done.returncode == 2 and "files of yours" in done.stderr
+    assert (photos / "figures" / "a.png").read_bytes() == b"mine"
+
+
+def test_an_earlier_table_stays_when_there_is_nothing_to_do(photos, tmp_path):
+    output = tmp_path / "out"
+    safbage("predict", photos / "a.jpg", "--output", output)
+    before = (output / "faces.csv").read_bytes()
+    done = safbage("predict", output, "--output", output)
+    assert done.returncode == 1 and "nothing but results" in done.stderr
+    assert (output / "faces.csv").read_bytes() == before
+
+
+def test_a_figure_that_cannot_be_written_costs_no_answer(photos, tmp_path):
+    output = tmp_path / "out"
+    (output / "figures" / ".made-by-safbage").parent.mkdir(parents=True)
+    (output / "figures" / ".made-by-safbage").touch()
+    (output / "figures" / "a.png").mkdir()  # a folder is in the way
+    done = safbage("predict", photos, "--output", output)
+    assert done.returncode == 0 and "no figure" in done.stderr
+    assert len(read_csv(output / "faces.csv")) == 4 and (output / "figures" / "a-2.png").is_file()
+
+
+def test_an_empty_path_is_no_folder(tmp_path):
+    done = safbage("predict", "", cwd=tmp_path)
+    assert done.returncode == 2 and "empty" in done.stderr
 
 
 def test_predict_prints_json(photos):

@@ -72,6 +72,15 @@ def test_broken_files_say_what_is_wrong(tmp_path, rgb):
         images.read(tmp_path / "cut.jpg")
 
 
+def test_a_broken_exif_block_does_not_cost_the_pixels(tmp_path, rgb):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Raw profile type exif", "\nexif\n 8\nzzzz")
+    Image.fromarray(rgb).save(tmp_path / "a.png", pnginfo=info)
+    assert np.array_equal(images.read(tmp_path / "a.png"), rgb)
+
+
 def test_a_decompression_bomb_is_refused(tmp_path, rgb, monkeypatch):
     images.write(tmp_path / "a.png", rgb)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
@@ -83,6 +92,7 @@ def test_arrays_of_other_types_are_converted(rgb):
     assert np.array_equal(images.as_rgb(rgb / 255), rgb)
     assert np.array_equal(images.as_rgb(rgb.astype("float32")), rgb)
     assert np.array_equal(images.as_rgb(rgb.astype("uint16") * 257), rgb)
+    assert np.array_equal(images.as_rgb((rgb.astype("uint16") * 257).astype(">u2")), rgb)
     assert images.as_rgb(rgb[:, :, 0]).shape == (20, 30, 3)
     assert np.array_equal(images.as_rgb(np.dstack([rgb, np.full((20, 30), 255, "uint8")])), rgb)
     assert (images.as_rgb(np.ones((3, 3), bool)) == 255).all()

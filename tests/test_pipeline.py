@@ -115,6 +115,32 @@ def test_an_empty_folder_and_hidden_files(model, tmp_path):
     assert [name for name, _ in list_photos(tmp_path)] == [str(tmp_path / "below" / "a.txt")]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_loops_and_dangling_links_in_a_folder(model, tmp_path, astronaut):
+    real = tmp_path / "real"
+    real.mkdir()
+    images.write(real / "a.jpg", astronaut)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to(real)
+    (inside / "loop").symlink_to(inside)
+    (inside / "gone.jpg").symlink_to("nowhere.jpg")
+    table = model.predict(inside, progress=False)
+    assert table.photo.tolist() == [str(inside / "gone.jpg"), str(inside / "link" / "a.jpg")]
+    assert table.status.tolist() == [f"failed: no such file: {inside / 'gone.jpg'}", "ok"]
+
+
+def test_paths_that_cannot_even_be_looked_at_cost_one_row(model, astronaut):
+    table = model.predict(["a" * 300, astronaut], progress=False)
+    assert table.status[0].startswith("failed: ") and table.status[1] == "ok"
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"photo.jpg"])
+def test_what_is_no_photo_at_all_is_refused(model, wrong):
+    with pytest.raises(TypeError, match="expected a path"):
+        model.predict(wrong)
+
+
 def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch):
     detect = faces.detect_faces
 
@@ -183,7 +209,7 @@ def test_classify_is_predict_without_detection(model, astronaut):
     for wrong in (seen.crops[0], seen.crops / 255, seen.crops[:, :100]):
         with pytest.raises(ValueError, match="224"):
             model.classify(wrong)
-    for wrong in (np.zeros((2, 28, 28)), seen.maps * 255, seen.maps * np.nan):
+    for wrong in (np.zeros((2, 28, 28)), seen.maps * 255, seen.maps * np.nan, seen.maps[:, :0]):
         with pytest.raises(ValueError, match="maps N×h×w"):
             model.classify(seen.crops, maps=wrong)
 
@@ -205,7 +231,9 @@ def test_some_tasks_only(astronaut):
     assert SafBage.load(tasks=("gender", "gender")).predict(astronaut).equals(table)
 
 
-@pytest.mark.parametrize("options", [{"tasks": ("mood",)}, {"tasks": ()}, {"tasks": "age"}, {"ratio": 30}])
+@pytest.mark.parametrize(
+    "options", [{"tasks": ("mood",)}, {"tasks": ()}, {"tasks": "age"}, {"tasks": None}, {"ratio": 30}, {"ratio": "0.3"}]
+)
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match=r"tasks is|ratio"):
         SafBage.load(**options)
