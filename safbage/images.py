@@ -27,7 +27,7 @@ def read(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     if path.is_dir():
-        raise ImageError(f"{path.name or path} is a folder with nothing to read")
+        raise ImageError(f"{path.name or path} is a folder, not a photo")
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     if path.stat().st_size == 0:

@@ -279,7 +279,8 @@ class SafBage:
         """A photo as far as its crops; whatever goes wrong with it is kept as its status."""
         seen = Explanation(name, self.ratio)
         try:
-            if isinstance(photo, Path) and os.path.isdir(photo) and not os.listdir(photo):
+            if isinstance(photo, Path) and os.path.isdir(photo):
+                os.listdir(photo)  # where it may not be read, that is what went wrong
                 raise FileNotFoundError(f"the folder {photo} holds no files")
             image = images.read(photo) if isinstance(photo, Path) else images.as_rgb(photo)
             seen.image = image if keep_image else None
