@@ -11,6 +11,12 @@ from conftest import REPOSITORY
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 
+@pytest.fixture(autouse=True)
+def inline_figures(monkeypatch):
+    """A backend set for the tests' own figures would keep the kernels' from appearing."""
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def path(request):
     return request.param
