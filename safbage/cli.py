@@ -52,6 +52,8 @@ def predict(
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
+    if "" in photos:
+        raise fail("a photo's path is empty", 2)
     chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
     try:
         listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]

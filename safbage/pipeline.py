@@ -124,7 +124,8 @@ def list_photos(photos) -> list[tuple[str, object]]:
         raise TypeError(f"expected a path, an array, a folder or a list of these; got a {type(photos).__name__}")
     listed = []
     for i, photo in enumerate(photos):
-        listed += list_photos(photo) if isinstance(photo, str | Path) else [(f"photo {i}", photo)]
+        named = isinstance(photo, str | Path) and str(photo) != ""
+        listed += list_photos(photo) if named else [(f"photo {i}", photo)]
     return listed
 
 

@@ -131,8 +131,8 @@ def test_links_loops_and_dangling_links_in_a_folder(model, tmp_path, astronaut):
 
 
 def test_paths_that_cannot_even_be_looked_at_cost_one_row(model, astronaut):
-    table = model.predict(["a" * 300, astronaut], progress=False)
-    assert table.status[0].startswith("failed: ") and table.status[1] == "ok"
+    table = model.predict(["a" * 300, "", astronaut], progress=False)
+    assert table.status[0].startswith("failed: ") and table.status[1].startswith("failed: ") and table.status[2] == "ok"
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"photo.jpg"])
