@@ -10,7 +10,9 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
+import safetensors.numpy
 
 
 class CheckpointError(ValueError):
@@ -179,3 +181,38 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
             return _arrays_of(_TorchUnpickler(archive, roots[0]))
     except zipfile.BadZipFile as error:
         raise CheckpointError(f"{path} is damaged, or not in the zip layout of torch.save ({error})") from error
+
+
+# --- HDF5 and safetensors, which hold nothing but arrays ---------------------------------------------------------------
+
+
+def read_keras1(path: str | Path) -> list[np.ndarray]:
+    """All arrays of a Keras 1 file of weights (HDF5), layer by layer in the model's order.
+
+    Such a file names its layers in the attribute ``layer_names``, and each layer its arrays in ``weight_names``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: not HDF5, cut short, or of another structure.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        with h5py.File(path) as file:
+            root = file.get("model_weights", file)  # there, where the whole model was saved
+            layers = [root[_text(layer)] for layer in root.attrs["layer_names"]]
+            return [np.asarray(layer[_text(name)], "float32") for layer in layers for name in layer.attrs["weight_names"]]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no Keras 1 file of weights, or is damaged ({error})") from error
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Arrays by name, as float32. CheckpointError where the file is damaged or no safetensors file."""
+    try:
+        return {name: array.astype("float32") for name, array in safetensors.numpy.load_file(path).items()}
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error

@@ -5,10 +5,10 @@ response normalisation, then fc6-fc8. AlexNet-GAP replaces the fully connected l
 (the paper's section IV-D, after Zhou et al. 2016). Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the paper.
 """
 
-from safbage import weights
+from safbage import trunks, weights
 from safbage.backend import keras, layers
-from safbage.mlnet import imagenet_normalization
 from safbage.reweighting import Reweighting
+from safbage.trunks import alexnet_conv5, imagenet_normalization
 
 SIZE = 224
 TRUNK_SHAPE = (13, 13, 256)
@@ -26,30 +26,12 @@ All are apparent: what annotators saw in a picture, not what a person is, feels 
 
 
 def _conv1_to_conv4(x):
-    def conv(filters, size, name):
-        return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)
-
-    x = layers.ZeroPadding2D(2, name="pad1")(x)
-    x = layers.Conv2D(64, 11, strides=4, activation="relu", name="conv1")(x)
-    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
-    x = conv(192, 5, "conv2")(x)
-    x = layers.MaxPooling2D(3, 2, name="pool2")(x)
-    x = conv(384, 3, "conv3")(x)
-    return conv(256, 3, "conv4")(x)
-
-
-def _conv5(x, suffix=""):
-    return layers.Conv2D(256, 3, padding="same", activation="relu", name=f"conv5{suffix}")(x)
+    return trunks.alexnet_levels(imagenet_normalization()(x))["conv4"]
 
 
 def _gap(x, classes, suffix=""):
     x = layers.GlobalAveragePooling2D(name=f"gap{suffix}")(x)
     return layers.Dense(classes, activation="softmax", dtype="float32", name=f"softmax{suffix}")(x)
-
-
-def _assign_trunk(model):
-    imagenet = weights.load("alexnet-conv")
-    weights.assign(model, {name: value for name, value in imagenet.items() if not name.startswith("conv5")})
 
 
 def alexnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
@@ -58,7 +40,7 @@ def alexnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
     57,036,616 parameters with 8 classes, 61,100,840 with 1000.
     """
     inputs = keras.Input((SIZE, SIZE, 3), name="face")
-    x = _conv5(_conv1_to_conv4(imagenet_normalization()(inputs)))
+    x = alexnet_conv5(_conv1_to_conv4(inputs))
     x = layers.MaxPooling2D(3, 2, name="pool5")(x)
     x = layers.Flatten(name="flatten")(x)
     for name in ("fc6", "fc7"):
@@ -70,7 +52,7 @@ def alexnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
 def alexnet_gap(classes: int) -> keras.Model:
     """AlexNet-GAP, weights at random: faces (N×224×224×3, RGB 0–255) to probabilities (N×classes)."""
     inputs = keras.Input((SIZE, SIZE, 3), name="face")
-    x = _conv5(_conv1_to_conv4(imagenet_normalization()(inputs)))
+    x = alexnet_conv5(_conv1_to_conv4(inputs))
     return keras.Model(inputs, _gap(x, classes), name="alexnet_gap")
 
 
@@ -81,15 +63,15 @@ def alexnet_trunk() -> keras.Model:
         WeightsError: the weights are missing and cannot be fetched, or are damaged.
     """
     inputs = keras.Input((SIZE, SIZE, 3), name="face")
-    model = keras.Model(inputs, _conv1_to_conv4(imagenet_normalization()(inputs)), name="alexnet_trunk")
-    _assign_trunk(model)
+    model = keras.Model(inputs, _conv1_to_conv4(inputs), name="alexnet_trunk")
+    trunks.assign_alexnet(model, conv5=False)
     return model
 
 
 def gap_head(classes: int) -> keras.Model:
     """conv5, pooling and softmax: features (N×13×13×256) to [probabilities (N×classes), conv5's output (N×13×13×256)]."""
     inputs = keras.Input(TRUNK_SHAPE, name="conv4_output")
-    conv5 = _conv5(inputs)
+    conv5 = alexnet_conv5(inputs)
     return keras.Model(inputs, [_gap(conv5, classes), conv5], name="gap_head")
 
 
@@ -109,13 +91,13 @@ def load(tasks: tuple[str, ...]) -> keras.Model:
         "ratio": keras.Input((1,), name="ratio"),
     }
     x = Reweighting(name="reweighting")([inputs["face"], inputs["map"], inputs["ratio"]])
-    x = _conv1_to_conv4(imagenet_normalization()(x))
+    x = _conv1_to_conv4(x)
     outputs = {}
     for task in tasks:
-        conv5 = _conv5(x, f"_{task}")
+        conv5 = alexnet_conv5(x, f"_{task}")
         outputs |= {task: _gap(conv5, len(CLASSES[task]), f"_{task}"), f"conv5_{task}": conv5}
     model = keras.Model(inputs, outputs, name="saf_bage")
-    _assign_trunk(model)
+    trunks.assign_alexnet(model, conv5=False)
     for task in tasks:
         head = weights.load(f"alexnet-gap-{task}")
         weights.assign(model, {name.replace("/", f"_{task}/"): value for name, value in head.items()})

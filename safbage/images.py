@@ -117,6 +117,30 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
+def pad_to(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Fit an image or map (H×W or H×W×C) into (height, width), its aspect kept, centred, zeros around it (letterbox)."""
+    (top, left), inner = _fitted(image.shape[:2], size)
+    padded = np.zeros((*size, *image.shape[2:]), image.dtype)
+    padded[top : top + inner[0], left : left + inner[1]] = resize(image, inner)
+    return padded
+
+
+def unpad(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Undo `pad_to` for a map (h×w) of a padded image: cut the padding away, and bring the rest to the image's `size`.
+
+    The map may be coarser than the image was; it is cut to whole cells.
+    """
+    (top, left), inner = _fitted(size, map.shape)
+    return resize(map[top : top + inner[0], left : left + inner[1]], size)
+
+
+def _fitted(size, frame):
+    """(top, left) and (height, width) of something of `size` when it is fitted into the middle of a frame."""
+    scale = min(frame[0] / size[0], frame[1] / size[1])
+    inner = tuple(max(1, min(f, round(s * scale))) for s, f in zip(size, frame, strict=True))
+    return tuple((f - i) // 2 for f, i in zip(frame, inner, strict=True)), inner
+
+
 def write(path: str | Path, image: np.ndarray) -> Path:
     """Write an RGB image, H×W×3 uint8; the suffix chooses the format (JPEG at quality 95). OSError where it cannot be written."""
     Image.fromarray(image).save(path, quality=95)

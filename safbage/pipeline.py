@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from safbage import cam, classifiers, faces, images, reweighting, saliency
+from safbage import cam, classifiers, faces, images, mlnet, reweighting, saliency
 from safbage.backend import keras
 from safbage.faces import Face
 
@@ -146,6 +146,10 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(files + [Path(error.filename) for error in closed])
 
 
+def _saliency_network(source: str | Path) -> keras.Model:
+    return saliency.model() if source == "mlnet" else mlnet.load(source)
+
+
 class SafBage:
     """Detector, ML-Net and AlexNet-GAP together. Build it with `SafBage.load`.
 
@@ -159,22 +163,31 @@ class SafBage:
         self._kernels = {t: np.asarray(classifier.get_layer(f"softmax_{t}").kernel) for t in self.tasks}
 
     @classmethod
-    def load(cls, *, tasks: tuple[str, ...] = tuple(classifiers.CLASSES), ratio: float = reweighting.RATIO) -> "SafBage":
-        """Load the shipped networks.
+    def load(
+        cls,
+        *,
+        tasks: tuple[str, ...] = tuple(classifiers.CLASSES),
+        ratio: float = reweighting.RATIO,
+        saliency: str | Path = "mlnet",
+    ) -> "SafBage":
+        """Load the networks.
 
         Args:
             tasks: which of "age", "gender", "expression" to answer.
             ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
+            saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times cheaper (its effect
+                is on the model card); or a file of ML-Net weights, as `mlnet.load` takes.
 
         Raises:
             ValueError: a task or the ratio is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
+            CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or not there.
         """
         named = isinstance(tasks, list | tuple) and len(tasks) > 0
         if not named or any(task not in classifiers.CLASSES for task in tasks):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
         tasks = tuple(dict.fromkeys(tasks))
-        return cls(tasks, reweighting.check_ratio(ratio), saliency.model(), classifiers.load(tasks))
+        return cls(tasks, reweighting.check_ratio(ratio), _saliency_network(saliency), classifiers.load(tasks))
 
     @property
     def ratio(self) -> float:

@@ -21,14 +21,18 @@ def model() -> keras.Model:
     return mlnet.load()
 
 
-def predict(image: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
+def predict(
+    image: np.ndarray, model: keras.Model | None = None, *, size: tuple[int, int] = SCENE_SIZE, pad: bool = False
+) -> np.ndarray:
     """Saliency of a photo of any size.
 
-    The photo is reduced, its aspect kept, to fit into `SCENE_SIZE` (never enlarged); the map is brought to the photo's size.
+    The photo is reduced, its aspect kept, to fit into `size` (never enlarged); the map is brought to the photo's size.
 
     Args:
         image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.
         model: an ML-Net; the shipped one by default.
+        size: height and width the network was trained at.
+        pad: bring every photo to just `size`, enlarging it if need be, with zeros around it, as the authors do.
 
     Returns:
         H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient, as in photos less than some 30
@@ -39,10 +43,12 @@ def predict(image: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
         WeightsError: the weights are missing and cannot be fetched.
     """
     image = images.as_rgb(image)
-    size = image.shape[:2]
-    scale = min(1, SCENE_SIZE[0] / size[0], SCENE_SIZE[1] / size[1])
-    small = images.resize(image, tuple(max(mlnet.STRIDE, round(side * scale)) for side in size))
-    return normalize(images.resize(_raw(model, small[None])[0], size))
+    shape = image.shape[:2]
+    if pad:
+        return normalize(images.unpad(_raw(model, images.pad_to(image, size)[None])[0], shape))
+    scale = min(1, size[0] / shape[0], size[1] / shape[1])
+    small = images.resize(image, tuple(max(mlnet.STRIDE, round(side * scale)) for side in shape))
+    return normalize(images.resize(_raw(model, small[None])[0], shape))
 
 
 def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.ndarray:

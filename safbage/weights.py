@@ -257,13 +257,14 @@ def _read_converted(name: str) -> dict[str, np.ndarray] | None:
     return tensors
 
 
-def _save(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
-    """Write aside, then rename: a killed run or a full disk never leaves half a file under the real name."""
+def save(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> Path:
+    """Write a safetensors file: aside, then renamed, so that a killed run or a full disk never leaves half of one."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         part = Path(folder) / path.name
         safetensors.numpy.save_file(tensors, part, metadata=metadata)
         part.chmod(0o644)
         os.replace(part, path)
+    return path
 
 
 def fetch(*names: str) -> None:
@@ -294,7 +295,7 @@ def fetch(*names: str) -> None:
                     found = digest(tensors)
                     if entry.digest not in (None, found):
                         raise WeightsError(f"{name}: converted weights have the digest {found}, not {entry.digest}")
-                    _save(tensors, _converted(name), {"digest": found, "source": source.file, "licence": entry.licence})
+                    save(tensors, _converted(name), {"digest": found, "source": source.file, "licence": entry.licence})
 
 
 def load(name: str) -> dict[str, np.ndarray]:
@@ -354,7 +355,7 @@ def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) ->
     `metadata` names the weights' "description" and "licence".
     """
     path = _shipped_path(name)
-    _save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
+    save({key: np.asarray(value, "float16") for key, value in tensors.items()}, path, metadata)
     lines = [f"{file_sha256(file)}  {file.name}\n" for file in sorted(TRAINED.glob("*.safetensors"))]
     (TRAINED / "SHA256SUMS").write_text("".join(lines))
     return path

@@ -41,3 +41,25 @@ def model():
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)
+
+
+def killed_and_whole(tmp_path, monkeypatch, module, name, run, *, call_number=3):
+    """Run twice, once killed in a call of `module.name` and resumed; the weights after each."""
+    real = getattr(module, name)
+    results = []
+    for folder, killed in (("killed", True), ("whole", False)):
+        calls = []
+
+        def call(*arguments, killed=killed, calls=calls, **options):
+            calls.append(1)
+            if killed and len(calls) == call_number:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+        (tmp_path / folder).mkdir()
+        if killed:
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path / folder)
+        results.append(run(tmp_path / folder))
+    return results

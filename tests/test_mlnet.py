@@ -1,9 +1,12 @@
+import h5py
 import keras
 import numpy as np
 import pytest
 from conftest import data_folder
 
-from safbage import images, mlnet, saliency
+from safbage import SafBage, fixations, images, mlnet, saliency, weights
+from safbage.checkpoints import CheckpointError
+from safbage.saliency_metrics import cc
 
 CROP = (slice(40, 264), slice(120, 344))
 """224×224 pixels about the astronaut's face, for feature values computed once with PyTorch."""
@@ -141,16 +144,193 @@ def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth():
 
 def test_held_back_scenes_are_predicted():
     """A part of the fifth of OSIE that training never saw (the model card has all of it)."""
-    import pandas as pd
-    from train_mlnet_head import fixation_map
+    _, held_back = fixations.hold_back(fixations.osie(data_folder("osie")))
+    values = [cc(saliency.predict(scene.pixels()), scene.fixation_map()) for scene in held_back[:60]]
+    assert np.mean(values) > 0.74
 
-    folder = data_folder("osie")
-    fixations = pd.read_csv(folder / "fixations.csv", dtype={"image": str}).groupby("image")
-    names = [name for name, _ in fixations]
-    held_back = np.random.default_rng(0).permutation(len(names))[: len(names) // 5]
-    values = []
-    for i in held_back[:60]:
-        truth = fixation_map(fixations.get_group(names[i])[["x", "y"]].to_numpy(), (600, 800), 24)
-        predicted = saliency.predict(images.read(folder / "stimuli" / names[i]))
-        values.append(np.corrcoef(predicted.ravel(), truth.ravel())[0, 1])
-    assert np.mean(values) > 0.7
+
+# --- the light network -------------------------------------------------------------------------------------------------
+
+
+def test_levels_are_read_at_the_middles_of_cells():
+    """AlexNet's levels, as a ramp over the picture's pixels, read 4, 12, 20 … at the map's cells, held at the border."""
+    image = np.zeros((1, 224, 224, 3), "float32")
+    for name, cells in (("conv2", 27), ("conv5", 13)):
+        step, first = mlnet.ALEXNET_GRIDS[name]
+        ramp = np.broadcast_to((first + step * np.arange(cells, dtype="float32"))[:, None], (cells, cells))
+        level = np.stack([ramp, ramp.T], axis=-1)[None]
+        read = keras.ops.convert_to_numpy(mlnet.AtCells(step, first)(level, image))
+        expected = np.clip(8 * np.arange(28) + 4, ramp.min(), ramp.max())
+        assert np.allclose(read[0, :, 5, 0], expected, atol=1e-3) and np.allclose(read[0, 5, :, 1], expected, atol=1e-3)
+
+
+def test_alexnets_cells_lie_where_the_grids_say():
+    """With means for kernels, a bright bar over the middle of a level's fifth cell raises that level most about its fifth cell."""
+    model = mlnet.mlnet(backbone="alexnet", prior=(2, 2))
+    for layer in model.layers:
+        if layer.name.startswith("conv") and layer.weights:
+            layer.kernel.assign(np.full(layer.kernel.shape, 1 / np.prod(layer.kernel.shape[:3])))
+    for name, (step, first) in mlnet.ALEXNET_GRIDS.items():
+        level = keras.Model(model.input, model.get_layer(name).output)
+        for cell in (5, 6):
+            bar = np.full((2, 224, 224, 3), 140.0, "float32")
+            middle = round(first + cell * step)
+            bar[1, :, middle - 8 : middle + 8] = 255
+            even, barred = keras.ops.convert_to_numpy(level(bar))[:, 6, :, 0]
+            raised = barred - even
+            assert (np.arange(len(raised)) * raised).sum() / raised.sum() == pytest.approx(cell, abs=0.3)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (80, 128), (240, 320)])
+def test_the_light_network_takes_any_size(size):
+    maps = mlnet.mlnet(backbone="alexnet", prior=(2, 2)).predict_on_batch(np.zeros((2, *size, 3), "float32"))
+    assert maps.shape == (2, size[0] // 8, size[1] // 8, 1)
+
+
+def test_the_light_networks_maps_are_ml_nets(astronaut):
+    from safbage import faces
+
+    (face,) = faces.detect_faces(astronaut)
+    crop = faces.crop_face(astronaut, face)[None]
+    light = saliency.predict_faces(crop, mlnet.load("light"))
+    assert light.shape == (1, 28, 28) and cc(light[0], saliency.predict_faces(crop)[0]) > 0.9
+
+
+def test_the_pipeline_takes_the_light_network(astronaut):
+    seen = SafBage.load(tasks=("gender",), saliency="light").explain(astronaut)
+    assert len(seen.faces) == 1 and seen.maps.max() == pytest.approx(1)
+
+
+def test_unknown_backbones_and_files(tmp_path):
+    with pytest.raises(ValueError, match="vgg16"):
+        mlnet.mlnet(backbone="resnet")
+    with pytest.raises(FileNotFoundError, match="light"):
+        mlnet.load("lihgt")
+    weights.save({"a/b": np.zeros(3)}, tmp_path / "other.safetensors", {})
+    with pytest.raises(CheckpointError, match="no weights of an ML-Net"):
+        mlnet.load(tmp_path / "other.safetensors")
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="damaged"):
+        mlnet.load(tmp_path / "torn.safetensors")
+
+
+# --- the authors' file --------------------------------------------------------------------------------------------------
+
+VGG16 = ((3, 64), (64, 64), (64, 128), (128, 128), (128, 256), *[(256, 256)] * 2, (256, 512), *[(512, 512)] * 5)
+
+
+def write_authors_file(path, generator):
+    """A file structured as Keras 1.1 with Theano wrote them; returns its arrays."""
+    shapes = [(out, into, 3, 3) for into, out in VGG16] + [(64, 1280, 3, 3), (1, 64, 1, 1)]
+    arrays = []
+    with h5py.File(path, "w") as file:
+        names = [f"convolution2d_{i}" for i in range(1, len(shapes) + 1)]
+        places = (2, 5, 9, 13)  # where poolings stand between the layers; they hold no arrays
+        for k, place in enumerate(places):
+            names.insert(place + k, f"maxpooling2d_{k + 1}")
+        names = ["input_1", *names, "eltwiseproduct_1", "activation_1"]
+        file.attrs["layer_names"] = [name.encode() for name in names]
+        kernels = iter(shapes)
+        for name in names:
+            group = file.create_group(name)
+            own = {}
+            if name.startswith("convolution"):
+                shape = next(kernels)
+                spread = np.sqrt(2 / np.prod(shape[1:]))
+                own = {f"{name}_W": generator.normal(0, spread, shape), f"{name}_b": generator.normal(0.05, 0.02, shape[0])}
+            elif name == "eltwiseproduct_1":
+                own = {"param_0": generator.normal(0, 0.3, (6, 8))}
+            group.attrs["weight_names"] = [key.encode() for key in own]
+            for key, value in own.items():
+                group[key] = value.astype("float32")
+                arrays.append(group[key][()])
+    return arrays
+
+
+def theano_conv(x, kernel, bias):
+    """Theano's convolution, "same", which flips kernels: out[o, y, x] = Σ kernel[o, i, a, b] · in[i, y + r − a, x + r − b]."""
+    r = kernel.shape[2] // 2
+    height, width = x.shape[1:]
+    padded = np.pad(x, ((0, 0), (r, r), (r, r)))
+    total = np.zeros((len(kernel), height, width))
+    for a in range(2 * r + 1):
+        for b in range(2 * r + 1):
+            part = padded[:, 2 * r - a : 2 * r - a + height, 2 * r - b : 2 * r - b + width]
+            total += np.tensordot(kernel[:, :, a, b], part, axes=1)
+    return np.maximum(total + bias[:, None, None], 0)
+
+
+def theano_pool(x, stride):
+    """Keras 1's 2×2 "same" pooling on Theano: padded by one on all sides, then cut to the expected size."""
+    size = [-(-side // stride) for side in x.shape[1:]]
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2, 2), axis=(1, 2))[:, ::stride, ::stride]
+    return windows.max(axis=(3, 4))[:, : size[0], : size[1]]
+
+
+def theano_upsample(values, ratio):
+    """Theano's bilinear_upsampling along the last axis: the ends repeated, a transposed convolution with a triangle, cut."""
+    values = np.concatenate([values[..., :1], values, values[..., -1:]], axis=-1)
+    triangle = np.concatenate([np.arange(1, ratio + 1), np.arange(ratio - 1, 0, -1)]) / ratio
+    full = np.zeros((*values.shape[:-1], ratio * (values.shape[-1] - 1) + len(triangle)))
+    for i in range(values.shape[-1]):
+        full[..., i * ratio : i * ratio + len(triangle)] += values[..., i : i + 1] * triangle
+    start = 2 * ratio - (ratio - 1) // 2 - 1
+    return full[..., start : start + ratio * (values.shape[-1] - 2)]
+
+
+def authors_forward(picture, arrays):
+    """ML-Net as the authors' code runs it under Theano, in NumPy alone: H×W×3 RGB to h×w."""
+    layers = iter(zip(arrays[:-1:2], arrays[1:-1:2], strict=True))
+    x = (picture[:, :, ::-1].astype(float) - [103.939, 116.779, 123.68]).transpose(2, 0, 1)
+    levels = []
+    for block, convs in enumerate((2, 2, 3, 3, 3), 1):
+        for _ in range(convs):
+            x = theano_conv(x, *next(layers))
+        x = theano_pool(x, 2 if block < 4 else 1) if block < 5 else x
+        levels.append(x)
+    x = np.concatenate(levels[2:])
+    for layer in layers:
+        x = theano_conv(x, *layer)
+    ratio = 10
+    prior = theano_upsample(theano_upsample(1 + arrays[-1], ratio).T, ratio).T
+    return np.maximum(x[0] * prior, 0)
+
+
+@pytest.fixture(scope="module")
+def authors_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("authors") / "mlnet_salicon_weights.pkl"
+    return path, write_authors_file(path, np.random.default_rng(0))
+
+
+def test_the_authors_file_gives_the_authors_network(authors_file, astronaut):
+    """Layer for layer what Theano computes, checked at the published size against an implementation in NumPy alone."""
+    path, arrays = authors_file
+    model = mlnet.load(path)
+    picture = images.resize(astronaut, (480, 640))
+    expected = authors_forward(picture, arrays)
+    found = model.predict_on_batch(picture[None].astype("float32"))[0, :, :, 0]
+    assert expected.std() > 0.1 * expected.mean() > 0
+    assert np.abs(found - expected).max() < 1e-3 * expected.max()
+
+
+def test_the_authors_way_with_a_photo(authors_file, astronaut):
+    map = saliency.predict(astronaut[:300], mlnet.load(authors_file[0]), size=(480, 640), pad=True)
+    assert map.shape == (300, 512) and map.max() == 1
+
+
+def test_other_hdf5_files_are_refused(tmp_path, authors_file):
+    whole = authors_file[0].read_bytes()
+    (tmp_path / "torn.pkl").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"torn\.pkl"):
+        mlnet.load(tmp_path / "torn.pkl")
+    (tmp_path / "pickle.pkl").write_bytes(b"\x80\x04N.")
+    with pytest.raises(CheckpointError, match="no Keras 1 file"):
+        mlnet.load(tmp_path / "pickle.pkl")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["layer_names"] = [b"dense_1"]
+        group = file.create_group("dense_1")
+        group.attrs["weight_names"] = [b"W"]
+        group["W"] = np.zeros((3, 4))
+    with pytest.raises(CheckpointError, match="holds 1 arrays; the authors' ML-Net has 31"):
+        mlnet.load(tmp_path / "other.h5")

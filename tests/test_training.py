@@ -9,11 +9,9 @@ import pandas as pd
 import prepare_faces
 import pytest
 import train_gap_head
-import train_mlnet_head
-import work
-from conftest import data_folder
+from conftest import data_folder, killed_and_whole
 
-from safbage import SafBage, classifiers, images, mlnet
+from safbage import SafBage, classifiers, images
 
 
 @pytest.mark.parametrize(
@@ -61,72 +59,6 @@ def test_no_picture_of_utkface_is_in_two_splits_and_the_test_split_is_answered()
     assert (surest.gender == tested.gender).mean() > 0.83 and (surest.age == tested.age).mean() > 0.55
 
 
-def test_arrays_on_disk_resume_where_they_were_killed(tmp_path):
-    computed = []
-
-    def compute(part, killed_at=None):
-        if part.start == killed_at:
-            raise KeyboardInterrupt
-        computed.append(part.start)
-        return np.arange(part.start, part.stop)
-
-    path = tmp_path / "a.npy"
-    with pytest.raises(KeyboardInterrupt):
-        work.resumable(path, (10,), "int64", lambda part: compute(part, 6), 3, "")
-    array = work.resumable(path, (10,), "int64", compute, 3, "")
-    assert computed == [0, 3, 6, 9] and array.tolist() == list(range(10))
-    assert work.resumable(path, (10,), "int64", None, 3, "").tolist() == list(range(10))
-
-
-def test_arrays_of_another_shape_are_not_gone_on_with(tmp_path):
-    work.resumable(tmp_path / "a.npy", (10,), "int64", lambda part: 0, 3, "")
-    with pytest.raises(SystemExit, match="another folder"):
-        work.resumable(tmp_path / "a.npy", (11,), "int64", lambda part: 0, 3, "")
-
-
-def test_a_folder_keeps_to_its_settings(tmp_path):
-    settings = {"epochs": 3, "faces": tmp_path, "scenes": None}
-    work.keep_settings(tmp_path / "new", settings)
-    work.keep_settings(tmp_path / "new", settings)
-    with pytest.raises(SystemExit, match="epochs: 3 there, 4 now"):
-        work.keep_settings(tmp_path / "new", settings | {"epochs": 4})
-
-
-@pytest.mark.parametrize("killed_in", ["save_weights", "write_whole"])
-def test_a_kill_while_an_epoch_is_written_loses_that_epoch_only(tmp_path, monkeypatch, killed_in):
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="fc", use_bias=False)])
-    model.set_weights([np.array([[1.0]])])
-    log = work.EpochLog(tmp_path)
-    log.add(model, {"epoch": 1})
-    model.set_weights([np.array([[2.0]])])
-
-    def half(path, *_):
-        Path(path).write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(*((model, killed_in) if killed_in == "save_weights" else (work, killed_in)), half)
-    with pytest.raises(KeyboardInterrupt):
-        log.add(model, {"epoch": 2})
-    monkeypatch.undo()
-    if killed_in == "write_whole":  # here the stand-in wrote over the log itself, which the real one never does
-        (tmp_path / "log.json").write_text('[{"epoch": 1}]')
-    again = work.EpochLog(tmp_path)
-    again.resume(model)
-    assert again.rows == [{"epoch": 1}] and model.get_weights()[0].item() == 1
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path):
-    (tmp_path / "a").write_text("before")
-
-    def half(aside):
-        aside.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        work.write_whole(tmp_path / "a", half)
-    assert (tmp_path / "a").read_text() == "before"
-
-
 def test_scenes_fill_what_lies_beyond_the_picture(generator):
     face = np.full((224, 224, 3), 200, "uint8")
     scene = np.full((300, 400, 3), 10, "uint8")
@@ -141,13 +73,6 @@ def test_names_of_utkface_that_are_no_labels_are_left_out(tmp_path):
     assert prepare_faces.list_utkface(tmp_path).empty
 
 
-def test_fixation_maps():
-    map = train_mlnet_head.fixation_map(np.array([[10.0, 20.0], [-5.0, 3.0], [999.0, 0.0]]), (40, 60), 2)
-    assert map.shape == (40, 60) and map.max() == 1
-    assert np.unravel_index(map.argmax(), map.shape) == (20, 10)
-    assert map[0, 0] < 1e-6 and map[0, -1] < 1e-6
-
-
 def test_variants_are_seeded_and_the_first_is_the_face(astronaut):
     face = images.resize(astronaut, (224, 224))
     seen = [train_gap_head.variant(face, k, np.random.default_rng((5, k))) for k in range(train_gap_head.VARIANTS)]
@@ -156,28 +81,6 @@ def test_variants_are_seeded_and_the_first_is_the_face(astronaut):
     assert np.array_equal(seen[0], face) and np.array_equal(seen[1], face[:, ::-1])
     assert all(v.shape == face.shape and v.dtype == np.uint8 for v in seen)
     assert not any(np.array_equal(seen[2], other) for other in seen[3:])
-
-
-def killed_and_whole(tmp_path, monkeypatch, module, name, run):
-    """Run twice, once killed in the third call of `module.name` and resumed; the weights after each."""
-    real = getattr(module, name)
-    results = []
-    for folder, killed in (("killed", True), ("whole", False)):
-        calls = []
-
-        def call(*arguments, killed=killed, calls=calls, **options):
-            calls.append(1)
-            if killed and len(calls) == 3:
-                raise KeyboardInterrupt
-            return real(*arguments, **options)
-
-        monkeypatch.setattr(module, name, call)
-        (tmp_path / folder).mkdir()
-        if killed:
-            with pytest.raises(KeyboardInterrupt):
-                run(tmp_path / folder)
-        results.append(run(tmp_path / folder))
-    return results
 
 
 def test_a_killed_head_training_resumes_to_the_same_weights(tmp_path, monkeypatch, generator):
@@ -192,21 +95,4 @@ def test_a_killed_head_training_resumes_to_the_same_weights(tmp_path, monkeypatc
         return head.get_weights()
 
     killed, whole = killed_and_whole(tmp_path, monkeypatch, train_gap_head, "probabilities", run)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(killed, whole, strict=True))
-
-
-def test_a_killed_mlnet_training_resumes_to_the_same_weights(tmp_path, monkeypatch, generator):
-    features = np.maximum(generator.normal(size=(12, 6, 8, 1280)), 0).astype("float16")
-    targets = generator.random((12, 6, 8, 1)).astype("float32")
-    maps = [images.resize(target[:, :, 0], (60, 80)) for target in targets]
-
-    def run(folder):
-        keras.utils.set_random_seed(0)
-        head = mlnet.mlnet_head(prior=(2, 2))
-        options = dict(epochs=4, batch=4, patience=9, seed=0)
-        validate = lambda h: train_mlnet_head.correlations(h, features, maps, range(9, 12))  # noqa: E731
-        train_mlnet_head.train(head, features, targets, np.arange(9), validate, folder, **options)
-        return [np.asarray(v) for v in head.trainable_variables]
-
-    killed, whole = killed_and_whole(tmp_path, monkeypatch, train_mlnet_head, "correlations", run)
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(killed, whole, strict=True))

@@ -174,12 +174,12 @@ def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
     for path in weights.TRAINED.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(weights, "TRAINED", tmp_path)
-    weights.load("mlnet-head")
-    path = tmp_path / "mlnet-head.safetensors"
+    weights.load("mlnet-light")
+    path = tmp_path / "mlnet-light.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsError, match="damaged"):
-        weights.load("mlnet-head")
-    assert {row["name"]: row["state"] for row in weights.status()}["mlnet-head"] == "damaged"
+        weights.load("mlnet-light")
+    assert {row["name"]: row["state"] for row in weights.status()}["mlnet-light"] == "damaged"
 
 
 def test_status_names_source_size_and_licence():

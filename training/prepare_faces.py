@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
-from work import keep_settings, resumable, write_whole
 
 from safbage import faces, images, mlnet, saliency, weights
 from safbage.classifiers import CLASSES
+from safbage.work import keep_settings, resumable, write_whole
 
 AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
 FER_NAMES = {"angry": "anger"}
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--precision", default="float32", help="of ML-Net; mixed_bfloat16 is faster where the hardware has it")
     args = parser.parse_args()
     weights.fetch()
-    keep_settings(args.work, vars(args) | {"mlnet_head": weights.shipped()["mlnet-head"]})
+    keep_settings(args.work, vars(args) | {"mlnet": weights.shipped()["mlnet"]})
 
     table_path = args.work / "listed.csv"
     if not table_path.exists():

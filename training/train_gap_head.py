@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
-from work import EpochLog, keep_settings, resumable
 
 from safbage import classifiers, faces, images, reweighting, weights
+from safbage.work import EpochLog, keep_settings, resumable
 
 VARIANTS = 6
 
@@ -169,7 +169,7 @@ def train(head, features, labels, split, work, args, unlabelled=None):
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=args.smoothing),
     )
     answers.optimizer.build(answers.trainable_variables)
-    log = EpochLog(work)
+    log = EpochLog(work, lambda row: row["accuracy"] + row["mean_recall"])
     log.resume(answers)
     for epoch in range(len(log.rows), args.epochs):
         generator = np.random.default_rng((args.seed, epoch))
@@ -186,10 +186,10 @@ def train(head, features, labels, split, work, args, unlabelled=None):
         accuracy, recall = float((predicted == truth).mean()), balanced_accuracy(truth, predicted)
         loss = float(np.mean(losses))
         log.add(answers, {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "mean_recall": recall})
-    best = log.best(lambda row: row["accuracy"] + row["mean_recall"])
-    answers.load_weights(log.weights_path(best))
+        print(log.rows[-1], flush=True)
+    answers.load_weights(log.weights_path(log.best))
     answers.save_weights(work / "best.weights.h5")
-    return best
+    return log.best
 
 
 def main():

@@ -1,4 +1,4 @@
-"""The command ``safbage``: results on stdout, everything else on stderr."""
+"""``safbage predict``: photos in, a row per face out."""
 
 import csv
 import json
@@ -11,24 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-messages = Console(stderr=True, highlight=False)
-
-
-def say(text: str) -> None:
-    """A message for the person, on stderr."""
-    messages.print(text, markup=False, soft_wrap=True)
-
-
-def fail(text: str, code: int = 1) -> typer.Exit:
-    """Say what went wrong; raise the result."""
-    say(f"safbage: {text}")
-    return typer.Exit(code)
-
-
-@app.callback()
-def _options():
-    """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE (Gurnani et al. 2019)."""
+from safbage.cli.base import app, fail, save_figure, say
 
 
 @app.command()
@@ -154,20 +137,6 @@ class _ResultFolder:
         return name
 
 
-def save_figure(seen, path: Path) -> None:
-    """Draw an explanation into a PNG file."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from safbage import plots
-
-    figure = plots.explanation(seen)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
 def _print_rows(rows, names, as_json):
     if as_json:
         sys.stdout.reconfigure(encoding="utf-8")
@@ -193,98 +162,3 @@ def _cell(row, name):
         return ""
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
     return (f"{value:.3f}" if isinstance(value, float) else str(value)) + sure
-
-
-@app.command()
-def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
-    notebook: Annotated[Path | None, typer.Option(help="Also execute this notebook, and make HTML of it.")] = None,
-):
-    """Answer the embedded photo (NASA's astronaut Eileen Collins) and leave a figure, a table and the notebook."""
-    from safbage import images
-    from safbage.pipeline import SafBage
-
-    output.mkdir(parents=True, exist_ok=True)
-    model = SafBage.load()
-    seen = model.explain(images.astronaut())
-    seen.photo = "astronaut"
-    model.table(seen.rows()).to_csv(output / "faces.csv", index=False)
-    save_figure(seen, output / "figure.png")
-    made = [output / "figure.png", output / "faces.csv"]
-    if notebook:
-        made += _execute(notebook, output)
-    say("One face answered. Look at:" if len(seen.faces) == 1 else f"{len(seen.faces)} faces answered. Look at:")
-    for path in made:
-        print(path.resolve())
-
-
-def _execute(notebook, output):
-    """Run a notebook with papermill, results under `output`, and export it as HTML."""
-    import nbconvert
-    import papermill
-
-    if not notebook.is_file():
-        raise fail(f"no such notebook: {notebook}", 2)
-    executed = output / notebook.name
-    parameters = {"OUTPUT_DIR": str(output.resolve())}
-    papermill.execute_notebook(notebook, executed, parameters=parameters, kernel_name="python3", cwd=str(output))
-    page = executed.with_suffix(".html")
-    page.write_text(nbconvert.HTMLExporter().from_filename(str(executed))[0], encoding="utf-8")
-    return [executed, page]
-
-
-@app.command()
-def weights(
-    names: Annotated[list[str] | None, typer.Argument(help="With --fetch: which (default: the two trunks).")] = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-):
-    """Show the networks' weights: what is there, how large, whence, under which licence; or fetch them."""
-    from safbage import weights as store
-
-    if fetch:
-        unknown = [name for name in names or [] if name not in store.REGISTRY]
-        if unknown:
-            raise fail(f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2)
-        store.fetch(*(names or []))
-        say(f"{', '.join(names or store.TRUNKS)}: in {store.home()}, whole")
-        return
-    rows = store.status()
-    if as_json:
-        sys.stdout.reconfigure(encoding="utf-8")
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table("name", "state", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
-    for row in rows:
-        size = f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else ""
-        table.add_row(row["name"], row["state"], size, row["description"], row["source"], row["licence"])
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-@app.command()
-def doctor():
-    """Check that everything safbage needs is here; say how to mend what is not."""
-    from safbage import doctor as examiner
-
-    findings = examiner.examine()
-    print(examiner.report(findings))
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)
-
-
-def main() -> None:
-    """Entry point: expected failures end in one clear message instead of a traceback."""
-    from safbage.weights import WeightsError
-
-    try:
-        app()
-    except (WeightsError, OSError) as error:
-        say(f"safbage: {error}")
-        sys.exit(1)
-    except ImportError as error:
-        say(f"safbage: {error}. `safbage doctor` says what is missing.")
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,10 +2,15 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
+
+
+class WorkError(RuntimeError):
+    """A work folder holds something begun with other settings; the message says which and what to do."""
 
 
 def write_whole(path: Path, write) -> None:
@@ -16,7 +21,7 @@ def write_whole(path: Path, write) -> None:
 
 
 def keep_settings(folder: Path, settings: dict) -> None:
-    """Note what a folder's contents were made with; SystemExit where it holds something made with other settings."""
+    """Note what a folder's contents were made with; WorkError where it holds something made with other settings."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
     settings = json.loads(json.dumps(settings, default=str))
@@ -26,22 +31,22 @@ def keep_settings(folder: Path, settings: dict) -> None:
     if before != settings:
         changed = {name for name in {*before, *settings} if before.get(name) != settings.get(name)}
         what = ", ".join(f"{name}: {before.get(name)} there, {settings.get(name)} now" for name in sorted(changed))
-        raise SystemExit(f"{folder} was begun with other settings ({what}). Name another folder, or delete it.")
+        raise WorkError(f"{folder} was begun with other settings ({what}). Name another folder, or delete it.")
 
 
-def resumable(path: Path, shape, dtype, compute, batch, description):
+def resumable(path: Path, shape, dtype, compute, batch, description, progress=True):
     """Fill an array on disk batch by batch; what a killed run wrote is not computed again.
 
-    `compute(slice)` gives the rows of a slice. SystemExit where the file holds an array of another shape or type.
+    `compute(slice)` gives the rows of a slice. WorkError where the file holds an array of another shape or type.
     """
     done_path = path.with_suffix(".done")
     done = int(done_path.read_text()) if done_path.exists() else 0
     array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
     if array.shape != tuple(shape) or array.dtype != np.dtype(dtype):
-        raise SystemExit(
+        raise WorkError(
             f"{path} holds {array.shape} of {array.dtype}, not {shape} of {dtype}. Delete it, or name another folder."
         )
-    for start in tqdm(range(done, shape[0], batch), desc=description):
+    for start in tqdm(range(done, shape[0], batch), desc=description, disable=not progress):
         stop = min(start + batch, shape[0])
         array[start:stop] = compute(slice(start, stop))
         array.flush()
@@ -50,11 +55,16 @@ def resumable(path: Path, shape, dtype, compute, batch, description):
 
 
 class EpochLog:
-    """One line and one file of weights per epoch; training goes on behind the last line."""
+    """One line per epoch, and the weights of the last and of the best one, by `score(line)`; training goes on behind the last."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.path = folder, folder / "log.json"
+    def __init__(self, folder: Path, score: Callable[[dict], float]):
+        self.folder, self.score, self.path = folder, score, folder / "log.json"
         self.rows = json.loads(self.path.read_text()) if self.path.exists() else []
+
+    @property
+    def best(self) -> int:
+        """The epoch (from 1) of the largest score; 0 before the first."""
+        return 1 + int(np.argmax([self.score(row) for row in self.rows])) if self.rows else 0
 
     def weights_path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch}.weights.h5"
@@ -65,14 +75,12 @@ class EpochLog:
             model.load_weights(self.weights_path(len(self.rows)))
 
     def add(self, model, row: dict) -> None:
-        """Keep an epoch: its weights first, then its line, so that a line always has its weights."""
+        """Keep an epoch: its weights first, then its line, so that a line always has its weights; then drop older ones."""
         self.rows.append(row)
         aside = self.folder / "writing.weights.h5"
         model.save_weights(aside)
         os.replace(aside, self.weights_path(len(self.rows)))
         write_whole(self.path, lambda aside: aside.write_text(json.dumps(self.rows)))
-        print(json.dumps(row), flush=True)
-
-    def best(self, score) -> int:
-        """The epoch (from 1) of the largest `score(row)`."""
-        return 1 + int(np.argmax([score(row) for row in self.rows]))
+        for epoch in range(1, len(self.rows)):
+            if epoch != self.best:
+                self.weights_path(epoch).unlink(missing_ok=True)

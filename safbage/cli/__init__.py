@@ -1,0 +1,24 @@
+"""The command ``safbage``; a module per group of commands, in the order that ``--help`` lists them."""
+
+import sys
+
+from safbage.cli import demo, predict, saliency, upkeep  # noqa: F401  (each adds its commands to the application)
+from safbage.cli.base import app, say
+
+
+def main() -> None:
+    """Entry point: expected failures end in one clear message instead of a traceback."""
+    from safbage.checkpoints import CheckpointError
+    from safbage.fixations import SceneError
+    from safbage.images import ImageError
+    from safbage.weights import WeightsError
+    from safbage.work import WorkError
+
+    try:
+        app()
+    except (WeightsError, CheckpointError, SceneError, ImageError, WorkError, OSError) as error:
+        say(f"safbage: {error}")
+        sys.exit(1)
+    except ImportError as error:
+        say(f"safbage: {error}. `safbage doctor` says what is missing.")
+        sys.exit(1)

@@ -1,0 +1,3 @@
+from safbage.cli import main
+
+main()

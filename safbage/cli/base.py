@@ -1,0 +1,39 @@
+"""What all commands share: the application, messages, tables of rows. Results go to stdout, everything else to stderr."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+messages = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A message for the person, on stderr."""
+    messages.print(text, markup=False, soft_wrap=True)
+
+
+def fail(text: str, code: int = 1) -> typer.Exit:
+    """Say what went wrong; raise the result."""
+    say(f"safbage: {text}")
+    return typer.Exit(code)
+
+
+@app.callback()
+def _options():
+    """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE (Gurnani et al. 2019)."""
+
+
+def save_figure(seen, path: Path) -> None:
+    """Draw an explanation into a PNG file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from safbage import plots
+
+    figure = plots.explanation(seen)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,155 @@
+"""``safbage train-saliency`` and ``safbage evaluate-saliency``: ML-Net on recorded fixations."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from safbage.cli.base import app, fail, say
+
+Folders = Annotated[
+    list[Path],
+    typer.Argument(help="Scenes with fixations: stimuli/ and fixations.csv (OSIE, EyeCrowd), or images/ and maps/ (SALICON)."),
+]
+Fixations = Annotated[
+    Path | None, typer.Option(help="A CSV with image, subject, x, y; FOLDERS is then one folder of images alone.")
+]
+Sigma = Annotated[float, typer.Option(help="Gaussian of a fixation, in degrees of visual angle.")]
+PixelsPerDegree = Annotated[
+    float | None, typer.Option(help="By default 3 % of the width. 1 has --sigma count pixels.", show_default=False)
+]
+Share = Annotated[float, typer.Option(help="Share of each folder's scenes that training leaves to evaluating.")]
+Seed = Annotated[int, typer.Option(help="Of everything random, --hold-back's draw among it.")]
+
+
+@app.command("train-saliency")
+def train_saliency(
+    folders: Folders,
+    work: Annotated[Path, typer.Option(help="Folder for frozen features, checkpoints and the result; resumed if it exists.")],
+    recipe: Annotated[str, typer.Option(help="paper (whole network at 480×640, for a GPU) or shipped (conv5 up).")] = "paper",
+    train: Annotated[str | None, typer.Option(help="head, conv5, conv4 or all: what is trained, the rest is frozen.")] = None,
+    size: Annotated[tuple[int, int] | None, typer.Option(help="Height and width of the scenes.")] = None,
+    loss: Annotated[str | None, typer.Option(help="mlnet (published) or kl-cc.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd (published) or adam.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate at the start.")] = None,
+    decay: Annotated[str | None, typer.Option(help="time (published) or cosine.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better CC before it stops.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Scenes per step.")] = None,
+    mirror: Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Mirror half of the scenes.")] = None,
+    fixations: Fixations = None,
+    sigma: Sigma = 1.0,
+    pixels_per_degree: PixelsPerDegree = None,
+    hold_back: Share = 0.2,
+    limit: Annotated[int | None, typer.Option(help="Only so many scenes of each folder.")] = None,
+    seed: Seed = 0,
+    precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
+):
+    """Train ML-Net on recorded fixations, from ImageNet's VGG-16.
+
+    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on. Options left out are the recipe's.
+    """
+    from safbage import saliency_training
+    from safbage.backend import keras
+
+    if recipe not in saliency_training.RECIPES:
+        raise fail(f"no recipe {recipe!r}; there are {', '.join(saliency_training.RECIPES)}", 2)
+    given = dict(train=train, size=size, loss=loss, optimizer=optimizer, rate=rate, decay=decay)
+    given |= dict(epochs=epochs, patience=patience, batch=batch, mirror=mirror)
+    keras.config.set_dtype_policy(precision)
+    try:
+        chosen = replace(saliency_training.RECIPES[recipe], **{k: v for k, v in given.items() if v is not None})
+        split = _read(folders, fixations, sigma, pixels_per_degree, hold_back, limit, seed)
+        scenes = [scene for rest, _ in split.values() for scene in rest]
+        say(f"{len(scenes)} scenes; " + ", ".join(f"{name} {value}" for name, value in asdict(chosen).items()))
+        path = saliency_training.train(scenes, work, chosen, seed=seed)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on after the last whole epoch in {work}")
+        raise typer.Exit(130) from None
+    say("Measure it: safbage evaluate-saliency FOLDERS --model " + str(path))
+    print(path)
+
+
+@app.command("evaluate-saliency")
+def evaluate_saliency(
+    folders: Folders,
+    model: Annotated[str, typer.Option(help="mlnet, light, a .safetensors of train-saliency, or the authors' .pkl.")] = "mlnet",
+    fixations: Fixations = None,
+    sigma: Sigma = 1.0,
+    pixels_per_degree: PixelsPerDegree = None,
+    hold_back: Share = 0.2,
+    limit: Annotated[int | None, typer.Option(help="Measure only so many scenes of each folder.")] = None,
+    viewers: Annotated[bool, typer.Option("--viewers/--no-viewers", help="Measure the viewers against each other.")] = True,
+    seed: Seed = 0,
+    output: Annotated[Path | None, typer.Option(help="Also write the values of every scene to this CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+):
+    """Measure a saliency model on scenes that training left out, beside a centre prior, a uniform map and other viewers.
+
+    Mean ± standard error over scenes. Better is more, but for KL. IG is over the centre prior, in bits per fixation.
+    """
+    import pandas as pd
+
+    from safbage import mlnet, saliency, saliency_metrics
+
+    network = mlnet.load(model)
+    authors = model not in ("mlnet", "light") and Path(model).suffix != ".safetensors"
+    how = dict(size=(480, 640), pad=True) if authors else {}
+    try:
+        split = _read(folders, fixations, sigma, pixels_per_degree, hold_back, None, seed)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    tables, figures = [], {}
+    for name, (rest, held_back) in split.items():
+        predictors = {Path(model).name: lambda picture: saliency.predict(picture, network, **how)}
+        table = saliency_metrics.evaluate(held_back[:limit], predictors, rest, viewers=viewers)
+        tables.append(table.assign(data=name))
+        summary = saliency_metrics.summarise(table)
+        figures[name] = _as_dict(summary, table.scene.nunique())
+        if not as_json:
+            _print_summary(name, summary, table.scene.nunique())
+    if output:
+        pd.concat(tables).to_csv(output, index=False)
+        say(f"written to {output}")
+    if as_json:
+        print(json.dumps(figures, indent=2))
+
+
+def _read(folders, table, sigma, pixels_per_degree, share, limit, seed):
+    """Folder's name to (the rest, those held back)."""
+    from safbage import fixations
+
+    if not 0 < share < 1:
+        raise ValueError(f"--hold-back lies between 0 and 1; got {share}")
+    if table and len(folders) != 1:
+        raise ValueError("with --fixations, give one folder of images")
+    options = dict(sigma=sigma, pixels_per_degree=pixels_per_degree)
+    read = {}
+    for folder in folders:
+        found = fixations.read_table(folder, table, **options) if table else fixations.read(folder, **options)
+        rest, apart = fixations.hold_back(found, share, seed=seed)
+        if not apart or not rest:
+            raise ValueError(f"{folder} has {len(found)} scenes, too few to hold back {share:.0%}")
+        read[str(folder)] = rest[:limit], apart
+    return read
+
+
+def _as_dict(summary, scenes):
+    def values(row):
+        return {m: {"mean": row[m, "mean"], "standard_error": row[m, "error"]} for m in row.index.unique(0)}
+
+    return {"scenes": scenes} | {model: values(row) for model, row in summary.iterrows()}
+
+
+def _print_summary(name, summary, scenes):
+    metrics = summary.columns.unique(0)
+    table = Table("", *metrics, title=f"{name}: {scenes} scenes held back")
+    for model, row in summary.iterrows():
+        table.add_row(str(model), *(f"{row[m, 'mean']:.3f} ± {row[m, 'error']:.3f}" for m in metrics))
+    Console(width=None if Console().is_terminal else 160).print(table)

@@ -1,0 +1,300 @@
+"""Where people looked: scenes with recorded fixations, and the maps made of them.
+
+A reader for each data set gives a list of `Scene`. Any other set is a folder of images and a table of fixations
+(`read_table`); `synthetic` needs nothing on disk.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from safbage import images
+
+DEGREE = 24 / 800
+"""One degree of visual angle as a share of a scene's width: OSIE's 24 of 800 pixels, taken for other sets that do not say."""
+COLUMNS = ("image", "subject", "x", "y")
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+VIVID = ((230, 60, 50), (40, 170, 80), (60, 90, 230), (245, 200, 40), (200, 60, 200))
+"""Colours of the shapes that synthetic viewers look at."""
+
+
+class SceneError(ValueError):
+    """A folder or table of fixations is not laid out as expected; the message says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A picture and where its viewers looked.
+
+    Attributes:
+        name: unique within its data set.
+        image: its file, or its pixels (H×W×3 uint8 RGB).
+        size: height and width.
+        fixations: K×2 float, x and y in pixels, all within the picture.
+        subjects: K, the viewer of each.
+        sigma: pixels of the Gaussian that a fixation becomes in `fixation_map`.
+        map: a ready-made fixation map's file, where the set gives one.
+    """
+
+    name: str
+    image: Path | np.ndarray
+    size: tuple[int, int]
+    fixations: np.ndarray
+    subjects: np.ndarray
+    sigma: float
+    map: Path | None = None
+
+    def pixels(self) -> np.ndarray:
+        """The picture, H×W×3 uint8 RGB. ImageError where the file is damaged."""
+        return self.image if isinstance(self.image, np.ndarray) else images.read(self.image)
+
+    def fixation_map(self) -> np.ndarray:
+        """H×W float32 in [0, 1], maximum 1: the set's own map, or all viewers' fixations, each a Gaussian."""
+        if self.map is None:
+            return fixation_map(self.fixations, self.size, self.sigma)
+        own = images.read(self.map)[:, :, 0].astype("float32")
+        if own.shape != self.size or not own.any():
+            raise SceneError(f"{self.map} is {own.shape} and its picture {self.size}, or it is all black")
+        return own / own.max()
+
+
+def fixation_map(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
+    """Fixations as a map: a Gaussian of `sigma` pixels at each, divided by the maximum.
+
+    Args:
+        points: K×2, x and y in pixels; those outside are left out.
+        size: height and width of the map.
+        sigma: in pixels; the field takes one degree of visual angle (Le Meur and Baccino 2013).
+
+    Returns:
+        float32 of `size` in [0, 1]; all zero without a fixation.
+    """
+    columns, rows = cells(inside(points, size)).T
+    hits = np.zeros(size, "float32")
+    np.add.at(hits, (rows, columns), 1)
+    blurred = cv2.GaussianBlur(hits, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    return blurred / (blurred.max() or 1)
+
+
+def cells(points: np.ndarray) -> np.ndarray:
+    """The pixels (K×2 int: column, row) that fixations fall on."""
+    return np.floor(np.asarray(points, float).reshape(-1, 2)).astype(int)
+
+
+def inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Those of the fixations (K×2) that lie within a picture of `size` (height, width)."""
+    points = np.asarray(points, float).reshape(-1, 2)
+    return points[_within(points, size)]
+
+
+def _within(points, size):
+    return (points >= 0).all(axis=1) & (points < size[::-1]).all(axis=1)
+
+
+# --- readers ---------------------------------------------------------------------------------------------------------
+
+
+def read(folder: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None) -> list[Scene]:
+    """The scenes of a folder in one of the layouts this module knows, recognised by what lies in it.
+
+    `stimuli/` and `fixations.csv` (OSIE, EyeCrowd, or any set brought into this form; options as in `read_table`);
+    `images/` and `maps/` (SALICON, whose maps are ready-made).
+
+    Raises:
+        FileNotFoundError, SceneError: there is no such folder, or it is laid out otherwise.
+    """
+    folder = Path(folder)
+    if (folder / "fixations.csv").is_file():
+        return read_table(folder / "stimuli", folder / "fixations.csv", sigma=sigma, pixels_per_degree=pixels_per_degree)
+    if (folder / "maps").is_dir():
+        return salicon(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {folder}")
+    raise SceneError(
+        f"{folder} holds neither stimuli/ with fixations.csv (columns {', '.join(COLUMNS)}) nor images/ with maps/ (SALICON)"
+    )
+
+
+def osie(folder: str | Path) -> list[Scene]:
+    """OSIE (Xu et al. 2014): 15 viewers, 800×600 pixels, 24 of them a degree. `stimuli/` and `fixations.csv`."""
+    return read_table(Path(folder) / "stimuli", Path(folder) / "fixations.csv", pixels_per_degree=24)
+
+
+def eyecrowd(folder: str | Path) -> list[Scene]:
+    """EyeCrowd (Jiang et al. 2014): crowds, 16 viewers. Laid out as OSIE; a degree is taken as the same share of the width."""
+    return read_table(Path(folder) / "stimuli", Path(folder) / "fixations.csv")
+
+
+def read_table(
+    folder: str | Path, table: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None
+) -> list[Scene]:
+    """Scenes of a folder of images and a CSV of fixations.
+
+    Args:
+        folder: holds the images.
+        table: columns image (file name), subject, x, y (pixels); others are passed over. Fixations outside the picture
+            are left out.
+        sigma: the fixation map's Gaussian, in degrees of visual angle.
+        pixels_per_degree: `DEGREE` of the width by default. Give 1 to have `sigma` in pixels.
+
+    Raises:
+        FileNotFoundError: the folder, the table, or images that it names are not there.
+        SceneError: a column is missing or not numeric, or the table is empty.
+    """
+    folder, table = Path(folder), Path(table)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {folder}")
+    rows = _read_fixations(table)
+    missing = [name for name in rows.image.unique() if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} images that {table} names are not in {folder}, such as {missing[0]}")
+    scenes = []
+    for name, own in rows.groupby("image", observed=True):
+        size = _size(folder / name)
+        points = own[["x", "y"]].to_numpy(float)
+        good = _within(points, size)
+        pixels = sigma * (pixels_per_degree or DEGREE * size[1])
+        scenes.append(Scene(str(name), folder / name, size, points[good], own.subject.to_numpy()[good], pixels))
+    return scenes
+
+
+def _read_fixations(table):
+    if not table.is_file():
+        raise FileNotFoundError(f"no such table of fixations: {table}")
+    rows = pd.read_csv(table, dtype={"image": str, "subject": str})
+    lacking = [column for column in COLUMNS if column not in rows]
+    if lacking:
+        raise SceneError(f"{table} has no column {', '.join(lacking)}; it has {', '.join(rows)} and needs {', '.join(COLUMNS)}")
+    numbers = rows[["x", "y"]].apply(pd.to_numeric, errors="coerce")
+    bad = rows.index[numbers.isna().any(axis=1) | rows.image.isna()]
+    if len(bad):
+        raise SceneError(f"{table}, line {bad[0] + 2}: image, x and y must be given, x and y as numbers ({len(bad)} such lines)")
+    if rows.empty:
+        raise SceneError(f"{table} holds no fixations")
+    return rows.assign(x=numbers.x, y=numbers.y)
+
+
+def salicon(folder: str | Path, *, split: str = "val") -> list[Scene]:
+    """SALICON (Jiang et al. 2015) as published: images/, maps/ and, where they were fetched too, fixations/.
+
+    Images lie in `images/<split>/` or, as in the 2017 release, all in `images/`; maps (PNG) in `maps/<split>/`, fixations
+    (MATLAB) in `fixations/<split>/`. Without the fixations only the metrics on maps can be measured.
+
+    Raises:
+        FileNotFoundError: a folder, or the image of a map, is not there.
+        SceneError: there are no maps, or a file of fixations is of another form.
+    """
+    folder = Path(folder)
+    if not (folder / "maps" / split).is_dir():
+        raise FileNotFoundError(f"no such folder: {folder / 'maps' / split}; SALICON has images/ and maps/{split}/")
+    maps = sorted((folder / "maps" / split).glob("*.png"))
+    if not maps:
+        raise SceneError(f"{folder / 'maps' / split} holds no PNG maps")
+    scenes = []
+    for map in maps:
+        places = [folder / "images" / split / f"{map.stem}.jpg", folder / "images" / f"{map.stem}.jpg"]
+        image = next((place for place in places if place.is_file()), None)
+        if image is None:
+            raise FileNotFoundError(f"the image of {map} is at neither of {places[0]} and {places[1]}")
+        gaze = folder / "fixations" / split / f"{map.stem}.mat"
+        size = _size(image)
+        points, subjects = _read_gaze(gaze, size) if gaze.is_file() else (np.zeros((0, 2)), np.zeros(0, int))
+        scenes.append(Scene(map.stem, image, size, points, subjects, DEGREE * size[1], map))
+    return scenes
+
+
+def _read_gaze(path, size):
+    """Fixations of a SALICON file: `gaze`, a struct per viewer, whose `fixations` are K×2, x and y from 1."""
+    import scipy.io
+
+    try:
+        viewers = np.ravel(scipy.io.loadmat(path)["gaze"])
+        points = [np.asarray(viewer["fixations"], float).reshape(-1, 2) - 1 for viewer in viewers]
+    except (KeyError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+        raise SceneError(f"{path} is not a SALICON file of fixations ({error})") from error
+    subjects = np.repeat(np.arange(len(points)), [len(p) for p in points])
+    points = np.concatenate(points) if points else np.zeros((0, 2))
+    good = _within(points, size)
+    return points[good], subjects[good]
+
+
+def _size(path):
+    """Height and width by the file's header, turned as `images.read` turns it."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(274, 1) >= 5
+            return image.size if turned else image.size[::-1]
+    except (OSError, SyntaxError, ValueError) as error:
+        raise images.ImageError(f"{path} is not an image, or is damaged ({error})") from error
+
+
+# --- splits and synthetic scenes ---------------------------------------------------------------------------------------
+
+
+def hold_back(scenes: list[Scene], share: float = 0.2, *, seed: int = 0) -> tuple[list[Scene], list[Scene]]:
+    """(the rest, those held back): a share of the scenes drawn at random, the same for a seed whatever order they come in."""
+    scenes = sorted(scenes, key=lambda scene: scene.name)
+    order = np.random.default_rng(seed).permutation(len(scenes))
+    apart = int(len(scenes) * share)
+    return [scenes[i] for i in order[apart:]], [scenes[i] for i in order[:apart]]
+
+
+def synthetic(count: int, *, size: tuple[int, int] = (240, 320), viewers: int = 15, seed: int = 0) -> list[Scene]:
+    """Drawn scenes with simulated viewers, for learning where no recorded fixations are at hand.
+
+    On a soft, cluttered ground stand two to five bright shapes among many dull ones. A viewer's glance lands on a bright
+    shape (75 %, the larger and brighter the likelier), near the middle (15 %), or anywhere (10 %). Nobody looked at these
+    pictures: a network that predicts them has learnt this rule, and nothing about people.
+    """
+    generator = np.random.default_rng(seed)
+    return [_synthetic_scene(f"synthetic-{i:04d}", size, viewers, generator) for i in range(count)]
+
+
+def _synthetic_scene(name, size, viewers, generator):
+    height, width = size
+    unit = width / 320
+    coarse = generator.uniform(90, 150, (4, 5, 1)) + generator.uniform(-25, 25, (4, 5, 3))
+    ground = cv2.resize(coarse.astype("float32"), (width, height), interpolation=cv2.INTER_CUBIC)
+    picture = np.clip(ground + generator.normal(0, 6, (*size, 1)), 0, 255).astype("uint8")
+    for _ in range(40):
+        place = generator.uniform((0, 0), (width, height))
+        colour = picture[int(place[1]), int(place[0])].astype(int) + generator.integers(-22, 23, 3)
+        _draw_shape(picture, place, unit * generator.uniform(4, 16), np.clip(colour, 0, 255), generator)
+    targets = []
+    for _ in range(generator.integers(2, 6)):
+        place, radius = generator.uniform((0.08, 0.1), (0.92, 0.9)) * (width, height), unit * generator.uniform(7, 20)
+        _draw_shape(picture, place, radius, VIVID[generator.integers(len(VIVID))], generator)
+        targets.append((*place, radius))
+    points, subjects = _synthetic_fixations(np.array(targets), size, viewers, generator)
+    good = _within(points, size)
+    return Scene(name, picture, size, points[good], subjects[good], DEGREE * width)
+
+
+def _synthetic_fixations(targets, size, viewers, generator, each=8):
+    """Glances of all viewers at targets (x, y, radius), near the middle, or anywhere."""
+    shape, kind = size[::-1], generator.random(viewers * each)
+    seen = targets[generator.choice(len(targets), len(kind), p=targets[:, 2] / targets[:, 2].sum())]
+    at_shape = generator.normal(seen[:, :2], seen[:, 2:] / 2)
+    at_middle = generator.normal(np.array(shape) / 2, np.array(shape) / 8, at_shape.shape)
+    anywhere = generator.uniform((0, 0), shape, at_shape.shape)
+    points = np.where(kind[:, None] < 0.75, at_shape, np.where(kind[:, None] < 0.9, at_middle, anywhere))
+    return points, np.repeat(np.arange(viewers), each)
+
+
+def _draw_shape(picture, place, radius, colour, generator):
+    x, y = (int(v) for v in place)
+    r, colour = int(radius), tuple(int(c) for c in colour)
+    kind = generator.integers(3)
+    if kind == 0:
+        cv2.circle(picture, (x, y), r, colour, -1, cv2.LINE_AA)
+    elif kind == 1:
+        cv2.rectangle(picture, (x - r, y - r), (x + r, y + r), colour, -1)
+    else:
+        corners = np.array([[x, y - r], [x + r, y + r], [x - r, y + r]])
+        cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA)

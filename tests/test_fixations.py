@@ -1,0 +1,151 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+from conftest import data_folder
+
+from safbage import fixations, images
+from safbage.fixations import SceneError
+
+
+def write_set(folder, generator, count=3, size=(60, 80)):
+    """A small set laid out as OSIE: pictures and a table of fixations."""
+    (folder / "stimuli").mkdir(parents=True)
+    rows = []
+    for i in range(count):
+        images.write(folder / "stimuli" / f"{i}.png", generator.integers(0, 256, (*size, 3), "uint8"))
+        rows += [{"image": f"{i}.png", "subject": k % 3, "x": 10.0 + k, "y": 20.5, "duration_ms": 200} for k in range(6)]
+    pd.DataFrame(rows).to_csv(folder / "fixations.csv", index=False)
+    return folder
+
+
+def test_a_single_fixation_is_a_gaussian():
+    map = fixations.fixation_map(np.array([[20.9, 10.2]]), (30, 50), 4)
+    rows, columns = np.indices((30, 50))
+    expected = np.exp(-((columns - 20) ** 2 + (rows - 10) ** 2) / (2 * 4**2))
+    assert map.dtype == np.float32 and map.max() == 1
+    assert np.abs(map - expected).max() < 0.01
+
+
+def test_fixations_add_up_and_those_outside_do_not_count():
+    points = np.array([[5, 5], [5, 5], [25, 5], [-1, 5], [30, 5], [5, 20]], float)
+    map = fixations.fixation_map(points, (20, 30), 1)
+    assert map[5, 5] == 1 and map[5, 25] == pytest.approx(0.5, rel=1e-4)
+    assert map.sum() == pytest.approx(1.5 / map.max() * 2 * np.pi, rel=0.01)  # nothing of the others
+
+
+def test_no_fixations_give_an_empty_map():
+    assert not fixations.fixation_map(np.zeros((0, 2)), (4, 5), 1).any()
+
+
+def test_a_table_and_its_images(tmp_path, generator):
+    scenes = fixations.read(write_set(tmp_path, generator))
+    assert [scene.name for scene in scenes] == ["0.png", "1.png", "2.png"]
+    assert scenes[0].size == (60, 80) and scenes[0].fixations.shape == (6, 2) and len(set(scenes[0].subjects)) == 3
+    assert scenes[0].sigma == pytest.approx(24 / 800 * 80)
+    assert scenes[0].pixels().shape == (60, 80, 3) and scenes[0].fixation_map().shape == (60, 80)
+
+
+def test_sigma_in_degrees_and_in_pixels(tmp_path, generator):
+    folder = write_set(tmp_path, generator)
+    options = folder / "stimuli", folder / "fixations.csv"
+    assert fixations.read_table(*options, sigma=2, pixels_per_degree=10)[0].sigma == 20
+    assert fixations.read_table(*options, sigma=7, pixels_per_degree=1)[0].sigma == 7
+
+
+def test_what_is_missing_is_named(tmp_path, generator):
+    folder = write_set(tmp_path / "set", generator)
+    table = pd.read_csv(folder / "fixations.csv")
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        fixations.read(tmp_path / "nowhere")
+    with pytest.raises(SceneError, match="neither stimuli/"):
+        fixations.read(tmp_path)
+    (folder / "stimuli" / "1.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 images .* such as 1\.png"):
+        fixations.read(folder)
+    table.drop(columns="y").to_csv(folder / "fixations.csv", index=False)
+    with pytest.raises(SceneError, match="no column y; it has image, subject, x, duration_ms"):
+        fixations.read(folder)
+    table.astype({"x": object}).replace({"x": {12.0: "left"}}).to_csv(folder / "fixations.csv", index=False)
+    with pytest.raises(SceneError, match=r"line 4: .* \(3 such lines\)"):
+        fixations.read(folder)
+    table[:0].to_csv(folder / "fixations.csv", index=False)
+    with pytest.raises(SceneError, match="no fixations"):
+        fixations.read(folder)
+
+
+def test_a_damaged_picture_is_named(tmp_path, generator):
+    folder = write_set(tmp_path, generator)
+    (folder / "stimuli" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(images.ImageError, match=r"1\.png"):
+        fixations.read(folder)
+
+
+def write_salicon(folder, generator, flat):
+    pictures = folder / "images" / ("" if flat else "val")
+    for place in (pictures, folder / "maps" / "val", folder / "fixations" / "val"):
+        place.mkdir(parents=True)
+    for name in ("COCO_val2014_000000000133", "COCO_val2014_000000000136"):
+        images.write(pictures / f"{name}.jpg", generator.integers(0, 256, (48, 64, 3), "uint8"))
+        map = np.zeros((48, 64), "uint8")
+        map[10:20, 30:40] = 200
+        cv2.imwrite(str(folder / "maps" / "val" / f"{name}.png"), map)
+        viewers = np.zeros((1, 3), [("location", "O"), ("timestamp", "O"), ("fixations", "O")])
+        for k in range(3):
+            viewers[0, k] = (np.zeros((5, 2)), np.zeros((5, 1)), np.array([[1, 1], [35 + k, 15], [90, 5]], "uint16"))
+        content = {"image": name, "resolution": np.array([[48, 64]]), "gaze": viewers}
+        scipy.io.savemat(folder / "fixations" / "val" / f"{name}.mat", content)
+    return folder
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_salicons_layout(tmp_path, generator, flat):
+    scenes = fixations.read(write_salicon(tmp_path, generator, flat))
+    assert [scene.name for scene in scenes] == ["COCO_val2014_000000000133", "COCO_val2014_000000000136"]
+    scene = scenes[0]
+    assert scene.fixations.tolist() == [[0, 0], [34, 14], [0, 0], [35, 14], [0, 0], [36, 14]]  # from 1 to from 0, inside
+    assert scene.subjects.tolist() == [0, 0, 1, 1, 2, 2]
+    assert scene.fixation_map()[15, 35] == 1 and scene.fixation_map()[0, 0] == 0
+
+
+def test_salicon_without_its_fixations(tmp_path, generator):
+    folder = write_salicon(tmp_path, generator, flat=True)
+    for file in (folder / "fixations" / "val").iterdir():
+        file.unlink()
+    assert fixations.salicon(folder)[0].fixations.shape == (0, 2)
+    (folder / "images" / "COCO_val2014_000000000133.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match="133"):
+        fixations.salicon(folder)
+    with pytest.raises(FileNotFoundError, match="train"):
+        fixations.salicon(folder, split="train")
+
+
+def test_holding_back_is_seeded_disjoint_and_blind_to_order(generator):
+    scenes = fixations.synthetic(20, size=(80, 80))
+    rest, apart = fixations.hold_back(scenes)
+    assert len(rest) == 16 and len(apart) == 4
+    assert {s.name for s in rest} | {s.name for s in apart} == {s.name for s in scenes}
+    again = fixations.hold_back(scenes[::-1])[1]
+    assert [s.name for s in again] == [s.name for s in apart]
+    assert [s.name for s in fixations.hold_back(scenes, seed=1)[1]] != [s.name for s in apart]
+
+
+def test_synthetic_scenes_are_seeded_and_looked_at_where_it_is_bright():
+    one, other = fixations.synthetic(6), fixations.synthetic(6)
+    for a, b in zip(one, other, strict=True):
+        assert np.array_equal(a.pixels(), b.pixels()) and np.array_equal(a.fixations, b.fixations)
+    for scene in one:
+        colour = scene.pixels().astype(int)
+        vivid = colour.max(axis=2) - colour.min(axis=2)
+        columns, rows = fixations.cells(scene.fixations).T
+        assert len(scene.fixations) > 100 and vivid[rows, columns].mean() > 1.5 * vivid.mean()
+
+
+def test_the_sets_as_they_lie_here():
+    osie = fixations.osie(data_folder("osie"))
+    assert len(osie) == 600 and {scene.size for scene in osie} == {(600, 800)} and {scene.sigma for scene in osie} == {24}
+    assert max(len(set(scene.subjects)) for scene in osie) == 15
+    crowd = fixations.eyecrowd(data_folder("eyecrowd"))
+    assert len(crowd) == 250 and {scene.size for scene in crowd} == {(480, 640)}
+    assert max(len(set(scene.subjects)) for scene in crowd) == 16
