@@ -16,7 +16,7 @@ import pysaliency.roc
 from safbage import saliency_metrics as ours
 
 if not hasattr(np, "trapz"):
-    np.trapz = np.trapezoid  # pysaliency calls it by the name it had before NumPy 2.4
+    np.trapz = np.trapezoid  # noqa: NPY201  pysaliency calls it by the name it had before NumPy 2.4
 
 
 def theirs(map, truth, points, elsewhere):

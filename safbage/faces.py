@@ -133,6 +133,24 @@ def crop_face(
 # --- the three networks ----------------------------------------------------------------------------------------------
 
 
+def near_landmarks(face: Face, size: tuple[int, int] = (28, 28), *, radius: float = 0.16, margin: float = 0.3) -> np.ndarray:
+    """Which cells of a crop's map lie on eyes, nose or mouth.
+
+    Args:
+        face: a detected face; the crop is `crop_face`'s.
+        size: height and width of the map.
+        radius: a cell counts if its middle is no further from one of the five `LANDMARKS`, in widths of the face's box.
+        margin: the crop's.
+
+    Returns:
+        bool of `size`.
+    """
+    left, top, side = square(face.box, margin)
+    rows, columns = (np.indices(size) + 0.5) * side / np.reshape(size, (2, 1, 1))
+    distances = [np.hypot(columns - (x - left), rows - (y - top)) for x, y in face.landmarks.values()]
+    return np.min(distances, axis=0) < radius * face.box[2]
+
+
 @functools.cache
 def _networks() -> "_Networks":
     return _Networks()

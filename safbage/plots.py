@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from safbage import cam, classifiers, images
 from safbage.faces import Face
+from safbage.fixations import Scene
 from safbage.pipeline import Explanation
 
 MAP_COLOURS = "viridis"
@@ -27,6 +28,30 @@ def image(picture: np.ndarray, *, title: str = "", ax=None):
     ax.imshow(picture)
     ax.set_title(title)
     ax.set_axis_off()
+    return ax
+
+
+def map(values: np.ndarray, *, title: str = "", colour_bar: bool = True, ax=None):
+    """A map in [0, 1] (h×w) by itself, cell by cell."""
+    ax = ax or plt.subplots()[1]
+    shown = ax.imshow(values, cmap=MAP_COLOURS, vmin=0, vmax=1)
+    if colour_bar:
+        _colour_bar(shown, ax)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def _colour_bar(shown, ax):
+    beside = ax.inset_axes([1.03, 0, 0.05, 1])
+    ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), cax=beside, ticks=[0, 0.5, 1])
+
+
+def fixations(scene: Scene, *, title: str = "", ax=None):
+    """A scene with its fixations as dots, a colour for each viewer."""
+    ax = image(scene.pixels(), title=title, ax=ax)
+    viewers = np.unique(scene.subjects, return_inverse=True)[1]
+    ax.scatter(*scene.fixations.T, c=viewers, cmap="tab20", s=14, edgecolors="white", linewidths=0.4)
     return ax
 
 
@@ -53,8 +78,7 @@ def overlay(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS, ti
     smooth = np.clip(images.resize(np.ascontiguousarray(map, "float32"), (height, width)), 0, 1)
     shown = ax.imshow(smooth, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.55 * smooth)
     if colour_bar:
-        beside = ax.inset_axes([1.03, 0, 0.05, 1])
-        ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), cax=beside, ticks=[0, 0.5, 1])
+        _colour_bar(shown, ax)
     ax.set_title(title)
     ax.set_axis_off()
     return ax

@@ -86,6 +86,11 @@ def information_gain(map: np.ndarray, points: np.ndarray, baseline: np.ndarray, 
     return float(np.mean(np.log2(p[at]) - np.log2(q[at]))) if len(points) else np.nan
 
 
+def mass_within(map: np.ndarray, region: np.ndarray) -> float:
+    """Share of a map's mass within a region (bool of its shape), 0–1: for faces, `faces.near_landmarks`."""
+    return float(_density(map)[region].sum())
+
+
 def _at(points, shape):
     """Row and column indices of fixations within a map."""
     columns, rows = cells(inside(points, shape)).T

@@ -6,7 +6,6 @@ network = mlnet.load(path)
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ OPTIMIZERS = {
 RECIPES = {
     "paper": Recipe(train="all", size=(480, 640), loss="mlnet", optimizer="sgd", rate=1e-3, decay="time"),
     "shipped": Recipe(
-        train="conv5", size=(240, 320), loss="kl-cc", optimizer="adam", rate=5e-5, decay="cosine", epochs=10, mirror=True
+        train="conv5", size=(240, 320), loss="kl-cc", optimizer="adam", rate=1e-4, decay="cosine", epochs=10, mirror=True
     ),
 }
 """As published (section 3 and the authors' code), for a GPU; and what the shipped weights are made with, for any laptop."""
@@ -116,7 +115,7 @@ def train(
         recipe: `RECIPES["shipped"]` by default.
         choosing: scenes by whose CC the best epoch is chosen; by default a tenth of `scenes`, which is then not trained on.
         seed: of everything random.
-        progress: show bars, and a line per epoch.
+        progress: show bars.
 
     Returns:
         ``work/mlnet.safetensors``: what was trained; `mlnet.load` takes it. ``work/log.json`` has loss and CC per epoch.
@@ -145,7 +144,8 @@ def train(
 
     log = EpochLog(work, lambda row: row["cc"])
     log.resume(model)
-    for epoch in range(len(log.rows), recipe.epochs):
+    epochs = tqdm(range(len(log.rows), recipe.epochs), "epochs", recipe.epochs, initial=len(log.rows), disable=not progress)
+    for epoch in epochs:
         if log.rows and len(log.rows) - log.best >= recipe.patience:
             break
         batches = _batches(inputs, targets, recipe, seed, epoch)
@@ -159,8 +159,7 @@ def train(
         if row["cc"] == 0:
             raise WorkError("all maps are constant: the last ReLU is dead. Try another seed.")
         log.add(model, row)
-        if progress:
-            tqdm.write(json.dumps(row))
+        epochs.set_postfix(loss=f"{row['loss']:.3f}", cc=f"{row['cc']:.3f}", best_epoch=log.best)
     model.load_weights(log.weights_path(log.best))
     tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
     return weights.save(tensors, work / "mlnet.safetensors", {"description": "ML-Net", "epoch": str(log.best)})

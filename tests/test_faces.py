@@ -203,3 +203,18 @@ def test_boxes_without_pixels_are_refused(box):
 def test_faces_are_plain_values():
     assert Face((0.0, 0.0, 1.0, 1.0), 0.9, {}).__dict__ == {"box": (0.0, 0.0, 1.0, 1.0), "score": 0.9, "landmarks": {}}
     assert faces.LANDMARKS[0] == "left_eye"
+
+
+def test_cells_near_landmarks_by_hand():
+    """A box of 100, so a crop of 130 from 85 on: with 13×13 cells of 10 pixels, landmarks on the middles of two cells."""
+    nose, elsewhere = (150, 150), (120, 180)
+    face = faces.Face((100, 100, 100, 100), 1.0, dict(zip(faces.LANDMARKS, [nose, *[elsewhere] * 4], strict=True)))
+    near = faces.near_landmarks(face, (13, 13), radius=0.06)
+    assert near[6, 6] and near[9, 3] and near.sum() == 2
+    assert faces.near_landmarks(face, (13, 13), radius=0.11).sum() == 2 * 5  # and the four cells about each
+
+
+def test_more_radius_more_cells(astronaut):
+    (face,) = faces.detect_faces(astronaut)
+    counts = [faces.near_landmarks(face, radius=radius).sum() for radius in (0, 0.1, 0.2, 3)]
+    assert counts[0] == 0 and counts == sorted(counts) and counts[-1] == 28 * 28

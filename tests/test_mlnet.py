@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import data_folder
 
-from safbage import SafBage, fixations, images, mlnet, saliency, weights
+from safbage import SafBage, faces, fixations, images, mlnet, saliency, weights
 from safbage.checkpoints import CheckpointError
-from safbage.saliency_metrics import cc
+from safbage.saliency_metrics import cc, mass_within
 
 CROP = (slice(40, 264), slice(120, 344))
 """224×224 pixels about the astronaut's face, for feature values computed once with PyTorch."""
@@ -110,28 +110,18 @@ def test_a_face_sized_photo_is_seen_as_the_pipeline_sees_it(astronaut):
 
 
 def test_the_saliency_of_a_face_lies_on_eyes_nose_and_mouth(astronaut):
-    from safbage import faces
-
     (face,) = faces.detect_faces(astronaut)
     (map,) = saliency.predict_faces(faces.crop_face(astronaut, face)[None])
     assert landmark_share(face, map) > 2.5
 
 
 def landmark_share(face, map):
-    """Mass within 16 % of the face's width of a landmark, over what a uniform map has there."""
-    from safbage.faces import square
-
-    left, top, side = square(face.box)
-    rows, columns = (np.indices(map.shape) + 0.5) / map.shape[0] * side
-    near = np.zeros(map.shape, bool)
-    for x, y in face.landmarks.values():
-        near |= np.hypot(columns - (x - left), rows - (y - top)) < 0.16 * face.box[2]
-    return map[near].sum() / map.sum() / near.mean()
+    """Mass near a landmark, over what a uniform map has there."""
+    near = faces.near_landmarks(face)
+    return mass_within(map, near) / near.mean()
 
 
 def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth():
-    from safbage import faces
-
     shares = []
     for path in sorted(data_folder("UTKFace").iterdir())[11::300]:
         image = images.read(path)
@@ -165,7 +155,7 @@ def test_levels_are_read_at_the_middles_of_cells():
 
 
 def test_alexnets_cells_lie_where_the_grids_say():
-    """With means for kernels, a bright bar over the middle of a level's fifth cell raises that level most about its fifth cell."""
+    """With means for kernels, a bright bar over the middle of a level's fifth cell raises that level about its fifth cell."""
     model = mlnet.mlnet(backbone="alexnet", prior=(2, 2))
     for layer in model.layers:
         if layer.name.startswith("conv") and layer.weights:
@@ -188,8 +178,6 @@ def test_the_light_network_takes_any_size(size):
 
 
 def test_the_light_networks_maps_are_ml_nets(astronaut):
-    from safbage import faces
-
     (face,) = faces.detect_faces(astronaut)
     crop = faces.crop_face(astronaut, face)[None]
     light = saliency.predict_faces(crop, mlnet.load("light"))

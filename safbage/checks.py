@@ -1,0 +1,32 @@
+"""Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+
+def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = None, tolerance: float = 1e-3) -> None:
+    """Print what a numeric answer is: "not attempted" (None), "right", or "not yet" with a hint.
+
+    Args:
+        answer: the student's, None where the stub is untouched.
+        expected: the right answer.
+        mistakes: hint to the value that the mistake it describes leads to.
+        tolerance: relative to the value, and absolute near zero.
+    """
+    if answer is None:
+        print("not attempted")
+        return
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        print(f"not yet: a single number is expected, this is {type(answer).__name__}")
+        return
+    if np.isclose(value, expected, rtol=tolerance, atol=tolerance):
+        print(f"right: {value:.3g}")
+        return
+    for hint, wrong in (mistakes or {}).items():
+        if np.isclose(value, wrong, rtol=tolerance, atol=tolerance):
+            print(f"not yet: {hint}")
+            return
+    print(f"not yet: {value:.3g} is {'more' if value > expected else 'less'} than it should be")

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from safbage import checks
+
+MISTAKES = {"that is the lower half": 0.4, "divide by the sum": 60.0}
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (None, "not attempted"),
+        (0.6, "right: 0.6"),
+        (np.float32(0.6002), "right: 0.6"),
+        (np.array(0.6), "right"),
+        (0.4, "not yet: that is the lower half"),
+        (60, "not yet: divide by the sum"),
+        (0.9, "not yet: 0.9 is more"),
+        (0.1, "not yet: 0.1 is less"),
+        (float("nan"), "not yet"),
+        ("many", "not yet: a single number is expected, this is str"),
+        (np.zeros(3), "not yet: a single number is expected, this is ndarray"),
+    ],
+)
+def test_what_is_said(answer, said, capsys):
+    checks.number(answer, 0.6, mistakes=MISTAKES)
+    assert capsys.readouterr().out.startswith(said)

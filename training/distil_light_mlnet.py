@@ -1,0 +1,138 @@
+"""Distil the light ML-Net, on AlexNet's levels, from the full one on faces.
+
+    python training/distil_light_mlnet.py --faces WORK/utkface WORK/fer2013 --work WORK/light --ship
+
+`--faces` are folders that ``prepare_faces.py`` filled. The target is the full network's map of each face of the train split, as
+it is, mirrored, and of one copy that is randomly moved, degraded and lit (their maps are made here, once). AlexNet's
+convolutions are trained along from ImageNet's. The epoch is chosen on the validation split; CC with the full network's maps is
+reported on the test split. A killed run goes on after its last whole epoch.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+from train_gap_head import variant
+
+from safbage import mlnet, saliency, saliency_training, trunks, weights
+from safbage.saliency_metrics import cc
+from safbage.work import EpochLog, keep_settings, resumable
+
+
+class Faces:
+    """Crops of several prepared folders as one, each with its map; and its random copy with that one's map."""
+
+    def __init__(self, folders, work, batch):
+        self.tables = [pd.read_csv(folder / "faces.csv") for folder in folders]
+        self.split = np.concatenate([np.where(t.found, t.split, "none") for t in self.tables])
+        self.own = [np.load(folder / "crops.npy", mmap_mode="r") for folder in folders]
+        self.ends = np.cumsum([len(crops) for crops in self.own])
+        self.maps = np.concatenate([np.load(folder / "maps.npy") for folder in folders])
+        teacher = mlnet.load()
+        self.copy_maps = resumable(
+            work / "copy_maps.npy",
+            self.maps.shape,
+            "float16",
+            lambda part: saliency.predict_faces(
+                np.stack([self.copy(i) for i in range(part.start, min(part.stop, len(self.maps)))]), teacher
+            ),
+            batch,
+            "maps of the copies",
+        )
+
+    def crop(self, i):
+        which = int(np.searchsorted(self.ends, i, "right"))
+        return self.own[which][i - (self.ends[which - 1] if which else 0)]
+
+    def copy(self, i):
+        return variant(self.crop(i), 2, np.random.default_rng((7, i)))
+
+    def batch(self, index, kinds):
+        """Faces and target maps; kinds: 0 as is, 1 mirrored, 2 the random copy, 3 that mirrored."""
+        faces = np.stack([self.copy(i) if k >= 2 else self.crop(i) for i, k in zip(index, kinds, strict=True)])
+        maps = np.where((kinds >= 2)[:, None, None], self.copy_maps[index], self.maps[index]).astype("float32")
+        flip = kinds % 2 == 1
+        faces[flip], maps[flip] = faces[flip][:, :, ::-1], maps[flip][:, :, ::-1]
+        return faces.astype("float32"), maps[..., None]
+
+
+def correlations(model, faces, index, kind):
+    """CC of the light network's maps with the full one's."""
+    values = []
+    for i in range(0, len(index), 64):
+        part = index[i : i + 64]
+        x, y = faces.batch(part, np.full(len(part), kind))
+        predicted = np.asarray(model.predict_on_batch(x), "float32")
+        values += [cc(p, q) for p, q in zip(predicted, y, strict=True)]
+    return np.array(values)
+
+
+def train(model, faces, work, args):
+    """Epoch by epoch; leaves the best one by validation CC in the model."""
+    rows = {name: np.flatnonzero(faces.split == name) for name in ("train", "validation")}
+    steps = -(-len(rows["train"]) // args.batch)
+    rate = keras.optimizers.schedules.CosineDecay(args.rate, args.epochs * steps)
+    model.compile(keras.optimizers.Adam(rate), loss=saliency_training.kl_cc_loss)
+    model.optimizer.build(model.trainable_variables)
+    log = EpochLog(work, lambda row: row["cc"])
+    log.resume(model)
+    for epoch in range(len(log.rows), args.epochs):
+        generator = np.random.default_rng((args.seed, epoch))
+        model.get_layer("dropout").seed_generator.state.assign([args.seed, epoch])
+        order = generator.permutation(rows["train"])
+        kinds = generator.integers(0, 4, len(order))
+        losses = []
+        for i in tqdm(range(0, len(order), args.batch), desc=f"epoch {epoch + 1}", leave=False):
+            x, y = faces.batch(order[i : i + args.batch], kinds[i : i + args.batch])
+            losses.append(float(model.train_on_batch(x, y)))
+        values = correlations(model, faces, rows["validation"][:1000], 0)
+        log.add(model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())})
+        print(log.rows[-1], flush=True)
+    model.load_weights(log.weights_path(log.best))
+    return log.best
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=Path, nargs="+", required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--frozen", action="store_true", help="train the head alone, AlexNet as it is")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
+    parser.add_argument("--ship", action="store_true", help="store the network in safbage/trained")
+    args = parser.parse_args()
+    settings = {name: value for name, value in vars(args).items() if name != "ship"}
+    keep_settings(args.work, settings | {"mlnet": weights.shipped()["mlnet"]})
+    keras.utils.set_random_seed(args.seed)
+    keras.config.set_dtype_policy(args.precision)
+    faces = Faces(args.faces, args.work, saliency.BATCH)
+    model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
+    trunks.assign_alexnet(model, conv5=True)
+    for layer in model.layers:
+        layer.trainable = not (args.frozen and layer.name.startswith("conv"))
+    best = train(model, faces, args.work, args)
+
+    rows = np.flatnonzero(faces.split == "test")
+    values = {name: correlations(model, faces, rows, kind) for name, kind in (("as_they_are", 0), ("moved_and_degraded", 2))}
+    summary = {n: {"mean": float(v.mean()), "standard_error": float(v.std(ddof=1) / np.sqrt(len(v)))} for n, v in values.items()}
+    mean_map = faces.maps[faces.split == "train"].mean(axis=0, dtype="float64")
+    constant = [cc(mean_map, faces.maps[i]) for i in rows]
+    figures = {"epoch": best, "faces": len(rows), "cc_with_mlnet": summary, "cc_of_the_mean_map": float(np.mean(constant))}
+    print(json.dumps(figures, indent=2))
+    if args.ship:
+        tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
+        metadata = {"description": "light ML-Net on AlexNet's levels, for faces", "licence": "non-commercial research"}
+        path = weights.ship(tensors, "mlnet-light", metadata)
+        path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
