@@ -158,6 +158,13 @@ def test_ctrl_c_keeps_what_is_answered(tmp_path, astronaut):
     assert "stopped" in stderr and "Traceback" not in stderr and stdout
 
 
+def test_predict_with_the_light_ml_net_and_with_none(photos):
+    done = safbage("predict", photos / "a.jpg", "--saliency", "light", "--tasks", "gender")
+    assert done.returncode == 0 and "ok" in done.stdout
+    done = safbage("predict", photos / "a.jpg", "--saliency", "lihgt")
+    assert done.returncode == 2 and 'ML-Net is "mlnet", "light" or a file' in " ".join(done.stderr.split())
+
+
 def test_demo_answers_the_embedded_photo(tmp_path):
     done = safbage("demo", "--output", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ def predict(
         float, typer.Option(help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3.")
     ] = 0.3,
     tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
+    saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
     crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
 ):
@@ -40,8 +41,8 @@ def predict(
     chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
     try:
         listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
-        model = SafBage.load(tasks=chosen, ratio=ratio)
-    except ValueError as error:
+        model = SafBage.load(tasks=chosen, ratio=ratio, saliency=saliency)
+    except (ValueError, FileNotFoundError) as error:
         raise fail(str(error), 2) from error
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
