@@ -61,6 +61,24 @@ def detect_faces(
         ImageError: the array is no photo.
         ValueError: an option is out of its range.
     """
+    options = dict(min_face_size=min_face_size, thresholds=thresholds, scale_factor=scale_factor, max_side=max_side)
+    return detection_stages(image, **options)["output"]
+
+
+def detection_stages(
+    image: np.ndarray,
+    *,
+    min_face_size: float = 20,
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8),
+    scale_factor: float = 0.709,
+    max_side: int = 1200,
+) -> dict[str, list[Face]]:
+    """What each of MTCNN's three networks lets pass, for looking into the detector; as `detect_faces` otherwise.
+
+    Returns:
+        "proposal", "refinement" and "output", each the boxes that its network passes on, surest first; only the last are
+        detected faces, and only they have landmarks.
+    """
     if not (min_face_size > 0 and 0 < scale_factor < 1 and len(thresholds) == 3 and max_side >= CELL):
         raise ValueError(
             "expected min_face_size > 0, three thresholds, 0 < scale_factor < 1 and max_side ≥ 12; "
@@ -70,20 +88,24 @@ def detect_faces(
     shrink = min(1.0, 2 * max_side / max(image.shape[:2]))
     if shrink < 1:
         image = images.resize(image, tuple(max(1, round(side * shrink)) for side in image.shape[:2]))
-    height, width = image.shape[:2]
-    smallest = max(min_face_size * shrink, CELL * max(height, width) / max_side)
-    boxes, scores, points = _networks().detect(image, smallest, thresholds, scale_factor)
+    smallest = max(min_face_size * shrink, CELL * max(image.shape[:2]) / max_side)
+    stages = _networks().detect(image, smallest, thresholds, scale_factor)
+    return {name: _as_faces(*found, image.shape[:2], shrink) for name, found in stages.items()}
+
+
+def _as_faces(boxes, scores, points, size, shrink):
+    """Arrays of a (reduced) photo as faces of the photo itself."""
+    height, width = size
     boxes = np.clip(boxes, 0, [width - 1, height - 1] * 2) / shrink
     points = points / shrink
     real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not wholly beyond the border
-    boxes, scores, points = boxes[real], scores[real], points[real]
     return [
         Face(
             box=(float(x1), float(y1), float(x2 - x1), float(y2 - y1)),
             score=float(score),
-            landmarks={name: (float(x), float(y)) for name, x, y in zip(LANDMARKS, xy[:5], xy[5:], strict=True)},
+            landmarks={name: (float(x), float(y)) for name, x, y in zip(LANDMARKS, xy[:5], xy[5:], strict=False)},
         )
-        for (x1, y1, x2, y2), score, xy in zip(boxes, scores, points, strict=True)
+        for (x1, y1, x2, y2), score, xy in zip(boxes[real], scores[real], points[real], strict=True)
     ]
 
 
@@ -187,23 +209,30 @@ class _Networks:
         self._output = tf.function(lambda i, b: output(patches(i, b, 48)), autograph=False, input_signature=[photo, boxes])
 
     def detect(self, image, min_face_size, thresholds, scale_factor):
-        """Boxes (N×4: left, top, right, bottom), scores (N) and landmarks (N×10: five x, five y), surest first."""
+        """By stage: boxes (N×4: left, top, right, bottom), scores (N), landmarks (N×10, five x, five y; N×0 but for the last)."""
         photo = self._tensor((image.astype("float32") - 127.5) / 128)
-        boxes, scores = self._propose(photo, min_face_size, thresholds[0], scale_factor)
-        boxes = _squared(boxes)
+        proposed, proposed_scores = self._propose(photo, min_face_size, thresholds[0], scale_factor)
+        refined, refined_scores = self._refined(photo, _squared(proposed), thresholds[1])
+        return {
+            "proposal": (proposed, proposed_scores, np.empty((len(proposed), 0))),
+            "refinement": (refined, refined_scores, np.empty((len(refined), 0))),
+            "output": self._final(photo, _squared(refined), thresholds[2]),
+        }
 
+    def _refined(self, photo, boxes, threshold):
         offsets, confidence = self._in_chunks(self._refine, photo, boxes, (4, 2))
         boxes, scores = _adjusted(boxes, offsets), confidence[:, 1]
-        passed = scores > thresholds[1]
+        passed = scores > threshold
         boxes, scores = boxes[passed], scores[passed]
         kept = non_maximum_suppression(boxes, scores, 0.7)
-        boxes = _squared(boxes[kept])
+        return boxes[kept], scores[kept]
 
+    def _final(self, photo, boxes, threshold):
         offsets, points, confidence = self._in_chunks(self._output, photo, boxes, (4, 10, 2))
         sides = np.repeat(boxes[:, 2:] - boxes[:, :2] + 1, 5, axis=1)
         points = sides * points + np.repeat(boxes[:, :2], 5, axis=1) - 1
         boxes, scores = _adjusted(boxes, offsets), confidence[:, 1]
-        passed = scores > thresholds[2]
+        passed = scores > threshold
         boxes, scores, points = boxes[passed], scores[passed], points[passed]
         kept = non_maximum_suppression(boxes, scores, 0.7, of_smaller=True)
         return boxes[kept], scores[kept], points[kept]

@@ -1,5 +1,6 @@
 """Photos in and out: every file and array becomes RGB uint8, H×W×3, the right way up."""
 
+import io
 import logging
 from pathlib import Path
 
@@ -139,6 +140,22 @@ def _fitted(size, frame):
     scale = min(frame[0] / size[0], frame[1] / size[1])
     inner = tuple(max(1, min(f, round(s * scale))) for s, f in zip(size, frame, strict=True))
     return tuple((f - i) // 2 for f, i in zip(frame, inner, strict=True)), inner
+
+
+def encode(image: np.ndarray, format: str = "jpeg") -> bytes:
+    """An RGB image, H×W×3 uint8, as the bytes of a JPEG (quality 95, colours at full resolution) or a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format, quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """The RGB image, H×W×3 uint8, in such bytes. ImageError where they are damaged."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"a stored image is damaged: {error}") from error
 
 
 def write(path: str | Path, image: np.ndarray) -> Path:

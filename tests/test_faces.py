@@ -218,3 +218,13 @@ def test_more_radius_more_cells(astronaut):
     (face,) = faces.detect_faces(astronaut)
     counts = [faces.near_landmarks(face, radius=radius).sum() for radius in (0, 0.1, 0.2, 3)]
     assert counts[0] == 0 and counts == sorted(counts) and counts[-1] == 28 * 28
+
+
+def test_each_stage_passes_fewer_and_the_last_is_the_answer(astronaut):
+    stages = faces.detection_stages(astronaut)
+    counts = [len(stages[name]) for name in ("proposal", "refinement", "output")]
+    assert counts[0] > counts[1] >= counts[2] == 1
+    assert stages["output"] == faces.detect_faces(astronaut)
+    assert all(not face.landmarks for name in ("proposal", "refinement") for face in stages[name])
+    strict = faces.detection_stages(astronaut, thresholds=(0.9, 0.7, 0.8))
+    assert len(strict["proposal"]) < counts[0]

@@ -1,0 +1,340 @@
+"""From a table of pictures to shards of cropped faces with their saliency, once, and never again for another ratio or task.
+
+    faces, dropped = datasets.utkface("/data/UTKFace")
+    report = preparation.prepare(faces, "prepared/utkface", workers=2)
+
+A shard is a Parquet file of consecutive rows of the table: the crop as JPEG or PNG, the map as 28×28 float16, the labels, and
+where it all came from. Shards do not depend on each other, so a killed run goes on with those that are missing, and any number
+of processes or machines may make them; the result is the same, row for row.
+"""
+
+import functools
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from safbage import faces, images, mlnet, saliency, weights
+from safbage.datasets.base import BOX, DatasetError
+from safbage.faces import Face
+from safbage.work import WorkError, keep_settings, write_whole
+
+DETECTIONS = ("mtcnn", "box", "none")
+FORMATS = ("jpeg", "png")
+SMALL = 160
+"""Pictures whose shorter side has fewer pixels are enlarged to it for the detector, which was not made for FER2013's 48×48."""
+READERS = 2
+"""Threads that read and detect ahead while ML-Net runs."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the crops and maps depend on; a folder holds those of one set of options only.
+
+    Attributes:
+        detect: where the face's box comes from: "mtcnn", the table's own "box", or "none" (the whole picture).
+        without_face: what becomes of a picture in which MTCNN finds nothing: "fail", or "whole" (the picture is the box).
+        min_face: smallest face looked for, as a share of the picture's shorter side.
+        margin: how much wider than the box the crop is (the paper's 0.3).
+        saliency: "mlnet", "light" or a file, as `mlnet.load` takes.
+        image_format: "jpeg" (quality 95, some 20 kB a face) or "png" (lossless, four times that).
+        shard_size: rows of the table per shard.
+    """
+
+    detect: str = "mtcnn"
+    without_face: str = "fail"
+    min_face: float = 0.2
+    margin: float = 0.3
+    saliency: str = "mlnet"
+    image_format: str = "jpeg"
+    shard_size: int = 128
+
+    def __post_init__(self):
+        for name, allowed in (("detect", DETECTIONS), ("without_face", ("fail", "whole")), ("image_format", FORMATS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        if not 0 < self.min_face <= 1 or not 0 <= self.margin <= 2 or self.shard_size < 1:
+            raise ValueError("min_face lies above 0 and up to 1, margin from 0 to 2, and shard_size is at least 1")
+
+
+# --- one shard -------------------------------------------------------------------------------------------------------
+
+
+def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) -> int:
+    """Crop and map the faces of some rows, and write ``shards/part-<number>.parquet``; rows that fail go to ``failed``.
+
+    The pictures are read and their faces found by threads while ML-Net runs on those before. Returns the number of rows.
+    """
+    network = _network(options.saliency)
+    done, failed, waiting = [], [], []
+    with ThreadPoolExecutor(READERS) as threads:
+        for row, result in _ahead(threads, lambda row: _find(row, options), table.to_dict("records"), 2 * saliency.BATCH):
+            if isinstance(result, str):
+                failed.append({"image": row["image"], "row": row["row"], "reason": result})
+                continue
+            waiting.append((row, *result))
+            if len(waiting) == saliency.BATCH:
+                done += _finish(waiting, network, options)
+                waiting = []
+        done += _finish(waiting, network, options)
+    folder = Path(folder)
+    _write_parquet(folder / "failed" / _name(number), pd.DataFrame(failed, columns=["image", "row", "reason"]))
+    _write_parquet(folder / "shards" / _name(number), _as_table(table, done), _provenance(options))
+    return len(table)
+
+
+@functools.cache
+def _network(source):
+    """ML-Net, loaded once per process."""
+    return mlnet.load(source)
+
+
+def _ahead(threads: Executor, function: Callable, rows: list[dict], limit: int) -> Iterator[tuple[dict, object]]:
+    """(row, function(row)) in order, computed by threads up to `limit` rows ahead: bounded memory."""
+    remaining = iter(rows)
+    running = [(row, threads.submit(function, row)) for row in itertools.islice(remaining, limit)]
+    while running:
+        row, future = running.pop(0)
+        yield row, future.result()
+        running += [(row, threads.submit(function, row)) for row in itertools.islice(remaining, 1)]
+
+
+def _find(row, options):
+    """(face, crop) of a row's picture, or in words why there is none; one bad picture must not cost the others theirs."""
+    try:
+        picture = images.read(row["image"])
+        face = _face(picture, row, options)
+        return "no face found" if face is None else (face, faces.crop_face(picture, face, margin=options.margin))
+    except (images.ImageError, OSError, ValueError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _face(picture, row, options):
+    height, width = picture.shape[:2]
+    whole = Face((0.0, 0.0, float(width), float(height)), float("nan"), {})
+    if options.detect == "none":
+        return whole
+    if options.detect == "box":
+        box = tuple(float(row[name]) for name in BOX)
+        if not np.isfinite(box).all() or min(box[2:]) <= 0:
+            raise ValueError(f"the table's box is {box}")
+        return Face(box, float("nan"), {})
+    scale = max(1, SMALL / min(height, width))
+    shown = images.resize(picture, (round(height * scale), round(width * scale))) if scale > 1 else picture
+    found = faces.detect_faces(shown, min_face_size=max(20, options.min_face * min(shown.shape[:2])))
+    if not found:
+        return whole if options.without_face == "whole" else None
+    chosen = most_central(found, shown.shape[:2])
+    return Face(tuple(side / scale for side in chosen.box), chosen.score, {})
+
+
+def most_central(found: list[Face], size: tuple[int, int]) -> Face:
+    """Of several faces the one that a portrait is of: the largest whose box holds the picture's middle, else the surest."""
+    height, width = size
+
+    def holds_middle(face):
+        left, top, w, h = face.box
+        return left <= width / 2 <= left + w and top <= height / 2 <= top + h
+
+    central = [face for face in found if holds_middle(face)]
+    return max(central, key=lambda face: face.box[2] * face.box[3]) if central else found[0]
+
+
+def _finish(waiting, network, options):
+    """Maps of a batch of crops, and everything as the columns of a shard."""
+    if not waiting:
+        return []
+    maps = saliency.predict_faces(np.stack([crop for _, _, crop in waiting]), network).astype("float16")
+    return [
+        {
+            "row": row["row"],
+            **dict(zip(BOX, face.box, strict=True)),
+            "score": face.score,
+            "crop": images.encode(crop, options.image_format),
+            "map": map.tobytes(),
+        }
+        for (row, face, crop), map in zip(waiting, maps, strict=True)
+    ]
+
+
+def _as_table(table, done):
+    """The table's rows that succeeded, their own box replaced by the one that was used."""
+    made = pd.DataFrame(done, columns=["row", *BOX, "score", "crop", "map"])
+    return table.drop(columns=[name for name in (*BOX, "score") if name in table]).merge(made, on="row", how="inner")
+
+
+def _provenance(options):
+    names = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
+    return {"options": asdict(options), "versions": {name: version(name) for name in names}, "weights": _weights(options)}
+
+
+def _weights(options):
+    """Digests of all networks that a shard's content depends on."""
+    if options.saliency in ("mlnet", "light"):
+        trunk = {"mlnet": "vgg16-conv", "light": "alexnet-conv"}[options.saliency]
+        name = {"mlnet": "mlnet", "light": "mlnet-light"}[options.saliency]
+        return {trunk: weights.REGISTRY[trunk].digest, name: weights.shipped()[name]}
+    return {"file": weights.file_sha256(Path(options.saliency))}
+
+
+def _name(number):
+    return f"part-{number:05d}.parquet"
+
+
+def _write_parquet(path, table, provenance=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    if provenance:
+        metadata = {**(arrow.schema.metadata or {}), b"safbage": json.dumps(provenance, sort_keys=True).encode()}
+        arrow = arrow.replace_schema_metadata(metadata)
+    write_whole(path, lambda aside: pq.write_table(arrow, aside))
+
+
+# --- all shards ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a preparation came to.
+
+    Attributes:
+        folder: where shards and ``failed.parquet`` lie.
+        prepared: faces in the shards.
+        failed: a row per picture without one: `image`, `row` (of the table) and `reason`.
+    """
+
+    folder: Path
+    prepared: int
+    failed: pd.DataFrame
+
+
+def prepare(
+    table: pd.DataFrame,
+    folder: str | Path,
+    options: Options | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> Report:
+    """Detect, crop and map every picture of a table into ``folder/shards``, and what failed into ``folder/failed.parquet``.
+
+    Killed at any moment, the same call goes on: shards that are whole are kept, the others made. A folder that was begun with
+    another table or other options is refused.
+
+    Args:
+        table: column `image` (path), any label columns, and with ``detect="box"`` the columns `datasets.base.BOX`.
+        folder: the result; for a cluster, one that all machines see.
+        options: see `Options`.
+        workers: processes on this machine.
+        scheduler: address of a Dask scheduler, ``tcp://host:8786``; its workers make the shards (needs ``safbage[cluster]``).
+        progress: show a bar with rate and time left.
+
+    Raises:
+        ValueError: an option or the number of workers is out of range.
+        DatasetError: the table is empty or lacks a column.
+        WorkError: the folder holds something else's shards, or a worker process died (the same call goes on).
+        WeightsError: weights are missing and cannot be fetched.
+    """
+    options, folder = options or Options(), Path(folder)
+    if workers < 1:
+        raise ValueError(f"workers is at least 1; got {workers}")
+    needed = ["image", *(BOX if options.detect == "box" else ())]
+    lacking = [name for name in needed if name not in table]
+    if lacking or table.empty:
+        raise DatasetError(
+            f"the table has {len(table)} rows and lacks {', '.join(lacking) or 'nothing'}; it needs {', '.join(needed)}"
+        )
+    table = table.reset_index(drop=True).assign(image=table.image.astype(str).to_numpy(), row=np.arange(len(table)))
+    weights.fetch()
+    keep_settings(folder, asdict(options) | {"table": _fingerprint(table), "weights": _weights(options)})
+    count = -(-len(table) // options.shard_size)
+    missing = [n for n in range(count) if not (folder / "shards" / _name(n)).exists()]
+    parts = {n: table.iloc[n * options.shard_size : (n + 1) * options.shard_size] for n in missing}
+    before = len(table) - sum(len(part) for part in parts.values())
+    with tqdm(total=len(table), initial=before, desc="faces", unit="face", disable=not progress) as bar:
+        for rows in _make(parts, folder, options, workers, scheduler):
+            bar.update(rows)
+    return _close(folder, count)
+
+
+def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
+    """Make all parts here, in processes or on a cluster; rows of each as it is done."""
+    jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
+    if scheduler:
+        yield from _on_cluster(jobs, scheduler)
+    elif workers == 1 or len(jobs) < 2:
+        yield from (make_shard(*job) for job in jobs)
+    else:
+        yield from _in_processes(jobs, min(workers, len(jobs)))
+
+
+def _in_processes(jobs, workers):
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    environment = {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)  # read by TensorFlow when the processes start
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        futures: list[Future] = [pool.submit(make_shard, *job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise WorkError("a worker process died, perhaps for want of memory; the same call goes on, try fewer workers") from error
+    finally:
+        for process in (pool._processes or {}).values():  # after an error or Ctrl-C nobody waits for half a shard
+            if not all(future.done() for future in futures):
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _ignore_interrupts():
+    """Ctrl-C is the parent's to handle."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _on_cluster(jobs, scheduler):
+    try:
+        from dask import distributed
+    except ImportError as error:
+        raise ImportError('a cluster needs Dask: pip install "safbage[cluster]"') from error
+    with distributed.Client(scheduler) as client:
+        futures = [client.submit(make_shard, *job, pure=False, retries=2) for job in jobs]
+        for future in distributed.as_completed(futures):
+            yield future.result()
+
+
+def _fingerprint(table):
+    """A few words for a table, other ones for any other."""
+    content = table.astype(str).to_csv(index=False)
+    return f"{len(table)} rows ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
+
+
+def _close(folder, count):
+    """Gather the failures of all shards in one file."""
+    path = folder / "failed.parquet"
+    if not path.exists():
+        parts = [pd.read_parquet(folder / "failed" / _name(n)) for n in range(count)]
+        failed = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        _write_parquet(path, failed)
+    shutil.rmtree(folder / "failed", ignore_errors=True)
+    prepared = sum(pq.read_metadata(folder / "shards" / _name(n)).num_rows for n in range(count))
+    return Report(folder, prepared, pd.read_parquet(path))

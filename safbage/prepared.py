@@ -1,0 +1,127 @@
+"""Reading what `preparation` made: labels as a table, faces and maps as batches for training, never all of them in memory.
+
+prepared = Prepared("prepared/utkface")
+train = prepared.batches("gender", rows=prepared.table.split == "train", batch_size=128, seed=0)
+model.fit(train)                         # any Keras backend
+for inputs, labels in train: ...         # or by hand
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from safbage import images, saliency
+from safbage.backend import keras
+from safbage.datasets.base import CATEGORIES, DatasetError
+
+BLOCK = 8
+"""Shards whose rows are shuffled together; about twice as many are held, encoded: some 40 MB."""
+
+
+class Prepared:
+    """A folder of shards.
+
+    Attributes:
+        table: a row per face: the labels, the box that was used, its score, and `shard` and `place` within it.
+        provenance: options, versions and weights that the shards were made with.
+    """
+
+    def __init__(self, folder: str | Path):
+        """Open a folder; FileNotFoundError or DatasetError where it holds no whole shards, or of different making."""
+        self.folder = Path(folder)
+        self.shards = sorted((self.folder / "shards").glob("part-*.parquet"))
+        if not self.shards:
+            raise FileNotFoundError(f"{self.folder} holds no prepared faces (shards/part-*.parquet)")
+        made = {pq.read_schema(shard).metadata[b"safbage"] for shard in self.shards}
+        if len(made) > 1:
+            raise DatasetError(f"the shards of {self.folder} were made with {len(made)} different settings or versions")
+        self.provenance = json.loads(made.pop())
+        parts = []
+        for number, shard in enumerate(self.shards):
+            columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
+            part = pd.read_parquet(shard, columns=columns)
+            parts.append(part.assign(shard=number, place=np.arange(len(part))))
+        self.table = pd.concat(parts, ignore_index=True)
+        self._encoded = functools.lru_cache(2 * BLOCK)(self._read_shard)
+
+    def __len__(self):
+        return len(self.table)
+
+    def _read_shard(self, number):
+        part = pq.read_table(self.shards[number], columns=["crop", "map"])
+        return part["crop"].to_pylist(), part["map"].to_pylist()
+
+    def faces(self, rows) -> tuple[np.ndarray, np.ndarray]:
+        """Crops (N×224×224×3 uint8) and maps (N×28×28 float32) of rows of `table`, by position, in that order."""
+        found = [self._encoded(shard) for shard in self.table.shard.iloc[rows]]
+        places = self.table.place.iloc[rows]
+        crops = [images.decode(crops[i]) for (crops, _), i in zip(found, places, strict=True)]
+        maps = [np.frombuffer(maps[i], "float16").reshape(saliency.MAP_SIZE) for (_, maps), i in zip(found, places, strict=True)]
+        return np.stack(crops), np.stack(maps).astype("float32")
+
+    def codes(self, task: str) -> np.ndarray:
+        """The labels of a task ("age_group", "gender", "expression") as the numbers of its classes; −1 where there is none."""
+        if task not in CATEGORIES or task == "split" or task not in self.table:
+            raise DatasetError(f"{self.folder} has no labels {task!r}")
+        return pd.Categorical(self.table[task], categories=list(CATEGORIES[task])).codes.astype("int64")
+
+    def batches(
+        self, task: str, *, rows=None, batch_size: int = 32, ratio: float = 0.3, seed: int | None = None
+    ) -> "FaceBatches":
+        """Batches of labelled faces for training or testing.
+
+        Args:
+            task: "age_group", "gender" or "expression"; rows without this label are passed over.
+            rows: bool for each row of `table`; all by default.
+            batch_size: the last batch of an epoch may be smaller.
+            ratio: the reweighting ratio that goes along.
+            seed: shuffle by it, anew for every epoch; in the table's order where there is none.
+        """
+        codes = self.codes(task)
+        wanted = codes >= 0
+        if rows is not None:
+            wanted &= np.asarray(rows, bool)
+        return FaceBatches(self, codes, np.flatnonzero(wanted), batch_size, ratio, seed)
+
+
+class FaceBatches(keras.utils.PyDataset):
+    """({"face": N×224×224×3 float32 0–255, "map": N×28×28, "ratio": N×1}, labels N int64), a batch at a time."""
+
+    def __init__(self, prepared, codes, rows, batch_size, ratio, seed):
+        super().__init__()
+        if not len(rows) or batch_size < 1:
+            raise ValueError(f"{len(rows)} labelled faces in batches of {batch_size}: nothing to read")
+        self.prepared, self.codes, self.rows = prepared, codes, rows
+        self.batch_size, self.ratio, self.seed, self.epoch = batch_size, ratio, seed, 0
+        self.order = self._order()
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def __getitem__(self, number):
+        rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
+        crops, maps = self.prepared.faces(rows)
+        ratio = np.full((len(rows), 1), self.ratio, "float32")
+        return {"face": crops.astype("float32"), "map": maps, "ratio": ratio}, self.codes[rows]
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+    def on_epoch_end(self):
+        """Shuffle anew; Keras calls it, and who loops by hand may."""
+        self.epoch += 1
+        self.order = self._order()
+
+    def _order(self):
+        """All rows once: shards in random order, and rows in random order within each block of shards."""
+        if self.seed is None:
+            return self.rows
+        generator = np.random.default_rng((self.seed, self.epoch))
+        shard = self.prepared.table.shard.to_numpy()[self.rows]
+        position = np.argsort(generator.permutation(len(self.prepared.shards)))
+        block = position[shard] // BLOCK
+        return self.rows[np.lexsort((generator.random(len(self.rows)), block))]

@@ -1,0 +1,250 @@
+"""Preparing faces: what comes out, what fails, and that kills, workers and clusters change nothing."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from dask import distributed
+
+from safbage import faces, images, mlnet, preparation, saliency
+from safbage.datasets.base import BOX, DatasetError
+from safbage.faces import Face
+from safbage.preparation import Options, prepare
+from safbage.prepared import Prepared
+from safbage.work import WorkError
+
+FAST = Options(saliency="light", shard_size=3)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Nine pictures of one woman, brighter and brighter, and three that fail."""
+    folder = tmp_path_factory.mktemp("pictures")
+    head = images.astronaut()[:260, 90:350]
+    rows = []
+    for i in range(9):
+        path = images.write(folder / f"{i}.png", np.clip(head * (0.6 + i / 20.0), 0, 255).astype("uint8"))
+        rows.append({"image": path, "gender": "female", "age": 34.0, "age_group": None})
+    images.write(folder / "blank.png", np.full((90, 90, 3), 80, "uint8"))
+    (folder / "torn.jpg").write_bytes(images.encode(head)[:2000])
+    for place, name in ((2, "blank.png"), (5, "torn.jpg"), (5, "nowhere.jpg")):
+        rows.insert(place, {"image": folder / name, "gender": "male", "age": 20.0, "age_group": None})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def prepared(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(table, folder, FAST, progress=False)
+
+
+def contents(folder):
+    """Every file's bytes by its name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+def test_every_picture_is_prepared_or_says_why_not(table, prepared):
+    folder, report = prepared
+    assert report.prepared == 9 and len(Prepared(folder)) == 9
+    failed = report.failed.set_index(report.failed.image.str.split("/").str[-1])
+    assert failed.reason["blank.png"] == "no face found"
+    assert "torn.jpg is damaged" in failed.reason["torn.jpg"] and "no such file" in failed.reason["nowhere.jpg"]
+    assert failed.row.tolist() == [2, 5, 6]
+    assert not (folder / "failed").exists() and len(list((folder / "shards").iterdir())) == 4
+
+
+def test_crops_maps_and_labels_are_the_pipelines(table, prepared):
+    folder, _ = prepared
+    opened = Prepared(folder)
+    assert opened.table.image.tolist() == [str(path) for path in table.image if path.stem.isdigit()]
+    assert opened.table.gender.eq("female").all() and opened.table.age.eq(34).all() and (opened.table.score > 0.9).all()
+    crops, maps = opened.faces([4, 0])
+    picture = images.read(opened.table.image[4])
+    (face,) = faces.detect_faces(picture, min_face_size=52)
+    assert opened.table.loc[4, list(BOX)].tolist() == pytest.approx(face.box)
+    crop = faces.crop_face(picture, face)
+    assert np.abs(crops[0].astype(int) - crop).mean() < 2  # JPEG
+    own = saliency.predict_faces(crop[None], mlnet.load("light"))[0]
+    assert np.abs(maps[0] - own).max() < 2e-3  # float16
+    assert maps.dtype == np.float32 and maps.shape == (2, 28, 28)
+
+
+def test_png_keeps_every_pixel(table, tmp_path):
+    prepare(table[:1], tmp_path, replace(FAST, image_format="png"), progress=False)
+    picture = images.read(table.image[0])
+    crop = faces.crop_face(picture, faces.detect_faces(picture, min_face_size=52)[0])
+    assert np.array_equal(Prepared(tmp_path).faces([0])[0][0], crop)
+
+
+def test_provenance_tells_versions_weights_and_options(prepared):
+    provenance = Prepared(prepared[0]).provenance
+    assert provenance["versions"]["keras"] == keras.__version__ and provenance["options"]["margin"] == 0.3
+    assert len(provenance["weights"]["mlnet-light"]) == 64
+
+
+def test_the_sets_own_box_and_none(table, tmp_path):
+    boxed = table[:1].assign(**dict(zip(BOX, (60.0, 50.0, 120.0, 140.0), strict=True)))
+    prepare(boxed, tmp_path / "box", replace(FAST, detect="box"), progress=False)
+    assert Prepared(tmp_path / "box").table.loc[0, list(BOX)].tolist() == [60, 50, 120, 140]
+    report = prepare(boxed.assign(box_width=np.nan), tmp_path / "bad", replace(FAST, detect="box"), progress=False)
+    assert report.prepared == 0 and "box is" in report.failed.reason[0]
+    prepare(table[:1], tmp_path / "none", replace(FAST, detect="none"), progress=False)
+    assert Prepared(tmp_path / "none").table.loc[0, list(BOX)].tolist() == [0, 0, 260, 260]
+    with pytest.raises(DatasetError, match="lacks box_left, box_top, box_width, box_height"):
+        prepare(table[:1], tmp_path / "lacking", replace(FAST, detect="box"), progress=False)
+
+
+def test_without_a_face_the_whole_picture_may_stand_in(table, tmp_path):
+    report = prepare(table[2:3], tmp_path, replace(FAST, without_face="whole"), progress=False)
+    assert report.prepared == 1 and np.isnan(Prepared(tmp_path).table.score[0])
+
+
+def test_small_pictures_are_enlarged_for_the_detector(table, tmp_path):
+    small = images.resize(images.read(table.image[0]), (48, 48))
+    images.write(tmp_path / "small.png", small)
+    report = prepare(pd.DataFrame({"image": [tmp_path / "small.png"]}), tmp_path / "out", FAST, progress=False)
+    assert report.prepared == 1 and Prepared(tmp_path / "out").table.box_width[0] < 48
+
+
+def test_of_several_faces_the_portraits_own_is_taken():
+    def face(left, top, side):
+        return Face((left, top, side, side), 0.9, {})
+
+    surest, central, larger = face(0, 0, 10), face(40, 40, 20), face(30, 30, 40)
+    assert preparation.most_central([surest, central, larger], (100, 100)) is larger
+    assert preparation.most_central([surest, face(80, 80, 15)], (100, 100)) is surest
+
+
+@pytest.mark.parametrize("at", ["_finish", "_write_parquet", "_close"])
+def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monkeypatch, at):
+    """Killed in every third call of a step, again and again, until it comes through."""
+    real, calls = getattr(preparation, at), []
+
+    def dying(*arguments):
+        calls.append(1)
+        if len(calls) in (1, 3, 6):
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(preparation, at, dying)
+    for _ in range(9):
+        try:
+            prepare(table, tmp_path, FAST, progress=False)
+            break
+        except KeyboardInterrupt:
+            assert not (tmp_path / "failed.parquet").exists() or at == "_close"
+    assert len(calls) > 1 and contents(tmp_path) == contents(prepared[0])
+
+
+def test_two_processes_make_the_same_bytes(table, prepared, tmp_path):
+    prepare(table, tmp_path, FAST, workers=2, progress=False)
+    assert contents(tmp_path) == contents(prepared[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+def test_a_dask_cluster_makes_the_same_bytes_though_a_worker_is_killed(table, prepared, tmp_path):
+    """A real scheduler and two worker processes, one of them killed (SIGKILL) while it works."""
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        victim = next(iter(cluster.workers.values()))
+        first_process = victim.pid
+
+        def kill():
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and not list(tmp_path.glob("shards/part-*.parquet")):
+                time.sleep(0.05)
+            os.kill(first_process, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        report = prepare(table, tmp_path, replace(FAST, shard_size=1), scheduler=cluster.scheduler_address, progress=False)
+        killer.join()
+        assert victim.pid != first_process  # it was killed, and its nanny started another
+    assert report.prepared == 9
+    one, other = (pd.read_parquet(folder / "shards").sort_values("row") for folder in (tmp_path, prepared[0]))
+    assert one["crop"].tolist() == other["crop"].tolist() and one.image.tolist() == other.image.tolist()
+    maps = [np.stack([np.frombuffer(map, "float16") for map in part["map"]]).astype(float) for part in (one, other)]
+    assert np.abs(maps[0] - maps[1]).max() < 2e-3
+
+
+def test_other_options_or_another_table_are_refused(table, prepared):
+    with pytest.raises(WorkError, match=r"margin: 0\.3 there, 0\.4 now"):
+        prepare(table, prepared[0], replace(FAST, margin=0.4), progress=False)
+    with pytest.raises(WorkError, match="table: 12 rows"):
+        prepare(table[:5], prepared[0], FAST, progress=False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"detect": "dlib"}, {"image_format": "gif"}, {"margin": -1}, {"min_face": 0}, {"shard_size": 0}]
+)
+def test_wrong_options_are_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        replace(FAST, **wrong)
+
+
+def test_empty_tables_and_no_workers(table, tmp_path):
+    with pytest.raises(DatasetError, match="0 rows"):
+        prepare(table[:0], tmp_path, progress=False)
+    with pytest.raises(DatasetError, match="lacks image"):
+        prepare(table[["age"]], tmp_path, progress=False)
+    with pytest.raises(ValueError, match="workers"):
+        prepare(table, tmp_path, workers=0, progress=False)
+
+
+# --- reading for training ------------------------------------------------------------------------------------------------
+
+
+def test_batches_hold_every_labelled_face_once_in_seeded_order(prepared):
+    opened = Prepared(prepared[0])
+    batches = opened.batches("gender", batch_size=4, seed=1)
+    assert len(batches) == 3 and [len(labels) for _, labels in batches] == [4, 4, 1]
+    first = batches.order.copy()
+    assert sorted(first) == list(range(9)) and not np.array_equal(first, np.arange(9))
+    assert np.array_equal(opened.batches("gender", batch_size=4, seed=1).order, first)
+    batches.on_epoch_end()
+    assert sorted(batches.order) == list(range(9)) and not np.array_equal(batches.order, first)
+    inputs, labels = batches[0]
+    assert inputs["face"].shape == (4, 224, 224, 3) and inputs["map"].shape == (4, 28, 28) and labels.tolist() == [1] * 4
+    assert np.array_equal(inputs["face"], opened.faces(batches.order[:4])[0]) and inputs["ratio"].max() == np.float32(0.3)
+
+
+def test_rows_are_chosen_and_those_without_the_label_passed_over(prepared):
+    opened = Prepared(prepared[0])
+    chosen = opened.batches("gender", rows=opened.table.image.str.contains("/1.png|/3.png"))
+    assert chosen.order.tolist() == [1, 3]
+    with pytest.raises(ValueError, match="0 labelled faces"):
+        opened.batches("age_group")
+    with pytest.raises(DatasetError, match="no labels 'hair'"):
+        opened.batches("hair")
+
+
+def test_keras_trains_on_it(prepared):
+    opened = Prepared(prepared[0])
+    face = keras.Input((224, 224, 3), name="face")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(face))
+    inputs = {"face": face, "map": keras.Input((28, 28), name="map"), "ratio": keras.Input((1,), name="ratio")}
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    model.compile("adam", loss="sparse_categorical_crossentropy")
+    history = model.fit(opened.batches("gender", batch_size=4, seed=0), epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_folders_without_shards_and_mixed_ones_are_refused(prepared, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no prepared faces"):
+        Prepared(tmp_path)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for n, margin in enumerate((0.3, 0.4)):
+        part = pq.read_table(prepared[0] / "shards" / "part-00000.parquet")
+        metadata = part.schema.metadata | {b"safbage": json.dumps({"margin": margin}).encode()}
+        pq.write_table(part.replace_schema_metadata(metadata), shards / f"part-{n:05d}.parquet")
+    with pytest.raises(DatasetError, match="2 different settings"):
+        Prepared(tmp_path)
