@@ -1,0 +1,84 @@
+"""``safbage prepare`` as a process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_cli import safbage
+
+from safbage import images
+from safbage.prepared import Prepared
+
+FAST = ["--saliency", "light", "--shard-size", 4]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    head = images.astronaut()[:260, 90:350]
+    for i in range(20):
+        images.write(folder / f"{i:02}.png", np.clip(head * (0.6 + i / 40), 0, 255).astype("uint8"))
+    images.write(folder / "20.png", np.full((90, 90, 3), 80, "uint8"))
+    path = folder / "labels.csv"
+    pd.DataFrame({"image": [f"{i:02}.png" for i in range(21)], "gender": "female"}).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(table, tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole")
+    done = safbage("prepare", table, output, *FAST, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    return done, output
+
+
+def test_it_says_what_was_prepared_and_what_failed(whole):
+    done, output = whole
+    assert done.stdout.strip() == str(output)
+    for words in ("21 pictures", "1 without a face: no face found", "20 faces in"):
+        assert words in done.stderr
+    assert len(Prepared(output)) == 20 and Prepared(output).codes("gender").tolist() == [1] * 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path, workers):
+    """SIGKILL to the whole process group after each further shard; then to the end."""
+    arguments = [table, tmp_path, *FAST, "--workers", workers]
+    command = [str(part) for part in (sys.executable, "-m", "safbage.cli", "prepare", *arguments)]
+    for kill in range(1, 6):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and len(list(tmp_path.glob("shards/part-*"))) < kill and process.poll() is None:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert safbage("prepare", *arguments).returncode == 0
+    one, other = ({p.name: p.read_bytes() for p in folder.rglob("*.parquet")} for folder in (tmp_path, whole[1]))
+    assert one == other
+
+
+def test_a_part_of_the_table(table, tmp_path):
+    done = safbage("prepare", table, tmp_path, *FAST, "--limit", 3)
+    assert done.returncode == 0 and "3 faces in" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["nosuchset", "{out}"], "no data set 'nosuchset'"),
+        (["utkface", "{out}", "--data-dir", "{out}"], "no data set 'utkface'"),
+        (["{table}", "{out}", "--detect", "dlib"], "detect is one of mtcnn, box, none"),
+        (["{table}", "{out}", "--workers", "0"], "workers is at least 1"),
+        (["{table}", "{out}", "--detect", "box"], "lacks box_left"),
+        (["{table}", "{out}", "--saliency", "lihgt"], "no such file: lihgt"),
+    ],
+)
+def test_wrong_options_are_explained(table, tmp_path, arguments, said):
+    done = safbage("prepare", *(a.format(out=tmp_path, table=table) for a in arguments))
+    assert done.returncode in (1, 2) and said in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
