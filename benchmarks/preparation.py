@@ -51,7 +51,7 @@ def main():
         times["ML-Net"].append(mapping)
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            preparation.prepare(table, folder, progress=False)
+            preparation.prepare(table, folder, preparation.Options(precision=args.precision), progress=False)
             times["preparation"].append(time.perf_counter() - start)
     median = {name: float(np.median(values)) for name, values in times.items()}
     rate = (median["detector"] + median["ML-Net"]) / median["preparation"]

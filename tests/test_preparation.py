@@ -183,7 +183,8 @@ def test_other_options_or_another_table_are_refused(table, prepared):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"detect": "dlib"}, {"image_format": "gif"}, {"margin": -1}, {"min_face": 0}, {"shard_size": 0}]
+    "wrong",
+    [{"detect": "dlib"}, {"image_format": "gif"}, {"margin": -1}, {"min_face": 0}, {"shard_size": 0}, {"precision": "int4"}],
 )
 def test_wrong_options_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
