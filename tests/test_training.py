@@ -7,33 +7,28 @@ import keras
 import numpy as np
 import pandas as pd
 import prepare_faces
-import pytest
 import train_gap_head
 from conftest import data_folder, killed_and_whole
 
 from safbage import SafBage, classifiers, images
 
 
-@pytest.mark.parametrize(
-    "age, group", [(0, "0-2"), (3, None), (13, "8-13"), (14, None), (25, "25-32"), (60, "60+"), (116, "60+")]
-)
-def test_ages_fall_into_adiences_groups(age, group):
-    assert prepare_faces.age_group(age) == group
+def test_what_is_listed_of_utkface(tmp_path, generator):
+    for name in ("25_0_2_1.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "8_1_4_2.jpg.chip.jpg", "3_1_0_2.jpg"):
+        images.write(tmp_path / name, generator.integers(0, 256, (8, 8, 3), "uint8"))
+    table = prepare_faces.listed("utkface", tmp_path)
+    assert [Path(file).name[:3] for file in table.file] == ["25_", "3_1", "8_1"]
+    assert table.age.astype(object).fillna("").tolist() == ["25-32", "", "8-13"]
+    assert table[["years", "gender", "race"]].values.tolist() == [[25, "male", 2], [3, "female", 0], [8, "female", 4]]
+    assert set(table.pool) == {"all"}
 
 
-def test_utkface_names(tmp_path):
-    for name in ("25_0_2_1.jpg.chip.jpg", "61_1_20170109142408075.jpg.chip.jpg", "8_1_4_2.jpg.chip.jpg"):
-        (tmp_path / name).touch()
-    table = prepare_faces.list_utkface(tmp_path)
-    assert table[["age", "gender", "race"]].values.tolist() == [["25-32", "male", 2], ["8-13", "female", 4]]
-
-
-def test_duplicates_go_before_the_split_and_wholly_where_labels_disagree(tmp_path, generator):
-    pictures = generator.integers(0, 256, (3, 8, 8, 3), "uint8")
-    files = [images.write(tmp_path / f"{i}.png", pictures[k]) for i, k in enumerate((0, 0, 1, 1, 2))]
-    table = pd.DataFrame({"file": files, "gender": ["male", "male", "male", "female", "female"], "pool": "all"})
-    left = prepare_faces.without_duplicates(table, ["gender"])
-    assert [file.name for file in left.file] == ["0.png", "4.png"]
+def test_what_is_listed_of_fer2013(tmp_path, generator):
+    for name in ("train/angry/1.png", "validation/happy/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        images.write(tmp_path / name, generator.integers(0, 256, (48, 48, 3), "uint8"))
+    table = prepare_faces.listed("fer2013", tmp_path)
+    assert table[["expression", "pool"]].values.tolist() == [["anger", "train"], ["happy", "test"]]
 
 
 def test_splits_are_disjoint_seeded_and_keep_a_sets_own_test():
@@ -47,7 +42,7 @@ def test_splits_are_disjoint_seeded_and_keep_a_sets_own_test():
 
 def test_no_picture_of_utkface_is_in_two_splits_and_the_test_split_is_answered():
     folder = data_folder("UTKFace")
-    table = prepare_faces.with_split(prepare_faces.without_duplicates(prepare_faces.list_utkface(folder), ["years", "gender"]))
+    table = prepare_faces.with_split(prepare_faces.listed("utkface", folder))
     pixels = pd.Series([images.read(file).tobytes() for file in table.file]).map(hash)
     splits = table.groupby(pixels).split.nunique()
     assert len(table) > 10_000 and splits.max() == 1
@@ -65,12 +60,6 @@ def test_scenes_fill_what_lies_beyond_the_picture(generator):
     filled = train_gap_head.with_scene(face, (50.0, 60.0, 100.0, 140.0), (200, 200), [scene], generator)
     # the square is 182 wide and begins at (9, 39): rows beyond 161 of 182 lie below the picture
     assert (filled[:190, 10:] == 200).all() and (filled[206:] == 10).all()
-
-
-def test_names_of_utkface_that_are_no_labels_are_left_out(tmp_path):
-    for name in ("25__0_x.jpg", "x_0_0_1.jpg", "25_01_0_1.jpg", "25_0_9_1.jpg"):
-        (tmp_path / name).touch()
-    assert prepare_faces.list_utkface(tmp_path).empty
 
 
 def test_variants_are_seeded_and_the_first_is_the_face(astronaut):

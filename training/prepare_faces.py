@@ -9,56 +9,31 @@ Exact duplicates are removed before the split, wholly where their labels disagre
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
-from safbage import faces, images, mlnet, saliency, weights
-from safbage.classifiers import CLASSES
+from safbage import datasets, faces, images, mlnet, saliency, weights
 from safbage.work import keep_settings, resumable, write_whole
 
-AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
-FER_NAMES = {"angry": "anger"}
 FER_TYPICAL_BOX = (4.7, 1.5, 37.8, 45.0)
 """Mean of MTCNN's boxes on FER2013's 48×48 pictures: taken where it finds none (a fifth), so that all are cropped alike."""
 
 
-def age_group(age: int) -> str | None:
-    """Adience's group of an age in years, None in the gaps between the groups."""
-    return next((name for name, (low, high) in zip(CLASSES["age"], AGE_RANGES, strict=True) if low <= age <= high), None)
-
-
-def list_utkface(folder: Path) -> pd.DataFrame:
-    """UTKFace by its file names, age_gender_race_time; names that lack a field are left out."""
-    rows = []
-    for path in sorted(folder.glob("*.jpg")):
-        fields = path.name.split("_")
-        if len(fields) == 4 and fields[0].isdigit() and fields[1] in {"0", "1"} and fields[2] in set("01234"):
-            age, gender, race = map(int, fields[:3])
-            rows.append(dict(file=path, age=age_group(age), years=age, gender=CLASSES["gender"][gender], race=race))
-    return pd.DataFrame(rows, columns=["file", "age", "years", "gender", "race"]).assign(pool="all")
-
-
-def list_fer2013(folder: Path) -> pd.DataFrame:
-    """FER2013 as train/<class>/ and validation/<class>/; the second is held back for testing."""
-    rows = []
-    for path in sorted(folder.glob("*/*/*")):
-        pool = "test" if path.parts[-3] == "validation" else "train"
-        rows.append(dict(file=path, expression=FER_NAMES.get(path.parts[-2], path.parts[-2]), pool=pool))
-    return pd.DataFrame(rows)
-
-
-def without_duplicates(table: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """One of each set of pictures with the same pixels, none where their labels disagree."""
-    table["pixels"] = [hashlib.sha256(images.read(f).tobytes()).hexdigest() for f in tqdm(table.file, desc="duplicates")]
-    agree = table.groupby("pixels")[labels].transform(lambda column: column.nunique(dropna=False)).eq(1).all(axis=1)
-    unique = table[agree].drop_duplicates("pixels")
-    print(f"{len(table)} pictures; {(~agree).sum()} dropped for conflicting labels, {agree.sum() - len(unique)} as copies")
-    return unique.drop(columns="pixels").reset_index(drop=True)
+def listed(dataset: str, folder: Path) -> pd.DataFrame:
+    """The set's pictures and labels, without copies: `file`; of UTKFace `age` (its group), `years`, `gender` and `race` (its
+    number in the file names), of FER2013 `expression`; and `pool`, the set's own split.
+    """
+    read = {"utkface": datasets.utkface, "fer2013": datasets.fer2013}[dataset]
+    found = read(folder)
+    print(found.report())
+    faces = found.faces.rename(columns={"image": "file"})
+    if dataset == "fer2013":
+        return faces[["file", "expression"]].assign(pool=np.where(faces.split == "test", "test", "train"))
+    labels = dict(age=faces.age_group, years=faces.age.astype(int), gender=faces.gender, race=faces.race.cat.codes)
+    return faces[["file"]].assign(**labels, pool="all")
 
 
 def with_split(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -97,9 +72,7 @@ def main():
 
     table_path = args.work / "listed.csv"
     if not table_path.exists():
-        listed = list_utkface(args.folder) if args.dataset == "utkface" else list_fer2013(args.folder)
-        labels = ["years", "gender"] if args.dataset == "utkface" else ["expression"]
-        table = with_split(without_duplicates(listed, labels))
+        table = with_split(listed(args.dataset, args.folder))
         write_whole(table_path, lambda aside: table.to_csv(aside, index=False))
     table = pd.read_csv(table_path)
 

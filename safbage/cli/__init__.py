@@ -2,13 +2,14 @@
 
 import sys
 
-from safbage.cli import demo, predict, saliency, upkeep  # noqa: F401  (each adds its commands to the application)
+from safbage.cli import data, demo, predict, prepare, saliency, upkeep  # noqa: F401  (each adds its commands to the application)
 from safbage.cli.base import app, say
 
 
 def main() -> None:
     """Entry point: expected failures end in one clear message instead of a traceback."""
     from safbage.checkpoints import CheckpointError
+    from safbage.datasets import DatasetError
     from safbage.fixations import SceneError
     from safbage.images import ImageError
     from safbage.weights import WeightsError
@@ -16,7 +17,7 @@ def main() -> None:
 
     try:
         app()
-    except (WeightsError, CheckpointError, SceneError, ImageError, WorkError, OSError) as error:
+    except (WeightsError, CheckpointError, DatasetError, SceneError, ImageError, WorkError, OSError) as error:
         say(f"safbage: {error}")
         sys.exit(1)
     except ImportError as error:

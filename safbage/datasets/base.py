@@ -1,7 +1,10 @@
 """What all readers share: the tidy table, its classes, duplicates and splits."""
 
+import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +13,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from safbage import images
+
+logger = logging.getLogger(__name__)
 
 AGE_GROUPS = ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+")
 AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
@@ -20,8 +25,13 @@ SPLITS = ("train", "validation", "test")
 
 CATEGORIES = {"split": SPLITS, "age_group": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
 BOX = ("box_left", "box_top", "box_width", "box_height")
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 COLUMNS = ("image", "subject", "fold", "split", "age", "age_group", "gender", "expression")
 """Of every table, in this order; what a set does not tell is missing (NA). Group columns (race) and boxes come behind."""
+
+
+NO_FILE = "the picture is not there"
+"""Why rows are left out whose picture is missing."""
 
 
 class DatasetError(ValueError):
@@ -42,8 +52,10 @@ class Listing(NamedTuple):
     dropped: pd.DataFrame
 
     def report(self) -> str:
-        """How many pictures are in, and how many were left out for which reason, in words."""
-        lines = [f"{len(self.faces):,} pictures"]
+        """How many pictures are in, with which labels, and how many were left out for which reason, in words."""
+        labels = {label: self.faces[label].notna().sum() for label in ("age_group", "gender", "expression")}
+        given = ", ".join(f"{label} {count:,}" for label, count in labels.items() if count)
+        lines = [f"{len(self.faces):,} pictures" + (f" ({given})" if given else "")]
         lines += [f"{count:,} left out: {reason}" for reason, count in self.dropped.reason.value_counts().items()]
         return "\n".join(lines)
 
@@ -55,17 +67,30 @@ def age_group(years: float | None) -> str | None:
     return next((name for name, (low, high) in zip(AGE_GROUPS, AGE_RANGES, strict=True) if low <= years <= high), None)
 
 
-def listing(rows: Iterable[dict], dropped: Iterable[dict], *, groups: dict[str, Sequence[str]] | None = None) -> Listing:
-    """Rows as dicts with some of `COLUMNS` (and `BOX`, and group columns with their categories) to a `Listing`."""
-    table = pd.DataFrame(list(rows))
+def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[str, Sequence[str]] | None = None) -> Listing:
+    """Rows as dicts with some of `COLUMNS` (and `BOX`, and group columns with their categories) to a `Listing`.
+
+    A row with a `reason` is one that is left out, as are those in `dropped`.
+    """
+    rows = list(rows)
+    table = pd.DataFrame([row for row in rows if "reason" not in row])
+    dropped = [*(row for row in rows if "reason" in row), *dropped]
     groups = groups or {}
-    boxes = [name for name in BOX if name in table]
+    boxes = [name for name in BOX if name in table and table[name].notna().any()]
     table = table.reindex(columns=[*COLUMNS, *groups, *boxes])
     table = table.astype({"image": str, "age": "float64", "fold": "Int8", **dict.fromkeys(boxes, "float64")})
     table["subject"] = table.subject.astype("string")
     for name, categories in (CATEGORIES | groups).items():
         table[name] = pd.Categorical(table[name], categories=list(categories), ordered=name == "age_group")
-    return Listing(table, pd.DataFrame(list(dropped), columns=["image", "reason"]).astype({"image": str}))
+    return Listing(table, pd.DataFrame(dropped, columns=["image", "reason"]).astype({"image": str}))
+
+
+def check_pictures(found: Listing, origin: Path) -> Listing:
+    """The listing. DatasetError where not one picture is left, with the most frequent reasons."""
+    if found.faces.empty:
+        reasons = "; ".join(found.dropped.reason.value_counts().index[:5]) or "it is empty"
+        raise DatasetError(f"{origin}: no picture is left ({reasons})")
+    return found
 
 
 def without_duplicates(found: Listing, labels: Sequence[str], *, progress: bool = True) -> Listing:
@@ -81,10 +106,8 @@ def without_duplicates(found: Listing, labels: Sequence[str], *, progress: bool 
         except (images.ImageError, OSError) as error:
             unreadable[image] = f"unreadable: {error}"
             pixels.append(f"unreadable {image}")
-    groups = table.groupby(np.array(pixels), sort=False)
-    agree = np.ones(len(table), bool)
-    for label in labels:
-        agree &= groups[label].transform(lambda column: column.astype(object).nunique(dropna=False)).eq(1).to_numpy()
+    labelled = table[list(labels)].assign(pixels=pixels).drop_duplicates()
+    agree = ~pd.Series(pixels).isin(labelled.pixels[labelled.pixels.duplicated()]).to_numpy()
     first = ~pd.Series(pixels).duplicated().to_numpy()
     reasons = np.where(~agree, "same pixels as another picture, other labels", np.where(first, "", "copy of another picture"))
     reasons = np.array([unreadable.get(image, reason) for image, reason in zip(table.image, reasons, strict=True)], object)
@@ -97,17 +120,37 @@ def with_split(table: pd.DataFrame, *, test: float = 0.15, validation: float = 0
 
     A subject is a row's `subject`, or where that is missing the row itself. The draw depends on the subject's name and the
     seed alone, so it does not change when other pictures come or go.
+
+    Raises:
+        ValueError: a share is not in [0, 1), or they leave nothing to train on.
     """
-    names = table.subject.fillna("").where(table.subject.notna(), table.image.map(lambda image: Path(image).name))
-    draws = np.array([_share(f"{seed} {name}") for name in names])
+    if not (0 <= test < 1 and 0 <= validation < 1):
+        raise ValueError(f"shares lie in [0, 1); got test {test}, validation {validation}")
+    draws = np.array([_share(f"{seed} {name}") for name in _subjects(table)])
     rest = (draws - test) / (1 - test)
     split = np.where(draws < test, "test", np.where(rest < validation, "validation", "train"))
     return table.assign(split=pd.Categorical(split, categories=list(SPLITS)))
 
 
+def with_validation(table: pd.DataFrame, *, validation: float = 0.1, seed: int = 0) -> pd.DataFrame:
+    """Draw a validation split from the rows whose split is train, as `with_split` does; the others stay where they are."""
+    drawn = with_split(table, test=0, validation=validation, seed=seed).split
+    return table.assign(split=table.split.where(table.split != "train", drawn))
+
+
+def by_subject_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.DataFrame:
+    """Number folds 0, 1, … where the set has none, subjects whole, by the subject's name and the seed (as `with_split`)."""
+    return table.assign(fold=pd.array([int(folds * _share(f"folds {seed} {name}")) for name in _subjects(table)], "Int8"))
+
+
+def _subjects(table):
+    """Of each row its subject, or where that is missing its picture's name."""
+    return table.subject.where(table.subject.notna(), table.image.map(lambda image: Path(image).name))
+
+
 def _share(text):
     """A number in [0, 1) that looks random, the same for the same text everywhere."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:6], "big") / 2**48
 
 
 def check_folder(folder: str | Path, *needed: str) -> Path:
@@ -116,12 +159,87 @@ def check_folder(folder: str | Path, *needed: str) -> Path:
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
     if needed and not any((folder / name).exists() for name in needed):
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-        raise DatasetError(f"{folder} holds none of {', '.join(needed)}; it holds {there}")
+        raise DatasetError(f"{folder} holds none of {', '.join(needed)}; {held(folder)}")
     return folder.resolve()
 
 
-def by_subject_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.DataFrame:
-    """Number folds 0, 1, … where the set has none, subjects whole, by the subject's name and the seed (as `with_split`)."""
-    names = table.subject.fillna("").where(table.subject.notna(), table.image.map(lambda image: Path(image).name))
-    return table.assign(fold=pd.array([int(folds * _share(f"folds {seed} {name}")) for name in names], "Int8"))
+def held(folder: Path) -> str:
+    """What a folder holds, for messages."""
+    there = sorted(path.name for path in folder.iterdir())
+    return f"it holds {', '.join(there[:8]) or 'nothing'}" + (" …" if len(there) > 8 else "")
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Every picture file in a folder and below, by its suffix, sorted; hidden files are left out."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())
+
+
+def read_rows(
+    path: Path, needed: Sequence[str], *, delimiter: str = ",", header: Sequence[str] | None = None
+) -> Iterator[tuple[str, dict | None]]:
+    """Of each line of a table in text its place ("name:line") and its fields, stripped; None for a malformed line.
+
+    Args:
+        path: the file, UTF-8.
+        needed: columns that must be there.
+        delimiter: between fields; tabs imply that quotes are letters like others.
+        header: names of the columns, where the file begins without them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DatasetError: a needed column is missing, or the file is no table.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
+        try:
+            names = list(header) if header else [name.strip() for name in next(reader, [])]
+            missing = [name for name in needed if name not in names]
+            if missing:
+                there = ", ".join(names[:12])[:200] or "nothing"
+                raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
+            for fields in filter(None, reader):
+                whole = len(fields) == len(names)
+                place = f"{path.name}:{reader.line_num}"
+                yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
+        except csv.Error as error:
+            raise DatasetError(f"{path} is not a table of text, or damaged in line {reader.line_num}: {error}") from error
+
+
+def extract_once(target: Path, fill: Callable[[Path], None]) -> Path:
+    """A folder that `fill(aside)` fills, unless it is there already; whole or not at all, so that a killed run leaves none.
+
+    Raises:
+        PermissionError: nothing may be written there.
+    """
+    if target.is_dir():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.TemporaryDirectory(dir=target.parent, prefix="writing-")
+    except OSError as error:
+        raise PermissionError(f"cannot write to {target.parent} ({error}); name another folder with cache=") from error
+    with aside as name:
+        filled = Path(name) / target.name
+        filled.mkdir()
+        fill(filled)
+        try:
+            filled.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was faster
+                raise
+    return target
+
+
+def compare_with_published(name: str, counts: dict[str, tuple[int, int]]) -> None:
+    """Warn where a count (what: found, published) differs from the one that papers report."""
+    for what, (found, published) in counts.items():
+        if found != published:
+            why = "pictures or lines are missing" if found < published else "this is another edition"
+            logger.warning(
+                "%s: %s %s, published are %s; %s, so results do not compare with published ones",
+                name, f"{found:,}", what, f"{published:,}", why,
+            )  # fmt: skip

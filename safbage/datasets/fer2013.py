@@ -1,0 +1,129 @@
+"""FER2013: small grey faces with one of seven expressions, as Kaggle's csv or as folders of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from safbage.datasets import names
+from safbage.datasets.base import (
+    DatasetError,
+    Listing,
+    check_folder,
+    check_pictures,
+    compare_with_published,
+    extract_once,
+    held,
+    listing,
+    pictures_below,
+    read_rows,
+    with_validation,
+    without_duplicates,
+)
+
+EXPRESSIONS = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""In the csv's order."""
+USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+SIDE = 48
+PUBLISHED = 35_887
+
+
+def fer2013(
+    path: str | Path, *, cache: str | Path | None = None, validation: float = 0.1, seed: int = 0, progress: bool = True
+) -> Listing:
+    """FER2013 (Goodfellow et al. 2013, Challenges in representation learning) with its seven expressions.
+
+    The csv's Training, PublicTest and PrivateTest are `train`, `validation` and `test`. In the form of folders, ``test`` is
+    `test`; where there is no ``test``, ``validation`` is; and where no validation set is left, one is drawn from ``train``. Of
+    pictures with the same pixels one is kept, none where their expressions disagree.
+
+    Args:
+        path: ``fer2013.csv`` (columns emotion, pixels, Usage), a folder with it, or one with ``train/<class>/`` and
+            ``test/<class>/`` or ``validation/<class>/``.
+        cache: where the csv's pictures are extracted to as PNG, once (70 MB); by default ``pictures/`` beside it.
+        validation: share of the training set for validation, where it is drawn.
+        seed: of that draw.
+        progress: show the extraction and the search for copies.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        DatasetError: it has none of the forms, or the csv lacks a column.
+        PermissionError: nothing can be written to the cache.
+        ValueError: the share leaves nothing.
+    """
+    path = Path(path)
+    table = path if path.is_file() else next((path / name for name in TABLES if (path / name).is_file()), None)
+    rows = _from_csv(table.resolve(), cache, progress) if table else _from_folders(check_folder(path))
+    listed = check_pictures(listing(rows), path)
+    compare_with_published("FER2013", {"pictures": (len(rows), PUBLISHED)})
+    found = without_duplicates(listed, ["expression"], progress=progress)
+    if (found.faces.split == "validation").any():
+        return found
+    return Listing(with_validation(found.faces, validation=validation, seed=seed), found.dropped)
+
+
+def _from_folders(folder):
+    """Rows of <set>/<class>/<picture>; dropped ones with a `reason`."""
+    sets = {path: names.split(path.name) for path in sorted(folder.iterdir()) if path.is_dir() and names.split(path.name)}
+    if "train" not in sets.values():
+        raise DatasetError(f"{folder} is no FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; {held(folder)}")
+    if "test" not in sets.values():
+        sets = {path: "test" if split == "validation" else split for path, split in sets.items()}
+    rows = []
+    for at, split in sets.items():
+        for image in pictures_below(at):
+            expression = names.expression(image.parent.name)
+            problem = {} if expression else {"reason": f"the folder's name is no expression: {image.parent.name}"}
+            rows.append({"image": str(image), "split": split, "expression": expression} | problem)
+    return rows
+
+
+def _from_csv(table, cache, progress):
+    """Rows of the csv, whose pictures are extracted once; dropped ones with a `reason`."""
+    pictures = Path(cache) if cache else table.parent / "pictures"
+    # the size tells one csv from another, so that pictures and labels never come from different ones
+    target = pictures.resolve() / f"{table.stem}-{table.stat().st_size}"
+    folder = extract_once(target, lambda aside: _extract(table, aside, progress))
+    return [_csv_row(place, fields, folder) for place, fields in _lines(table)]
+
+
+def _lines(table):
+    return read_rows(table, ("emotion", "pixels", "Usage"))
+
+
+def _picture_name(place):
+    return f"{int(place.rpartition(':')[2]):06d}.png"
+
+
+def _csv_row(place, fields, folder):
+    if fields is None:
+        return {"image": place, "reason": "malformed line"}
+    image = folder / _picture_name(place)
+    emotion = fields["emotion"]
+    if not (emotion.isdecimal() and int(emotion) < len(EXPRESSIONS)):
+        return {"image": place, "reason": f"unknown emotion: {emotion or 'empty'}"}
+    if fields["Usage"] not in USAGE:
+        return {"image": place, "reason": f"unknown Usage: {fields['Usage'] or 'empty'}"}
+    if not image.is_file():
+        return {"image": place, "reason": f"pixels are not {SIDE}×{SIDE} numbers from 0 to 255"}
+    return {"image": str(image), "split": USAGE[fields["Usage"]], "expression": EXPRESSIONS[int(emotion)]}
+
+
+def _extract(table, aside, progress):
+    """A PNG file per line, named by its number; a line with other pixels gets none."""
+    for place, fields in tqdm(_lines(table), desc=f"extracting {table.name}", disable=not progress):
+        pixels = _pixels(fields["pixels"]) if fields else None
+        if pixels is not None:
+            Image.fromarray(pixels).save(aside / _picture_name(place))
+
+
+def _pixels(text):
+    """48×48 uint8, or None."""
+    try:
+        values = np.array(text.split(), dtype="int64")
+    except (ValueError, OverflowError):
+        return None
+    whole = len(values) == SIDE * SIDE and values.min() >= 0 and values.max() <= 255
+    return values.astype("uint8").reshape(SIDE, SIDE) if whole else None
