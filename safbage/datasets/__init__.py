@@ -4,5 +4,6 @@ faces, dropped = datasets.utkface("/data/UTKFace")
 """
 
 from safbage.datasets.base import DatasetError, Listing
+from safbage.datasets.synthetic import synthetic
 
-__all__ = ["DatasetError", "Listing"]
+__all__ = ["DatasetError", "Listing", "synthetic"]
