@@ -14,6 +14,7 @@ from safbage.datasets.csv import csv
 from safbage.datasets.fairface import fairface
 from safbage.datasets.fer2013 import fer2013
 from safbage.datasets.folders import folders
+from safbage.datasets.synthetic import synthetic
 from safbage.datasets.utkface import utkface
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "find",
     "folders",
     "load",
+    "synthetic",
     "utkface",
 ]
