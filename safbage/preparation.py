@@ -202,6 +202,8 @@ def _weights(options):
         trunk = {"mlnet": "vgg16-conv", "light": "alexnet-conv"}[options.saliency]
         name = {"mlnet": "mlnet", "light": "mlnet-light"}[options.saliency]
         return {trunk: weights.REGISTRY[trunk].digest, name: weights.shipped()[name]}
+    if not Path(options.saliency).is_file():
+        raise FileNotFoundError(f'no such file: {options.saliency}; saliency is "mlnet", "light" or a file of weights')
     return {"file": weights.file_sha256(Path(options.saliency))}
 
 

@@ -65,14 +65,21 @@ def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path, worke
 
 def test_a_part_of_the_table(table, tmp_path):
     done = safbage("prepare", table, tmp_path, *FAST, "--limit", 3)
-    assert done.returncode == 0 and "3 faces in" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert len(Prepared(tmp_path)) + len(pd.read_parquet(tmp_path / "failed.parquet")) == 3
+
+
+def test_drawn_faces_need_nothing_on_disk(tmp_path):
+    done = safbage("prepare", "synthetic", tmp_path, "--saliency", "light", "--limit", 6)
+    assert done.returncode == 0, done.stderr
+    assert 4 <= len(Prepared(tmp_path)) <= 6 and (Prepared(tmp_path).codes("expression") >= 0).all()
 
 
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["nosuchset", "{out}"], "no data set 'nosuchset'"),
-        (["utkface", "{out}", "--data-dir", "{out}"], "no data set 'utkface'"),
+        (["nosuchset", "{out}"], "no data set named 'nosuchset'"),
+        (["utkface", "{out}", "--data-dir", "{out}"], "no utkface in {out}"),
         (["{table}", "{out}", "--detect", "dlib"], "detect is one of mtcnn, box, none"),
         (["{table}", "{out}", "--workers", "0"], "workers is at least 1"),
         (["{table}", "{out}", "--detect", "box"], "lacks box_left"),
@@ -81,4 +88,8 @@ def test_a_part_of_the_table(table, tmp_path):
 )
 def test_wrong_options_are_explained(table, tmp_path, arguments, said):
     done = safbage("prepare", *(a.format(out=tmp_path, table=table) for a in arguments))
-    assert done.returncode in (1, 2) and said in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
+    assert (
+        done.returncode in (1, 2)
+        and said.format(out=tmp_path) in " ".join(done.stderr.split())
+        and "Traceback" not in done.stderr
+    )

@@ -10,7 +10,9 @@ from safbage.cli.base import app, fail, say
 
 @app.command()
 def prepare(
-    source: Annotated[str, typer.Argument(help="A data set's name (see `safbage data list`), or a .csv or .parquet table.")],
+    source: Annotated[
+        str, typer.Argument(help="A data set's name (see `safbage data list`), synthetic, or a .csv or .parquet table.")
+    ],
     output: Annotated[Path, typer.Argument(help="Folder for shards/ and failed.parquet; resumed if it exists.")],
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder, or the one it lies in (else SAFBAGE_DATA).")
@@ -31,7 +33,7 @@ def prepare(
 
     Ctrl-C or a kill loses at most the shards in flight: the same command goes on.
     """
-    from safbage import datasets, preparation
+    from safbage import preparation
 
     try:
         options = preparation.Options(
@@ -44,7 +46,7 @@ def prepare(
             image_format=image_format,
             shard_size=shard_size,
         )
-        listing = _read(source, data_dir, datasets)
+        listing = _read(source, output, data_dir, limit)
         say(listing.report())
         table = listing.faces if limit is None else listing.faces.sample(min(limit, len(listing.faces)), random_state=0)
         report = preparation.prepare(table, output, options, workers=workers, scheduler=scheduler)
@@ -59,9 +61,14 @@ def prepare(
     print(output)
 
 
-def _read(source, data_dir, datasets):
+def _read(source, output, data_dir, limit):
+    """The pictures that `source` names."""
     import pandas as pd
 
+    from safbage import datasets
+
+    if source == "synthetic":
+        return datasets.synthetic(output / "pictures", limit or 1000)
     path = Path(source)
     if path.suffix == ".csv":
         return datasets.csv(path)
@@ -69,6 +76,6 @@ def _read(source, data_dir, datasets):
         return datasets.Listing(pd.read_parquet(path), pd.DataFrame(columns=["image", "reason"]))
     folder = datasets.find(source, data_dir)
     if folder is None:
-        where = data_dir or "the folder that SAFBAGE_DATA names"
-        raise ValueError(f"no data set {source!r} in {where}; give --data-dir, or see `safbage data list`")
+        where = f"in {data_dir}" if data_dir else "here: give --data-dir, or set SAFBAGE_DATA to the folder of the data sets"
+        raise ValueError(f"no {source} {where} (`safbage data list` says where it is from)")
     return datasets.load(source, folder)
