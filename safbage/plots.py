@@ -17,6 +17,7 @@ MAP_COLOURS = "viridis"
 CAM_COLOURS = "inferno"
 BOX_COLOUR = "#ffb000"
 BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
+VIEWER_COLOURS = ("#ffb000", "#fe6100", "#648fff")
 SHOWN_SIDE = 900
 """Photos are reduced to this longer side for drawing."""
 FACES_SHOWN = 4
@@ -47,11 +48,16 @@ def _colour_bar(shown, ax):
     ax.figure.colorbar(plt.cm.ScalarMappable(shown.norm, shown.cmap), cax=beside, ticks=[0, 0.5, 1])
 
 
-def fixations(scene: Scene, *, title: str = "", ax=None):
-    """A scene with its fixations as dots, a colour for each viewer."""
+def fixations(scene: Scene, *, highlight: int = 3, title: str = "", ax=None):
+    """A scene with its fixations as dots: a few viewers in strong colours, joined in their order, all others white."""
     ax = image(scene.pixels(), title=title, ax=ax)
-    viewers = np.unique(scene.subjects, return_inverse=True)[1]
-    ax.scatter(*scene.fixations.T, c=viewers, cmap="tab20", s=14, edgecolors="white", linewidths=0.4)
+    viewers = np.unique(scene.subjects)
+    others = scene.fixations[~np.isin(scene.subjects, viewers[:highlight])]
+    ax.scatter(*others.T, c="white", s=12, edgecolors="black", linewidths=0.4)
+    for viewer, colour in zip(viewers[:highlight], VIEWER_COLOURS, strict=False):
+        ax.plot(
+            *scene.fixations[scene.subjects == viewer].T, "o-", color=colour, markersize=5, linewidth=0.8, mec="black", mew=0.4
+        )
     return ax
 
 

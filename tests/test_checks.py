@@ -15,6 +15,7 @@ MISTAKES = {"that is the lower half": 0.4, "divide by the sum": 60.0}
         (np.array(0.6), "right"),
         (0.4, "not yet: that is the lower half"),
         (60, "not yet: divide by the sum"),
+        (0.62, "not yet, but close: give three digits"),
         (0.9, "not yet: 0.9 is more"),
         (0.1, "not yet: 0.1 is less"),
         (float("nan"), "not yet"),
