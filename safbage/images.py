@@ -42,7 +42,7 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(f"{path.name} is not an image, or of a kind that Pillow cannot read") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: AVIF, DDS
         raise ImageError(f"{path.name} is damaged: {error}") from error
 
 

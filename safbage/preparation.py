@@ -14,7 +14,8 @@ import itertools
 import json
 import multiprocessing
 import os
-import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -32,11 +33,12 @@ from safbage import faces, images, mlnet, saliency, weights
 from safbage.backend import keras
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
-from safbage.work import WorkError, keep_settings, write_whole
+from safbage.work import WorkError, clear_asides, keep_settings, write_whole
 
 DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+RESERVED = ("row", "score", "crop", "map", "shard", "place")
 SMALL = 160
 """Pictures whose shorter side has fewer pixels are enlarged to it for the detector, which was not made for FER2013's 48×48."""
 READERS = 2
@@ -84,7 +86,7 @@ class Options:
 
 
 def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) -> int:
-    """Crop and map the faces of some rows, and write ``shards/part-<number>.parquet``; rows that fail go to ``failed``.
+    """Crop and map the faces of some rows, and write ``shards/part-<number>.parquet``; rows that fail are noted in its metadata.
 
     The pictures are read and their faces found by threads while ML-Net runs on those before. Returns the number of rows.
     """
@@ -100,9 +102,12 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
                 done += _finish(waiting, network, options)
                 waiting = []
         done += _finish(waiting, network, options)
-    folder = Path(folder)
-    _write_parquet(folder / "failed" / _name(number), pd.DataFrame(failed, columns=["image", "row", "reason"]))
-    _write_parquet(folder / "shards" / _name(number), _as_table(table, done), _provenance(options))
+    notes = _provenance(options) | {"failed": failed, "rows": [int(table.row.iloc[0]), int(table.row.iloc[-1])]}
+    path = _path(Path(folder), number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrow = _as_arrow(table, done)
+    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, b"safbage": json.dumps(notes, sort_keys=True).encode()})
+    write_whole(path, lambda aside: pq.write_table(arrow, aside))
     return len(table)
 
 
@@ -133,7 +138,7 @@ def _find(row, options):
         picture = images.read(row["image"])
         face = _face(picture, row, options)
         return "no face found" if face is None else (face, faces.crop_face(picture, face, margin=options.margin))
-    except (images.ImageError, OSError, ValueError, MemoryError) as error:
+    except Exception as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -143,11 +148,11 @@ def _face(picture, row, options):
     if options.detect == "none":
         return whole
     if options.detect == "box":
-        box = tuple(float(row[name]) for name in BOX)
-        if not np.isfinite(box).all() or min(box[2:]) <= 0:
-            raise ValueError(f"the table's box is {box}")
+        box = tuple(float(pd.to_numeric(row[name], errors="coerce")) for name in BOX)
+        if not np.isfinite(box).all() or min(box[2:]) <= 0 or max(box[2:]) > 2 * max(height, width):
+            raise ValueError(f"the table's box is {box}, the picture {width}×{height}")
         return Face(box, float("nan"), {})
-    scale = max(1, SMALL / min(height, width))
+    scale = max(1, min(SMALL / min(height, width), 2000 / max(height, width)))
     shown = images.resize(picture, (round(height * scale), round(width * scale))) if scale > 1 else picture
     found = faces.detect_faces(shown, min_face_size=max(20, options.min_face * min(shown.shape[:2])))
     if not found:
@@ -185,10 +190,14 @@ def _finish(waiting, network, options):
     ]
 
 
-def _as_table(table, done):
+def _as_arrow(table, done):
     """The table's rows that succeeded, their own box replaced by the one that was used."""
-    made = pd.DataFrame(done, columns=["row", *BOX, "score", "crop", "map"])
-    return table.drop(columns=[name for name in (*BOX, "score") if name in table]).merge(made, on="row", how="inner")
+    labels = table.drop(columns=[name for name in BOX if name in table]).set_index("row", drop=False)
+    arrow = pa.Table.from_pandas(labels.loc[[made["row"] for made in done]], preserve_index=False)
+    types = dict.fromkeys((*BOX, "score"), pa.float64()) | dict.fromkeys(("crop", "map"), pa.binary())
+    for name, kind in types.items():
+        arrow = arrow.append_column(name, pa.array([made[name] for made in done], kind, from_pandas=True))
+    return arrow
 
 
 def _provenance(options):
@@ -207,17 +216,24 @@ def _weights(options):
     return {"file": weights.file_sha256(Path(options.saliency))}
 
 
-def _name(number):
-    return f"part-{number:05d}.parquet"
+def _path(folder, number):
+    return folder / "shards" / f"part-{number:05d}.parquet"
 
 
-def _write_parquet(path, table, provenance=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    if provenance:
-        metadata = {**(arrow.schema.metadata or {}), b"safbage": json.dumps(provenance, sort_keys=True).encode()}
-        arrow = arrow.replace_schema_metadata(metadata)
-    write_whole(path, lambda aside: pq.write_table(arrow, aside))
+def read_notes(shard: Path) -> dict:
+    """Options, versions, weights, rows and failures of a shard. DatasetError, naming it, where it is damaged or another's."""
+    try:
+        return json.loads(pq.read_schema(shard).metadata[b"safbage"])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{shard} is damaged, or not made by safbage ({error}); delete it and prepare again") from error
+
+
+def _is_whole(shard, part):
+    """Whether a shard is there, readable, and of just these rows; any other is made anew."""
+    try:
+        return shard.exists() and read_notes(shard)["rows"] == [int(part.row.iloc[0]), int(part.row.iloc[-1])]
+    except DatasetError:
+        return False
 
 
 # --- all shards ------------------------------------------------------------------------------------------------------
@@ -245,6 +261,7 @@ def prepare(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    retry_failed: bool = False,
     progress: bool = True,
 ) -> Report:
     """Detect, crop and map every picture of a table into ``folder/shards``, and what failed into ``folder/failed.parquet``.
@@ -258,11 +275,12 @@ def prepare(
         options: see `Options`.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, ``tcp://host:8786``; its workers make the shards (needs ``safbage[cluster]``).
+        retry_failed: make shards with failures again, after the cause was mended.
         progress: show a bar with rate and time left.
 
     Raises:
         ValueError: an option or the number of workers is out of range.
-        DatasetError: the table is empty or lacks a column.
+        DatasetError: the table is empty, lacks a column, or has one that cannot be stored or is named as one of the result's.
         WorkError: the folder holds something else's shards, or a worker process died (the same call goes on).
         WeightsError: weights are missing and cannot be fetched.
     """
@@ -270,22 +288,39 @@ def prepare(
     if workers < 1:
         raise ValueError(f"workers is at least 1; got {workers}")
     needed = ["image", *(BOX if options.detect == "box" else ())]
-    lacking = [name for name in needed if name not in table]
-    if lacking or table.empty:
-        raise DatasetError(
-            f"the table has {len(table)} rows and lacks {', '.join(lacking) or 'nothing'}; it needs {', '.join(needed)}"
-        )
-    table = table.reset_index(drop=True).assign(image=table.image.astype(str).to_numpy(), row=np.arange(len(table)))
+    _check(table, needed)
+    names = table.image.where(table.image.notna(), "").astype(str)
+    table = table.reset_index(drop=True).assign(image=names.to_numpy(), row=np.arange(len(table)))
     weights.fetch()
-    keep_settings(folder, asdict(options) | {"table": _fingerprint(table), "weights": _weights(options)})
     count = -(-len(table) // options.shard_size)
-    missing = [n for n in range(count) if not (folder / "shards" / _name(n)).exists()]
-    parts = {n: table.iloc[n * options.shard_size : (n + 1) * options.shard_size] for n in missing}
+    made_of = {"table": _fingerprint(table), "shards": count, "weights": _weights(options)}
+    keep_settings(folder, asdict(options) | made_of)
+    parts = {n: table.iloc[n * options.shard_size : (n + 1) * options.shard_size] for n in range(count)}
+    done = {n for n, part in parts.items() if _is_whole(_path(folder, n), part)}
+    if retry_failed:
+        done -= {n for n in done if read_notes(_path(folder, n))["failed"]}
+    parts = {n: part for n, part in parts.items() if n not in done}
     before = len(table) - sum(len(part) for part in parts.values())
     with tqdm(total=len(table), initial=before, desc="faces", unit="face", disable=not progress) as bar:
         for rows in _make(parts, folder, options, workers, scheduler):
             bar.update(rows)
     return _close(folder, count)
+
+
+def _check(table, needed):
+    """Refuse a table before hours of work, not after."""
+    lacking = [name for name in needed if name not in table]
+    if lacking or table.empty:
+        raise DatasetError(
+            f"the table has {len(table)} rows and lacks {', '.join(lacking) or 'nothing'}; it needs {', '.join(needed)}"
+        )
+    taken = [name for name in RESERVED if name in table] + sorted({str(n) for n in table.columns[table.columns.duplicated()]})
+    if taken:
+        raise DatasetError(f"the table's columns {', '.join(taken)} are named as the result's own, or twice: rename them")
+    try:
+        pa.Table.from_pandas(table.drop(columns="image"), preserve_index=False)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DatasetError(f"a column of the table cannot be stored: {error}") from error
 
 
 def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
@@ -304,7 +339,7 @@ def _in_processes(jobs, workers):
     environment = {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)  # read by TensorFlow when the processes start
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
     try:
         futures: list[Future] = [pool.submit(make_shard, *job) for job in jobs]
         for future in as_completed(futures):
@@ -320,11 +355,16 @@ def _in_processes(jobs, workers):
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _ignore_interrupts():
-    """Ctrl-C is the parent's to handle."""
-    import signal
-
+def _follow_parent():
+    """Ctrl-C is the parent's to handle; and where the parent is killed, its workers end, too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _on_cluster(jobs, scheduler):
@@ -345,12 +385,10 @@ def _fingerprint(table):
 
 
 def _close(folder, count):
-    """Gather the failures of all shards in one file."""
-    path = folder / "failed.parquet"
-    if not path.exists():
-        parts = [pd.read_parquet(folder / "failed" / _name(n)) for n in range(count)]
-        failed = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-        _write_parquet(path, failed)
-    shutil.rmtree(folder / "failed", ignore_errors=True)
-    prepared = sum(pq.read_metadata(folder / "shards" / _name(n)).num_rows for n in range(count))
-    return Report(folder, prepared, pd.read_parquet(path))
+    """Gather the failures that the shards note in one file, and clear away what killed runs left."""
+    shards = [_path(folder, n) for n in range(count)]
+    failed = [failure for shard in shards for failure in read_notes(shard)["failed"]]
+    table = pd.DataFrame(failed, columns=["image", "row", "reason"]).astype({"image": str, "row": "int64", "reason": str})
+    write_whole(folder / "failed.parquet", lambda aside: table.to_parquet(aside, index=False))
+    clear_asides(folder / "shards")
+    return Report(folder, sum(pq.read_metadata(shard).num_rows for shard in shards), table)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from safbage import images, saliency
 from safbage.backend import keras
 from safbage.datasets.base import CATEGORIES, DatasetError
+from safbage.preparation import read_notes
 
 BLOCK = 8
 """Shards whose rows are shuffled together; about twice as many are held, encoded: some 40 MB."""
@@ -33,20 +34,34 @@ class Prepared:
     def __init__(self, folder: str | Path):
         """Open a folder; FileNotFoundError or DatasetError where it holds no whole shards, or of different making."""
         self.folder = Path(folder)
-        self.shards = sorted((self.folder / "shards").glob("part-*.parquet"))
+        self.shards = sorted((self.folder / "shards").glob("part-[0-9][0-9][0-9][0-9][0-9].parquet"))
         if not self.shards:
-            raise FileNotFoundError(f"{self.folder} holds no prepared faces (shards/part-*.parquet)")
-        made = {pq.read_schema(shard).metadata[b"safbage"] for shard in self.shards}
+            raise FileNotFoundError(f"{self.folder} holds no prepared faces (shards/part-00000.parquet …)")
+        notes = [read_notes(shard) for shard in self.shards]
+        made = {json.dumps([note["options"], note["weights"]], sort_keys=True) for note in notes}
         if len(made) > 1:
-            raise DatasetError(f"the shards of {self.folder} were made with {len(made)} different settings or versions")
-        self.provenance = json.loads(made.pop())
+            raise DatasetError(f"the shards of {self.folder} were made with {len(made)} different options or weights")
+        self.provenance = {name: notes[0][name] for name in ("options", "versions", "weights")}
+        self._check_whole()
         parts = []
         for number, shard in enumerate(self.shards):
             columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
             part = pd.read_parquet(shard, columns=columns)
             parts.append(part.assign(shard=number, place=np.arange(len(part))))
         self.table = pd.concat(parts, ignore_index=True)
+        for name, categories in CATEGORIES.items():
+            if name in self.table:
+                self.table[name] = pd.Categorical(self.table[name], categories=list(categories), ordered=name == "age_group")
+        if self.table.row.duplicated().any():
+            raise DatasetError(f"{self.folder} holds some faces twice: a shard was copied; delete the shards and prepare again")
         self._encoded = functools.lru_cache(2 * BLOCK)(self._read_shard)
+
+    def _check_whole(self):
+        """Refuse a preparation that was not finished."""
+        settings = self.folder / "settings.json"
+        count = json.loads(settings.read_text())["shards"] if settings.exists() else len(self.shards)
+        if len(self.shards) != count:
+            raise DatasetError(f"{self.folder} has {len(self.shards)} of {count} shards: run the preparation to its end first")
 
     def __len__(self):
         return len(self.table)
@@ -84,7 +99,10 @@ class Prepared:
         codes = self.codes(task)
         wanted = codes >= 0
         if rows is not None:
-            wanted &= np.asarray(rows, bool)
+            chosen = np.asarray(rows)
+            if chosen.dtype != bool or chosen.shape != wanted.shape:
+                raise ValueError(f"rows is a bool for each of {len(wanted)} rows; got {chosen.dtype} of shape {chosen.shape}")
+            wanted &= chosen
         return FaceBatches(self, codes, np.flatnonzero(wanted), batch_size, ratio, seed)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,31 @@ class WorkError(RuntimeError):
 
 
 def write_whole(path: Path, write) -> None:
-    """Let `write(aside)` write beside `path`, then rename: a killed run leaves the old file or the new, never half of one."""
-    aside = path.with_name(f"writing-{path.name}")
+    """Let `write(aside)` write beside `path`, then rename: a killed run leaves the old file or the new, never half of one.
+
+    Each process and thread has an aside of its own, so that two that write the same file do not meet.
+    """
+    aside = path.with_name(f"writing-{os.getpid()}-{threading.get_native_id()}-{path.name}")
     write(aside)
     os.replace(aside, path)
+
+
+def clear_asides(folder: Path) -> None:
+    """Delete what killed processes of this machine left half written in a folder."""
+    for path in folder.glob("writing-*"):
+        process = path.name.split("-")[1]
+        if process.isdecimal() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, as another user's
+        return True
+    return True
 
 
 def keep_settings(folder: Path, settings: dict) -> None:
@@ -27,7 +49,10 @@ def keep_settings(folder: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings, default=str))
     if not path.exists():
         write_whole(path, lambda aside: aside.write_text(json.dumps(settings, indent=2)))
-    before = json.loads(path.read_text())
+    try:
+        before = dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise WorkError(f"{path} is damaged ({error}). Name another folder, or delete it.") from error
     if before != settings:
         changed = {name for name in {*before, *settings} if before.get(name) != settings.get(name)}
         what = ", ".join(f"{name}: {before.get(name)} there, {settings.get(name)} now" for name in sorted(changed))

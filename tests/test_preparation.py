@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -59,7 +61,7 @@ def test_every_picture_is_prepared_or_says_why_not(table, prepared):
     assert failed.reason["blank.png"] == "no face found"
     assert "torn.jpg is damaged" in failed.reason["torn.jpg"] and "no such file" in failed.reason["nowhere.jpg"]
     assert failed.row.tolist() == [2, 5, 6]
-    assert not (folder / "failed").exists() and len(list((folder / "shards").iterdir())) == 4
+    assert len(list((folder / "shards").iterdir())) == 4
 
 
 def test_crops_maps_and_labels_are_the_pipelines(table, prepared):
@@ -124,7 +126,7 @@ def test_of_several_faces_the_portraits_own_is_taken():
     assert preparation.most_central([surest, face(80, 80, 15)], (100, 100)) is surest
 
 
-@pytest.mark.parametrize("at", ["_finish", "_write_parquet", "_close"])
+@pytest.mark.parametrize("at", ["_finish", "write_whole", "_close"])
 def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monkeypatch, at):
     """Killed in every third call of a step, again and again, until it comes through."""
     real, calls = getattr(preparation, at), []
@@ -142,6 +144,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monke
             break
         except KeyboardInterrupt:
             assert not (tmp_path / "failed.parquet").exists() or at == "_close"
+            if (tmp_path / "shards").exists() and len(list((tmp_path / "shards").glob("part-*"))) < 4:
+                with pytest.raises((DatasetError, FileNotFoundError), match="shards"):
+                    Prepared(tmp_path)
     assert len(calls) > 1 and contents(tmp_path) == contents(prepared[0])
 
 
@@ -173,6 +178,88 @@ def test_a_dask_cluster_makes_the_same_bytes_though_a_worker_is_killed(table, pr
     assert one["crop"].tolist() == other["crop"].tolist() and one.image.tolist() == other.image.tolist()
     maps = [np.stack([np.frombuffer(map, "float16") for map in part["map"]]).astype(float) for part in (one, other)]
     assert np.abs(maps[0] - maps[1]).max() < 2e-3
+
+
+def test_damaged_and_missing_shards_are_made_anew(table, prepared, tmp_path):
+    shutil.copytree(prepared[0], tmp_path, dirs_exist_ok=True)
+    shards = sorted((tmp_path / "shards").iterdir())
+    shards[0].write_bytes(shards[0].read_bytes()[:-200])
+    shutil.copy(shards[2], shards[1])
+    (tmp_path / "failed.parquet").unlink()
+    with pytest.raises(DatasetError, match=r"part-00000\.parquet is damaged"):
+        Prepared(tmp_path)
+    prepare(table, tmp_path, FAST, progress=False)
+    assert contents(tmp_path) == contents(prepared[0])
+    shutil.copy(shards[1], shards[0])
+    with pytest.raises(DatasetError, match="twice"):
+        Prepared(tmp_path)
+
+
+def test_failures_can_be_retried_after_they_were_mended(table, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    own = pd.DataFrame({"image": [pictures / f"{i}.png" for i in range(4)]})
+    for i in (0, 1, 3):
+        shutil.copy(table.image[0], pictures / f"{i}.png")
+    out = tmp_path / "out"
+    assert len(prepare(own, out, FAST, progress=False).failed) == 1
+    shutil.copy(table.image[0], pictures / "2.png")
+    assert len(prepare(own, out, FAST, progress=False).failed) == 1
+    report = prepare(own, out, FAST, retry_failed=True, progress=False)
+    assert report.prepared == 4 and report.failed.empty and Prepared(out).table.row.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "box", [(0.0, 0.0, 1e9, 50.0), (0.0, 0.0, 1e300, 1e300), (9e4, 9e4, 50.0, 50.0), (5.0, 5.0, None, pd.NA)]
+)
+def test_a_mad_box_costs_one_row(table, tmp_path, box):
+    boxed = pd.DataFrame([{"image": table.image[0], **dict(zip(BOX, b, strict=True))} for b in ((60, 50, 120, 140), box)])
+    report = prepare(boxed, tmp_path, replace(FAST, detect="box"), progress=False)
+    assert report.prepared == 1 and report.failed.row.tolist() == [1]
+
+
+def test_a_missing_path_costs_one_row(table, tmp_path):
+    report = prepare(pd.DataFrame({"image": [table.image[0], None, np.nan]}), tmp_path, FAST, progress=False)
+    assert report.prepared == 1 and report.failed.row.tolist() == [1, 2]
+
+
+def test_columns_that_the_result_needs_are_refused(table, tmp_path):
+    for column in ("crop", "row", "place"):
+        with pytest.raises(DatasetError, match=column):
+            prepare(table.assign(**{column: 1}), tmp_path, FAST, progress=False)
+    with pytest.raises(DatasetError, match="cannot be stored"):
+        prepare(table.assign(mixed=[1, "a", {}] * 4), tmp_path, FAST, progress=False)
+
+
+def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
+    labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(age_group="25-32", fold=pd.array([1] * 6, "Int8"))
+    prepare(labelled, tmp_path, FAST, progress=False)
+    kinds = Prepared(tmp_path).table.dtypes
+    assert kinds.age_group.ordered and kinds.score == "float64" and kinds.box_left == "float64" and kinds.fold == "Int8"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+def test_workers_end_with_their_parent(table, tmp_path):
+    code = f"""
+import pandas as pd
+from safbage import preparation
+if __name__ == "__main__":
+    table = pd.DataFrame({{"image": [{str(table.image[0])!r}] * 4000}})
+    preparation.prepare(table, {str(tmp_path / "out")!r}, preparation.Options(saliency="light", shard_size=8), workers=2)
+"""
+    (tmp_path / "run.py").write_text(code)
+    process = subprocess.Popen([sys.executable, tmp_path / "run.py"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob("out/shards/part-*")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    counts = []
+    for _ in range(2):
+        time.sleep(4)
+        counts.append(len(list(tmp_path.glob("out/shards/part-*"))))
+    assert counts[0] == counts[1] < 500
 
 
 def test_other_options_or_another_table_are_refused(table, prepared):
@@ -223,6 +310,8 @@ def test_rows_are_chosen_and_those_without_the_label_passed_over(prepared):
     assert chosen.order.tolist() == [1, 3]
     with pytest.raises(ValueError, match="0 labelled faces"):
         opened.batches("age_group")
+    with pytest.raises(ValueError, match="a bool for each of 9 rows"):
+        opened.batches("gender", rows=[1, 3])
     with pytest.raises(DatasetError, match="no labels 'hair'"):
         opened.batches("hair")
 
@@ -245,7 +334,7 @@ def test_folders_without_shards_and_mixed_ones_are_refused(prepared, tmp_path):
     shards.mkdir()
     for n, margin in enumerate((0.3, 0.4)):
         part = pq.read_table(prepared[0] / "shards" / "part-00000.parquet")
-        metadata = part.schema.metadata | {b"safbage": json.dumps({"margin": margin}).encode()}
+        metadata = part.schema.metadata | {b"safbage": json.dumps({"options": {"margin": margin}, "weights": {}}).encode()}
         pq.write_table(part.replace_schema_metadata(metadata), shards / f"part-{n:05d}.parquet")
-    with pytest.raises(DatasetError, match="2 different settings"):
+    with pytest.raises(DatasetError, match="2 different options"):
         Prepared(tmp_path)

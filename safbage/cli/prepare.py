@@ -26,6 +26,7 @@ def prepare(
     image_format: Annotated[str, typer.Option(help="jpeg or png.")] = "jpeg",
     shard_size: Annotated[int, typer.Option(help="Pictures per shard.")] = 128,
     limit: Annotated[int | None, typer.Option(help="Only so many pictures, drawn at random (seed 0).")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Make shards with failures again.")] = False,
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
 ):
@@ -49,7 +50,7 @@ def prepare(
         listing = _read(source, output, data_dir, limit)
         say(listing.report())
         table = listing.faces if limit is None else listing.faces.sample(min(limit, len(listing.faces)), random_state=0)
-        report = preparation.prepare(table, output, options, workers=workers, scheduler=scheduler)
+        report = preparation.prepare(table, output, options, workers=workers, scheduler=scheduler, retry_failed=retry_failed)
     except ValueError as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt:
