@@ -210,9 +210,11 @@ def _text(name):
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Arrays by name, as float32. CheckpointError where the file is damaged or no safetensors file."""
+def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays by name, as float32, and the metadata. CheckpointError where the file is damaged or no safetensors file."""
     try:
-        return {name: array.astype("float32") for name, array in safetensors.numpy.load_file(path).items()}
+        with safetensors.safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+        return {name: array.astype("float32") for name, array in safetensors.numpy.load_file(path).items()}, metadata
     except (safetensors.SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error

@@ -4,6 +4,7 @@ A reader for each data set gives a list of `Scene`. Any other set is a folder of
 (`read_table`); `synthetic` needs nothing on disk.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from PIL import Image
 
 from safbage import images
 
+logger = logging.getLogger(__name__)
+
 DEGREE = 24 / 800
-"""One degree of visual angle as a share of a scene's width: OSIE's 24 of 800 pixels, taken for other sets that do not say."""
+"""One degree of visual angle as a share of a scene's longer side: OSIE's 24 of 800 pixels, for other sets that do not say."""
 COLUMNS = ("image", "subject", "x", "y")
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 VIVID = ((230, 60, 50), (40, 170, 80), (60, 90, 230), (245, 200, 40), (200, 60, 200))
@@ -100,11 +102,11 @@ def _within(points, size):
 # --- readers ---------------------------------------------------------------------------------------------------------
 
 
-def read(folder: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None) -> list[Scene]:
+def read(folder: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None, split: str = "val") -> list[Scene]:
     """The scenes of a folder in one of the layouts this module knows, recognised by what lies in it.
 
     `stimuli/` and `fixations.csv` (OSIE, EyeCrowd, or any set brought into this form; options as in `read_table`);
-    `images/` and `maps/` (SALICON, whose maps are ready-made).
+    `images/` and `maps/` (SALICON, whose maps are ready-made; `split` is "train" or "val").
 
     Raises:
         FileNotFoundError, SceneError: there is no such folder, or it is laid out otherwise.
@@ -113,7 +115,7 @@ def read(folder: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | N
     if (folder / "fixations.csv").is_file():
         return read_table(folder / "stimuli", folder / "fixations.csv", sigma=sigma, pixels_per_degree=pixels_per_degree)
     if (folder / "maps").is_dir():
-        return salicon(folder)
+        return salicon(folder, split=split)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
     raise SceneError(
@@ -141,12 +143,15 @@ def read_table(
         table: columns image (file name), subject, x, y (pixels); others are passed over. Fixations outside the picture
             are left out.
         sigma: the fixation map's Gaussian, in degrees of visual angle.
-        pixels_per_degree: `DEGREE` of the width by default. Give 1 to have `sigma` in pixels.
+        pixels_per_degree: `DEGREE` of the longer side by default. Give 1 to have `sigma` in pixels.
 
     Raises:
         FileNotFoundError: the folder, the table, or images that it names are not there.
-        SceneError: a column is missing or not numeric, or the table is empty.
+        SceneError: a column is missing or not numeric, the table is empty, or no fixation lies within its picture.
+        ValueError: sigma or pixels per degree are not above 0, or mad.
     """
+    if not 0 < sigma < 1000 or not (pixels_per_degree is None or 0 < pixels_per_degree < 10_000):
+        raise ValueError(f"sigma and pixels per degree are above 0, below 1000 and 10,000; got {sigma} and {pixels_per_degree}")
     folder, table = Path(folder), Path(table)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
@@ -159,22 +164,30 @@ def read_table(
         size = _size(folder / name)
         points = own[["x", "y"]].to_numpy(float)
         good = _within(points, size)
-        pixels = sigma * (pixels_per_degree or DEGREE * size[1])
+        if not good.any():
+            logger.warning("%s is left out: none of its %d fixations lies within the picture", name, len(points))
+            continue
+        pixels = sigma * (pixels_per_degree or DEGREE * max(size))
         scenes.append(Scene(str(name), folder / name, size, points[good], own.subject.to_numpy()[good], pixels))
+    if not scenes or max(scene.fixations.max() for scene in scenes) <= 1:
+        raise SceneError(f"{table}: no fixations within the pictures; x and y are pixels, not shares of the width and height")
     return scenes
 
 
 def _read_fixations(table):
     if not table.is_file():
         raise FileNotFoundError(f"no such table of fixations: {table}")
-    rows = pd.read_csv(table, dtype={"image": str, "subject": str})
+    try:
+        rows = pd.read_csv(table, dtype={"image": str, "subject": str}, keep_default_na=False)  # a viewer may be called NA
+    except ValueError as error:
+        raise SceneError(f"{table} is no table of text: {error}") from error
     lacking = [column for column in COLUMNS if column not in rows]
     if lacking:
         raise SceneError(f"{table} has no column {', '.join(lacking)}; it has {', '.join(rows)} and needs {', '.join(COLUMNS)}")
-    numbers = rows[["x", "y"]].apply(pd.to_numeric, errors="coerce")
-    bad = rows.index[numbers.isna().any(axis=1) | rows.image.isna()]
+    numbers = rows[["x", "y"]].apply(pd.to_numeric, errors="coerce").astype(float)
+    bad = rows.index[~np.isfinite(numbers).all(axis=1) | (rows.image == "") | (rows.subject == "")]
     if len(bad):
-        raise SceneError(f"{table}, line {bad[0] + 2}: image, x and y must be given, x and y as numbers ({len(bad)} such lines)")
+        raise SceneError(f"{table}, line {bad[0] + 2}: all columns must be given, x and y as numbers ({len(bad)} such lines)")
     if rows.empty:
         raise SceneError(f"{table} holds no fixations")
     return rows.assign(x=numbers.x, y=numbers.y)
@@ -215,8 +228,11 @@ def _read_gaze(path, size):
 
     try:
         viewers = np.ravel(scipy.io.loadmat(path)["gaze"])
-        points = [np.asarray(viewer["fixations"], float).reshape(-1, 2) - 1 for viewer in viewers]
-    except (KeyError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+        points = [np.asarray(viewer["fixations"], float) for viewer in viewers]
+        points = [p.reshape(-1, 2) - 1 if not p.size else p - 1 for p in points]
+        if any(p.ndim != 2 or p.shape[1] != 2 for p in points):
+            raise ValueError("fixations are not K×2")
+    except Exception as error:  # SciPy raises whatever it stumbles over
         raise SceneError(f"{path} is not a SALICON file of fixations ({error})") from error
     subjects = np.repeat(np.arange(len(points)), [len(p) for p in points])
     points = np.concatenate(points) if points else np.zeros((0, 2))
@@ -228,9 +244,9 @@ def _size(path):
     """Height and width by the file's header, turned as `images.read` turns it."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(274, 1) >= 5
+            turned = image.getexif().get(274, 1) in (5, 6, 7, 8)
             return image.size if turned else image.size[::-1]
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise images.ImageError(f"{path} is not an image, or is damaged ({error})") from error
 
 
@@ -238,7 +254,10 @@ def _size(path):
 
 
 def hold_back(scenes: list[Scene], share: float = 0.2, *, seed: int = 0) -> tuple[list[Scene], list[Scene]]:
-    """(the rest, those held back): a share of the scenes drawn at random, the same for a seed whatever order they come in."""
+    """(the rest, those held back): a share of these scenes drawn at random, the same for a seed whatever order they come in.
+
+    Another collection, even one scene more, gives another draw: which scenes a network has seen, its file tells (`mlnet.load`).
+    """
     scenes = sorted(scenes, key=lambda scene: scene.name)
     order = np.random.default_rng(seed).permutation(len(scenes))
     apart = int(len(scenes) * share)
@@ -249,7 +268,7 @@ def synthetic(count: int, *, size: tuple[int, int] = (240, 320), viewers: int = 
     """Drawn scenes with simulated viewers, for learning where no recorded fixations are at hand.
 
     On a soft, cluttered ground stand two to five bright shapes among many dull ones. A viewer's glance lands on a bright
-    shape (75 %, the larger and brighter the likelier), near the middle (15 %), or anywhere (10 %). Nobody looked at these
+    shape (75 %, the larger the likelier), near the middle (15 %), or anywhere (10 %). Nobody looked at these
     pictures: a network that predicts them has learnt this rule, and nothing about people.
     """
     generator = np.random.default_rng(seed)

@@ -126,13 +126,13 @@ def pad_to(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return padded
 
 
-def unpad(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Undo `pad_to` for a map (h×w) of a padded image: cut the padding away, and bring the rest to the image's `size`.
+def unpad(map: np.ndarray, size: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
+    """Undo `pad_to` for a map (h×w, of any resolution) of an image of `size` that was padded to `frame`.
 
-    The map may be coarser than the image was; it is cut to whole cells.
+    The map is brought to the frame's pixels, the padding cut away, and the rest brought to the image's size.
     """
-    (top, left), inner = _fitted(size, map.shape)
-    return resize(map[top : top + inner[0], left : left + inner[1]], size)
+    (top, left), inner = _fitted(size, frame)
+    return resize(resize(map, frame)[top : top + inner[0], left : left + inner[1]], size)
 
 
 def _fitted(size, frame):

@@ -5,6 +5,7 @@ head that turns the 1280 channels into one map; and a learned prior that the map
 ``backbone="alexnet"`` the same head sits on AlexNet's levels, a twentieth of the work.
 """
 
+import json
 from pathlib import Path
 
 from safbage import checkpoints, trunks, weights
@@ -189,7 +190,8 @@ def mlnet_top(blocks: int = 5, *, prior: tuple[int, int] = PRIOR_SIZE, dropout: 
 
 
 def load(source: str | Path = "mlnet") -> keras.Model:
-    """A trained ML-Net.
+    """A trained ML-Net. Where its file tells, `model.scene_size` is the size it was trained at, and `model.seen` the names of
+    the scenes that trained it or chose its epoch.
 
     Args:
         source: "mlnet", the shipped one; "light", the shipped one on AlexNet, for faces; a ``.safetensors`` file that
@@ -201,26 +203,37 @@ def load(source: str | Path = "mlnet") -> keras.Model:
         FileNotFoundError: there is no such file.
     """
     if source in ("mlnet", "light"):
-        return _assemble(weights.load("mlnet" if source == "mlnet" else "mlnet-light"))
+        name = "mlnet" if source == "mlnet" else "mlnet-light"
+        return _assemble(weights.load(name), weights.shipped_metadata(name))
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f'no such file: {path}; ML-Net is "mlnet", "light" or a file of weights')
     if path.suffix == ".safetensors":
-        return _assemble(checkpoints.read_safetensors(path))
+        return _assemble(*checkpoints.read_safetensors(path))
     return load_authors(path)
 
 
-def _assemble(trained):
-    """ImageNet's trunk, what was trained put over it."""
-    if "prior/prior" not in trained or "int_conv/kernel" not in trained:
-        raise checkpoints.CheckpointError(f"these are no weights of an ML-Net; they hold {', '.join(trained)}")
+HEAD = ("int_conv/kernel", "int_conv/bias", "pre_final_conv/kernel", "pre_final_conv/bias", "prior/prior")
+
+
+def _assemble(trained, metadata):
+    """ImageNet's trunk, what was trained put over it; `scene_size` and `seen` as the file's metadata tell."""
+    lacking = [name for name in HEAD if name not in trained]
+    if lacking:
+        raise checkpoints.CheckpointError(f"these are no weights of an ML-Net: {', '.join(lacking)} are not among them")
     light = trained["int_conv/kernel"].shape[2] != sum(LEVELS.values())
     model = mlnet(backbone="alexnet" if light else "vgg16", prior=trained["prior/prior"].shape)
     if light:
         trunks.assign_alexnet(model, conv5=True)
     else:
         weights.assign(model, weights.load("vgg16-conv"))
-    weights.assign(model, trained)
+    try:
+        weights.assign(model, trained)
+    except (KeyError, ValueError) as error:
+        raise checkpoints.CheckpointError(f"these are no weights of an ML-Net: {error}") from error
+    if "scene_size" in metadata:
+        model.scene_size = tuple(json.loads(metadata["scene_size"]))
+    model.seen = frozenset(json.loads(metadata.get("seen", "[]")))
     return model
 
 
@@ -228,8 +241,8 @@ def load_authors(path: str | Path) -> keras.Model:
     """The authors' own network from their ``mlnet_salicon_weights.pkl``, which despite its name is an HDF5 file of Keras 1.1.
 
     Theano's kernels are turned (its convolution flips them; ours correlates), BGR becomes RGB, and pooling and prior lie as
-    they did there (see `mlnet`). The authors predict at 480×640, the scene fitted in and padded with zeros:
-    ``saliency.predict(photo, model, size=(480, 640), pad=True)``.
+    they did there (see `mlnet`). The authors predict at 480×640, the scene fitted in and padded with zeros;
+    `saliency.predict` does so with this network.
 
     Raises:
         CheckpointError: the file has another structure.
@@ -253,6 +266,7 @@ def load_authors(path: str | Path) -> keras.Model:
         weights.assign(model, tensors)
     except ValueError as error:
         raise checkpoints.CheckpointError(f"{path} is not the authors' ML-Net: {error}") from error
+    model.scene_size, model.padded = (480, 640), True
     return model
 
 

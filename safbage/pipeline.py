@@ -147,7 +147,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _saliency_network(source: str | Path) -> keras.Model:
-    return saliency.model() if source == "mlnet" else mlnet.load(source)
+    return saliency.shipped() if source == "mlnet" else mlnet.load(source)
 
 
 class SafBage:

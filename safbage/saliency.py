@@ -1,4 +1,4 @@
-"""Saliency maps: where people would look, predicted by ML-Net with the shipped head."""
+"""Saliency maps: where people would look, predicted by ML-Net by ML-Net."""
 
 import functools
 
@@ -8,7 +8,9 @@ from safbage import images, mlnet
 from safbage.backend import keras
 
 SCENE_SIZE = (240, 320)
-"""Height and width that the shipped head was trained at; larger photos are reduced to fit."""
+"""Height and width that the shipped ML-Net was trained at."""
+SMALLEST = 64
+"""A side of a very long, thin photo is enlarged to so many pixels; AlexNet's poolings need them."""
 MAP_SIZE = (28, 28)
 """Size of a face's map, an eighth of the face's 224×224; the size maps are stored at."""
 BATCH = 16
@@ -16,39 +18,43 @@ BATCH = 16
 
 
 @functools.cache
-def model() -> keras.Model:
+def shipped() -> keras.Model:
     """The shipped ML-Net, loaded once."""
     return mlnet.load()
 
 
 def predict(
-    image: np.ndarray, model: keras.Model | None = None, *, size: tuple[int, int] = SCENE_SIZE, pad: bool = False
+    image: np.ndarray,
+    model: keras.Model | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    pad: bool | None = None,
 ) -> np.ndarray:
     """Saliency of a photo of any size.
 
-    The photo is reduced, its aspect kept, to fit into `size` (never enlarged); the map is brought to the photo's size.
+    The photo is brought, its aspect kept, to the size at which the network was trained, and the map to the photo's size.
 
     Args:
         image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.
         model: an ML-Net; the shipped one by default.
-        size: height and width the network was trained at.
-        pad: bring every photo to just `size`, enlarging it if need be, with zeros around it, as the authors do.
+        size: height and width to fit the photo into; those the network was trained at by default.
+        pad: put zeros around it to just that size; by default for the authors' network, as they do.
 
     Returns:
-        H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient, as in photos less than some 30
-        pixels wide or high.
+        H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient.
 
     Raises:
         ImageError: the array is no photo.
         WeightsError: the weights are missing and cannot be fetched.
     """
     image = images.as_rgb(image)
-    shape = image.shape[:2]
-    if pad:
-        return normalize(images.unpad(_raw(model, images.pad_to(image, size)[None])[0], shape))
-    scale = min(1, size[0] / shape[0], size[1] / shape[1])
-    small = images.resize(image, tuple(max(mlnet.STRIDE, round(side * scale)) for side in shape))
-    return normalize(images.resize(_raw(model, small[None])[0], shape))
+    shape, network = image.shape[:2], model or shipped()
+    size = size or getattr(network, "scene_size", SCENE_SIZE)
+    if getattr(network, "padded", False) if pad is None else pad:
+        return normalize(images.unpad(_raw(network, images.pad_to(image, size)[None])[0], shape, size))
+    scale = min(size[0] / shape[0], size[1] / shape[1])
+    fitted = images.resize(image, tuple(max(SMALLEST, round(side * scale)) for side in shape))
+    return normalize(images.resize(_raw(network, fitted[None])[0], shape))
 
 
 def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
@@ -66,7 +72,7 @@ def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.nda
 
 
 def _raw(network, batch):
-    network = network or model()
+    network = network or shipped()
     return np.asarray(network.predict_on_batch(batch.astype("float32")), "float32")[:, :, :, 0]
 
 

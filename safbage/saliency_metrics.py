@@ -1,6 +1,6 @@
 """How well a saliency map tells where people looked: the field's metrics, baselines, and a table of both.
 
-Definitions follow the MIT saliency benchmark as set out by Bylinski et al. 2019 ("What Do Different Evaluation Metrics Tell Us
+Definitions follow the MIT saliency benchmark as set out by Bylinskii et al. 2019 ("What Do Different Evaluation Metrics Tell Us
 About Saliency Models?", IEEE TPAMI 41(3)); each function names its own source. Maps are H×W, ≥ 0, of any scale; fixations are
 K×2, x and y in the map's pixels.
 
@@ -41,7 +41,7 @@ def sim(map: np.ndarray, truth: np.ndarray) -> float:
 
 
 def kl(map: np.ndarray, truth: np.ndarray) -> float:
-    """Kullback–Leibler divergence of the map from the fixation map, in nats (Bylinski et al. 2019, equation 5): 0 for equal maps.
+    """Kullback–Leibler divergence of the map from the truth, in nats (Bylinskii et al. 2019, equation 5); 0 for equal maps.
 
     ``Σ q · log(ε + q / (ε + p))`` with p the map and q the truth, each of sum 1, and ε the float's precision.
     """
@@ -148,6 +148,9 @@ def score(scene: Scene, map: np.ndarray, *, prior: np.ndarray, elsewhere: np.nda
         elsewhere: `other_fixations` of other scenes.
     """
     truth, points = scene.fixation_map(), scene.fixations
+    map = np.asarray(map, float)
+    if map.shape != truth.shape or not np.isfinite(map).all():
+        raise ValueError(f"a map of {scene.name} has shape {map.shape}, its picture {truth.shape}; or it is not finite")
     values = {"CC": cc(map, truth), "SIM": sim(map, truth), "KL": kl(map, truth)}
     return values | _score_points(map, points, prior, elsewhere)
 

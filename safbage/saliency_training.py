@@ -6,6 +6,7 @@ network = mlnet.load(path)
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from safbage import fixations, images, mlnet, saliency, weights
 from safbage.backend import keras, ops
 from safbage.fixations import Scene
 from safbage.saliency_metrics import cc
-from safbage.work import EpochLog, WorkError, keep_settings, resumable
+from safbage.work import EpochLog, WorkError, check_space, keep_settings, resumable
 
 TRAINED_PARTS = {"head": 5, "conv5": 4, "conv4": 3, "all": 0}
 """What `Recipe.train` names, to the number of VGG-16's blocks that stay frozen below it."""
@@ -111,7 +112,7 @@ def train(
     Args:
         scenes: to train on.
         work: a folder for frozen features, checkpoints and the result. A killed run that is started again with the same
-            settings goes on after its last whole epoch, and ends with the same weights.
+            settings goes on after its last whole epoch, and on a CPU ends with the same weights.
         recipe: `RECIPES["shipped"]` by default.
         choosing: scenes by whose CC the best epoch is chosen; by default a tenth of `scenes`, which is then not trained on.
         seed: of everything random.
@@ -134,13 +135,13 @@ def train(
     keep_settings(work, asdict(recipe) | data | {"seed": seed, "precision": keras.config.dtype_policy().name})
 
     keras.utils.set_random_seed(seed)
-    inputs = _Inputs([*scenes, *choosing], work, recipe, progress)
     targets = np.stack([_target(scene, recipe.size) for scene in tqdm(scenes, desc="fixation maps", disable=not progress)])
+    inputs = _Inputs([*scenes, *choosing], work, recipe, progress)
     model = _network(recipe)
     steps = -(-len(scenes) // recipe.batch)
     optimizer = OPTIMIZERS[recipe.optimizer](DECAYS[recipe.decay](recipe.rate, recipe.epochs * steps))
     model.compile(optimizer, loss=LOSSES[recipe.loss])
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
 
     log = EpochLog(work, lambda row: row["cc"])
     log.resume(model)
@@ -149,7 +150,8 @@ def train(
         if log.rows and len(log.rows) - log.best >= recipe.patience:
             break
         batches = _batches(inputs, targets, recipe, seed, epoch)
-        model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
+        if recipe.dropout:
+            model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
         bar = tqdm(batches, total=steps, desc=f"epoch {epoch + 1}", leave=False, disable=not progress)
         losses = [float(model.train_on_batch(x, y)) for x, y in bar]
         correlations = [_correlation(model, inputs, len(scenes) + i, scene) for i, scene in enumerate(choosing)]
@@ -162,7 +164,9 @@ def train(
         epochs.set_postfix(loss=f"{row['loss']:.3f}", cc=f"{row['cc']:.3f}", best_epoch=log.best)
     model.load_weights(log.weights_path(log.best))
     tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
-    return weights.save(tensors, work / "mlnet.safetensors", {"description": "ML-Net", "epoch": str(log.best)})
+    seen = sorted(scene.name for scene in [*scenes, *choosing])
+    metadata = {"description": "ML-Net", "epoch": str(log.best), "scene_size": json.dumps(recipe.size), "seen": json.dumps(seen)}
+    return weights.save(tensors, work / "mlnet.safetensors", metadata)
 
 
 def _network(recipe):
@@ -179,7 +183,8 @@ def _fingerprint(scenes):
     """A few words for a list of scenes, other ones for any other list."""
     total = hashlib.sha256()
     for scene in scenes:
-        total.update(f"{scene.name} {scene.size} {scene.sigma} {scene.map}".encode() + scene.fixations.tobytes())
+        content = scene.image if isinstance(scene.image, np.ndarray) else np.array(scene.image.stat().st_size)
+        total.update(f"{scene.name} {scene.size} {scene.sigma}".encode() + scene.fixations.tobytes() + content.tobytes())
     return f"{len(scenes)} scenes ({total.hexdigest()[:8]})"
 
 
@@ -194,6 +199,7 @@ class _Inputs:
         trunk = mlnet.mlnet_trunk(blocks)
         shape = (2 if recipe.mirror else 1, len(scenes), *(side // mlnet.STRIDE for side in self.size))
         flat = (shape[0] * shape[1], *shape[2:], trunk.output_shape[-1])
+        check_space(work / "features.npy", 2 * int(np.prod(flat)))
         self.features = resumable(
             work / "features.npy", flat, "float16", lambda part: self._compute(trunk, part), 4, "features", progress
         ).reshape(*shape, flat[-1])
@@ -233,4 +239,4 @@ def _batches(inputs, targets, recipe, seed, epoch) -> Iterator[tuple[np.ndarray,
 
 def _correlation(model, inputs, index, scene):
     map = np.asarray(model.predict_on_batch(inputs(np.array([index]), np.array([0]))), "float32")[0, :, :, 0]
-    return cc(images.unpad(map, scene.size), scene.fixation_map())
+    return cc(images.unpad(map, scene.size, inputs.size), scene.fixation_map())

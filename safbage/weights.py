@@ -349,6 +349,12 @@ def shipped() -> dict[str, str]:
     return {Path(file).stem: sha for sha, file in (line.split() for line in lines)}
 
 
+def shipped_metadata(name: str) -> dict[str, str]:
+    """What a shipped file says of itself: "description", "licence", and more."""
+    with safetensors.safe_open(_shipped_path(name), "numpy") as file:
+        return file.metadata()
+
+
 def ship(tensors: dict[str, np.ndarray], name: str, metadata: dict[str, str]) -> Path:
     """Store trained weights as float16 in ``safbage/trained`` and note their hash; for the training scripts.
 
@@ -372,8 +378,7 @@ def status() -> list[dict]:
         path = _shipped_path(name)
         metadata = {"description": "", "licence": ""}
         if whole:
-            with safetensors.safe_open(path, "numpy") as file:
-                metadata = file.metadata()
+            metadata = shipped_metadata(name)
         rows.append(_row(name, path, whole, metadata["description"], "shipped with safbage", metadata["licence"]))
     return rows
 

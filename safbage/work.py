@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -59,13 +60,20 @@ def keep_settings(folder: Path, settings: dict) -> None:
         raise WorkError(f"{folder} was begun with other settings ({what}). Name another folder, or delete it.")
 
 
+def check_space(path: Path, needed: int) -> None:
+    """WorkError where a file of so many bytes is not there yet and does not fit on its disk."""
+    free = shutil.disk_usage(path.parent).free
+    if not path.exists() and needed > free:
+        raise WorkError(f"{path} will have {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Name a folder on another disk.")
+
+
 def resumable(path: Path, shape, dtype, compute, batch, description, progress=True):
     """Fill an array on disk batch by batch; what a killed run wrote is not computed again.
 
     `compute(slice)` gives the rows of a slice. WorkError where the file holds an array of another shape or type.
     """
     done_path = path.with_suffix(".done")
-    done = int(done_path.read_text()) if done_path.exists() else 0
+    done = int(done_path.read_text()) if done_path.exists() and path.exists() else 0
     array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
     if array.shape != tuple(shape) or array.dtype != np.dtype(dtype):
         raise WorkError(

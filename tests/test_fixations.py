@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import scipy.io
 from conftest import data_folder
+from PIL import Image
 
 from safbage import fixations, images
 from safbage.fixations import SceneError
@@ -149,3 +150,53 @@ def test_the_sets_as_they_lie_here():
     crowd = fixations.eyecrowd(data_folder("eyecrowd"))
     assert len(crowd) == 250 and {scene.size for scene in crowd} == {(480, 640)}
     assert max(len(set(scene.subjects)) for scene in crowd) == 16
+
+
+def test_a_scene_that_nobody_looked_at_is_left_out_with_a_word(tmp_path, generator, caplog):
+    folder = write_set(tmp_path, generator)
+    table = pd.read_csv(folder / "fixations.csv")
+    table.loc[table.image == "1.png", "x"] = -5.0
+    table.to_csv(folder / "fixations.csv", index=False)
+    assert [scene.name for scene in fixations.read(folder)] == ["0.png", "2.png"]
+    assert "1.png is left out" in caplog.text
+    table.assign(x=0.5, y=0.5).to_csv(folder / "fixations.csv", index=False)
+    with pytest.raises(SceneError, match="pixels, not shares"):
+        fixations.read(folder)
+
+
+@pytest.mark.parametrize("options", [{"sigma": 0}, {"sigma": -1}, {"sigma": float("nan")}, {"pixels_per_degree": 0}])
+def test_mad_degrees_are_refused(tmp_path, generator, options):
+    with pytest.raises(ValueError, match="above 0"):
+        fixations.read(write_set(tmp_path, generator), **options)
+
+
+def test_a_viewer_may_be_called_na(tmp_path, generator):
+    folder = write_set(tmp_path, generator)
+    text = (folder / "fixations.csv").read_text()
+    (folder / "fixations.csv").write_text(text.replace("png,0,", "png,NA,"))
+    assert set(fixations.read(folder)[0].subjects) == {"NA", "1", "2"}
+
+
+@pytest.mark.parametrize("orientation", [0, 3, 6, 8, 9])
+def test_sizes_are_those_of_the_pixels_whatever_the_orientation(tmp_path, generator, orientation):
+    folder = write_set(tmp_path, generator, count=1)
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(generator.integers(0, 256, (60, 80, 3), "uint8")).save(folder / "stimuli" / "0.png", exif=exif)
+    (scene,) = fixations.read(folder)
+    assert scene.size == scene.pixels().shape[:2] == scene.fixation_map().shape
+
+
+@pytest.mark.parametrize("content", [b"", b"no mat"])
+def test_damaged_gaze_files_are_named(tmp_path, generator, content):
+    folder = write_salicon(tmp_path, generator, flat=True)
+    (folder / "fixations" / "val" / "COCO_val2014_000000000133.mat").write_bytes(content)
+    with pytest.raises(SceneError, match=r"133\.mat"):
+        fixations.salicon(folder)
+
+
+def test_salicons_parts_are_chosen(tmp_path, generator):
+    folder = write_salicon(tmp_path, generator, flat=False)
+    for name in ("images", "maps", "fixations"):
+        (folder / name / "val").rename(folder / name / "train")
+    assert len(fixations.read(folder, split="train")) == 2

@@ -119,3 +119,20 @@ def test_arrays_that_are_no_photo_are_refused(array, word):
 def test_resize_takes_means_when_shrinking():
     checkers = np.indices((4, 4)).sum(axis=0) % 2 * 200
     assert (images.resize(checkers.astype("uint8"), (2, 2)) == 100).all()
+
+
+@pytest.mark.parametrize("size", [(480, 640), (667, 1000), (900, 600), (100, 333), (50, 50)])
+def test_padding_is_undone_to_the_pixel(size):
+    """A spot at a known place of a photo comes back there from a map as coarse as ML-Net's."""
+    rows, columns = np.indices(size)
+    row, column = round(size[0] * 0.3), round(size[1] * 0.7)
+    width = max(size) / 12
+    spot = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * width**2)).astype("float32")
+    frame = (240, 320)
+    padded = images.pad_to(spot, frame)
+    assert padded.shape == frame and padded.max() > 0.9
+    back = images.unpad(images.resize(padded, (30, 40)), size, frame)
+    assert back.shape == size and np.corrcoef(back.ravel(), spot.ravel())[0, 1] > 0.995
+    centre = [(index * back).sum() / back.sum() for index in (rows, columns)]
+    truth = [(index * spot).sum() / spot.sum() for index in (rows, columns)]
+    assert centre == pytest.approx(truth, abs=max(size) / 200)

@@ -106,7 +106,7 @@ def test_a_photos_map_has_the_photos_size(astronaut, size):
 def test_a_face_sized_photo_is_seen_as_the_pipeline_sees_it(astronaut):
     face = astronaut[CROP]
     small = saliency.predict_faces(face[None])[0]
-    assert np.corrcoef(images.resize(small, (224, 224)).ravel(), saliency.predict(face).ravel())[0, 1] > 0.999
+    assert np.corrcoef(images.resize(small, (224, 224)).ravel(), saliency.predict(face).ravel())[0, 1] > 0.97
 
 
 def test_the_saliency_of_a_face_lies_on_eyes_nose_and_mouth(astronaut):
@@ -134,7 +134,9 @@ def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth():
 
 def test_held_back_scenes_are_predicted():
     """A part of the fifth of OSIE that training never saw (the model card has all of it)."""
-    _, held_back = fixations.hold_back(fixations.osie(data_folder("osie")))
+    seen = mlnet.load().seen
+    held_back = [scene for scene in fixations.osie(data_folder("osie")) if scene.name not in seen]
+    assert len(held_back) == 120 and len(seen) == 680
     values = [cc(saliency.predict(scene.pixels()), scene.fixation_map()) for scene in held_back[:60]]
     assert np.mean(values) > 0.74
 
@@ -303,7 +305,7 @@ def test_the_authors_file_gives_the_authors_network(authors_file, astronaut):
 
 
 def test_the_authors_way_with_a_photo(authors_file, astronaut):
-    map = saliency.predict(astronaut[:300], mlnet.load(authors_file[0]), size=(480, 640), pad=True)
+    map = saliency.predict(astronaut[:300], mlnet.load(authors_file[0]))
     assert map.shape == (300, 512) and map.max() == 1
 
 
@@ -322,3 +324,29 @@ def test_other_hdf5_files_are_refused(tmp_path, authors_file):
         group["W"] = np.zeros((3, 4))
     with pytest.raises(CheckpointError, match="holds 1 arrays; the authors' ML-Net has 31"):
         mlnet.load(tmp_path / "other.h5")
+
+
+def test_a_file_tells_the_size_it_was_trained_at_and_what_it_has_seen(tmp_path):
+    own = weights.load("mlnet")
+    metadata = {"scene_size": "[96, 128]", "seen": '["a.png", "b.png"]'}
+    network = mlnet.load(weights.save(own, tmp_path / "own.safetensors", metadata))
+    assert network.scene_size == (96, 128) and network.seen == {"a.png", "b.png"}
+    photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3), "uint8")
+    assert np.array_equal(saliency.predict(photo, network), saliency.predict(photo, network, size=(96, 128)))
+    assert not np.array_equal(saliency.predict(photo, network), saliency.predict(photo, network, size=(240, 320)))
+
+
+def test_a_small_scene_is_seen_as_a_large_one(astronaut):
+    large = saliency.predict(astronaut)
+    small = saliency.predict(images.resize(astronaut, (128, 128)))
+    assert cc(images.resize(small, (512, 512)), large) > 0.8
+
+
+def test_half_a_network_is_refused(tmp_path):
+    own = weights.load("mlnet")
+    own.pop("pre_final_conv/kernel")
+    with pytest.raises(CheckpointError, match="pre_final_conv/kernel"):
+        mlnet.load(weights.save(own, tmp_path / "half.safetensors", {}))
+    own = weights.load("mlnet") | {"fc6/kernel": np.zeros(3)}
+    with pytest.raises(CheckpointError, match="fc6"):
+        mlnet.load(weights.save(own, tmp_path / "more.safetensors", {}))

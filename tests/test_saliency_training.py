@@ -65,7 +65,7 @@ def test_too_few_scenes(tmp_path, scenes):
 def test_what_is_trained_changes_and_nothing_else_is_kept(tmp_path, scenes, part, blocks):
     recipe = replace(SMALL, train=part, epochs=1, batch=8)
     path = saliency_training.train(scenes[:9], tmp_path, recipe, choosing=scenes[9:11], progress=False)
-    tensors = checkpoints.read_safetensors(path)
+    tensors, _ = checkpoints.read_safetensors(path)
     head = {"int_conv/kernel", "int_conv/bias", "pre_final_conv/kernel", "pre_final_conv/bias", "prior/prior"}
     convs = [f"conv{b}_{i}" for b, n in zip("12345", (2, 2, 3, 3, 3), strict=True) for i in range(1, n + 1) if b in blocks]
     assert set(tensors) == head | {f"{name}/{kind}" for name in convs for kind in ("kernel", "bias")}
@@ -96,7 +96,7 @@ def test_scenes_of_another_shape_are_padded(tmp_path):
 
 def run_to_weights(scenes, recipe):
     def run(folder):
-        return checkpoints.read_safetensors(saliency_training.train(scenes, folder, recipe, progress=False))
+        return checkpoints.read_safetensors(saliency_training.train(scenes, folder, recipe, progress=False))[0]
 
     return run
 

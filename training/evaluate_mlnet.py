@@ -3,7 +3,7 @@
     python training/evaluate_mlnet.py WORK/mlnet.safetensors --scenes OSIE EYECROWD --faces UTKFACE --ship mlnet
 
 Scenes: the fifth that training left out, with every metric, beside a centre prior, a uniform map and other viewers. Faces: how
-much of a map's mass lies on eyes, nose and mouth, in 500 of UTKFace's pictures, which no ML-Net here was trained on.
+much of a map's mass lies on eyes, nose and mouth, in 500 of UTKFace's pictures, which this network was not trained on.
 """
 
 import argparse
@@ -16,9 +16,15 @@ from tqdm.auto import tqdm
 from safbage import checkpoints, faces, fixations, images, mlnet, saliency, saliency_metrics, weights
 
 
+def apart(folder, network):
+    """(Scenes that trained the network, those it has not seen), as its file tells."""
+    scenes = fixations.read(folder)
+    return [s for s in scenes if s.name in network.seen], [s for s in scenes if s.name not in network.seen]
+
+
 def scene_figures(folder, network):
     """Mean and standard error of every metric, by model and baseline."""
-    rest, held_back = fixations.hold_back(fixations.read(folder))
+    rest, held_back = apart(folder, network)
     table = saliency_metrics.evaluate(held_back, {"ML-Net": lambda picture: saliency.predict(picture, network)}, rest)
     summary = saliency_metrics.summarise(table)
     figures = {
@@ -63,12 +69,13 @@ def main():
 
     if args.ship:
         description = "ML-Net: head, prior and conv5 over VGG-16, trained on OSIE and EyeCrowd"
-        path = weights.ship(checkpoints.read_safetensors(args.model), args.ship, {"description": description, "licence": "MIT"})
+        tensors, metadata = checkpoints.read_safetensors(args.model)
+        path = weights.ship(tensors, args.ship, metadata | {"description": description, "licence": "MIT"})
         args.model = str(path)
     network = mlnet.load(args.model)
     figures = {folder.name: scene_figures(folder, network) for folder in args.scenes}
     if args.faces:
-        rest = [scene for folder in args.scenes for scene in fixations.hold_back(fixations.read(folder))[0]]
+        rest = [scene for folder in args.scenes for scene in apart(folder, network)[0]]
         figures["faces"] = face_figures(args.faces, network, saliency_metrics.centre_prior(rest, saliency.MAP_SIZE), args.count)
     print(json.dumps(figures, indent=2))
     if args.ship:

@@ -22,6 +22,8 @@ Sigma = Annotated[float, typer.Option(help="Gaussian of a fixation, in degrees o
 PixelsPerDegree = Annotated[
     float | None, typer.Option(help="By default 3 % of the width. 1 has --sigma count pixels.", show_default=False)
 ]
+Split = Annotated[str, typer.Option(help="train or val: which of SALICON's.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many scenes of each folder.")]
 Share = Annotated[float, typer.Option(help="Share of each folder's scenes that training leaves to evaluating.")]
 Seed = Annotated[int, typer.Option(help="Of everything random, --hold-back's draw among it.")]
 
@@ -44,8 +46,9 @@ def train_saliency(
     fixations: Fixations = None,
     sigma: Sigma = 1.0,
     pixels_per_degree: PixelsPerDegree = None,
+    salicon_split: Split = "val",
     hold_back: Share = 0.2,
-    limit: Annotated[int | None, typer.Option(help="Only so many scenes of each folder.")] = None,
+    limit: Limit = None,
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
 ):
@@ -60,10 +63,10 @@ def train_saliency(
         raise fail(f"no recipe {recipe!r}; there are {', '.join(saliency_training.RECIPES)}", 2)
     given = dict(train=train, size=size, loss=loss, optimizer=optimizer, rate=rate, decay=decay)
     given |= dict(epochs=epochs, patience=patience, batch=batch, mirror=mirror)
-    keras.config.set_dtype_policy(precision)
     try:
+        keras.config.set_dtype_policy(precision)
         chosen = replace(saliency_training.RECIPES[recipe], **{k: v for k, v in given.items() if v is not None})
-        split = _read(folders, fixations, sigma, pixels_per_degree, hold_back, limit, seed)
+        split = _read(folders, fixations, sigma, pixels_per_degree, salicon_split, hold_back, limit, seed)
         scenes = [scene for rest, _ in split.values() for scene in rest]
         say(f"{len(scenes)} scenes; " + ", ".join(f"{name} {value}" for name, value in asdict(chosen).items()))
         path = saliency_training.train(scenes, work, chosen, seed=seed)
@@ -83,14 +86,17 @@ def evaluate_saliency(
     fixations: Fixations = None,
     sigma: Sigma = 1.0,
     pixels_per_degree: PixelsPerDegree = None,
+    salicon_split: Split = "val",
     hold_back: Share = 0.2,
-    limit: Annotated[int | None, typer.Option(help="Measure only so many scenes of each folder.")] = None,
+    limit: Limit = None,
     viewers: Annotated[bool, typer.Option("--viewers/--no-viewers", help="Measure the viewers against each other.")] = True,
     seed: Seed = 0,
     output: Annotated[Path | None, typer.Option(help="Also write the values of every scene to this CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
-    """Measure a saliency model on scenes that training left out, beside a centre prior, a uniform map and other viewers.
+    """Measure a saliency model on scenes it has not seen, beside a centre prior, a uniform map and other viewers.
+
+    Which it has seen, its file tells; where it does not, or has seen none of a folder, a share is held back.
 
     Mean ± standard error over scenes. Better is more, but for KL. IG is over the centre prior, in bits per fixation.
     """
@@ -99,30 +105,31 @@ def evaluate_saliency(
     from safbage import mlnet, saliency, saliency_metrics
 
     network = mlnet.load(model)
-    authors = model not in ("mlnet", "light") and Path(model).suffix != ".safetensors"
-    how = dict(size=(480, 640), pad=True) if authors else {}
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        split = _read(folders, fixations, sigma, pixels_per_degree, hold_back, None, seed)
+        seen = getattr(network, "seen", frozenset())
+        split = _read(folders, fixations, sigma, pixels_per_degree, salicon_split, hold_back, None, seed, seen)
     except ValueError as error:
         raise fail(str(error), 2) from error
     tables, figures = [], {}
     for name, (rest, held_back) in split.items():
-        predictors = {Path(model).name: lambda picture: saliency.predict(picture, network, **how)}
+        predictors = {Path(model).name: lambda picture: saliency.predict(picture, network)}
         table = saliency_metrics.evaluate(held_back[:limit], predictors, rest, viewers=viewers)
         tables.append(table.assign(data=name))
         summary = saliency_metrics.summarise(table)
         figures[name] = _as_dict(summary, table.scene.nunique())
         if not as_json:
             _print_summary(name, summary, table.scene.nunique())
+    if as_json:
+        print(json.dumps(figures, indent=2, allow_nan=False))
     if output:
         pd.concat(tables).to_csv(output, index=False)
         say(f"written to {output}")
-    if as_json:
-        print(json.dumps(figures, indent=2))
 
 
-def _read(folders, table, sigma, pixels_per_degree, share, limit, seed):
-    """Folder's name to (the rest, those held back)."""
+def _read(folders, table, sigma, pixels_per_degree, salicon_split, share, limit, seed, seen=frozenset()):
+    """Folder to (the rest, those held back): those that a network has not seen, where its file tells which it has."""
     from safbage import fixations
 
     if not 0 < share < 1:
@@ -132,8 +139,12 @@ def _read(folders, table, sigma, pixels_per_degree, share, limit, seed):
     options = dict(sigma=sigma, pixels_per_degree=pixels_per_degree)
     read = {}
     for folder in folders:
-        found = fixations.read_table(folder, table, **options) if table else fixations.read(folder, **options)
-        rest, apart = fixations.hold_back(found, share, seed=seed)
+        found = (
+            fixations.read_table(folder, table, **options) if table else fixations.read(folder, split=salicon_split, **options)
+        )
+        rest, apart = [s for s in found if s.name in seen], [s for s in found if s.name not in seen]
+        if not rest:
+            rest, apart = fixations.hold_back(found, share, seed=seed)
         if not apart or not rest:
             raise ValueError(f"{folder} has {len(found)} scenes, too few to hold back {share:.0%}")
         read[str(folder)] = rest[:limit], apart
@@ -142,14 +153,15 @@ def _read(folders, table, sigma, pixels_per_degree, share, limit, seed):
 
 def _as_dict(summary, scenes):
     def values(row):
-        return {m: {"mean": row[m, "mean"], "standard_error": row[m, "error"]} for m in row.index.unique(0)}
+        figures = row.astype(object).where(row.notna(), None)  # JSON knows no NaN
+        return {m: {"mean": figures[m, "mean"], "standard_error": figures[m, "error"]} for m in row.index.unique(0)}
 
     return {"scenes": scenes} | {model: values(row) for model, row in summary.iterrows()}
 
 
 def _print_summary(name, summary, scenes):
     metrics = summary.columns.unique(0)
-    table = Table("", *metrics, title=f"{name}: {scenes} scenes held back")
+    table = Table("", *metrics, title=f"{name}: {scenes} scenes it has not seen")
     for model, row in summary.iterrows():
         table.add_row(str(model), *(f"{row[m, 'mean']:.3f} ± {row[m, 'error']:.3f}" for m in metrics))
     Console(width=None if Console().is_terminal else 160).print(table)

@@ -53,7 +53,8 @@ class Listing(NamedTuple):
 
     def report(self) -> str:
         """How many pictures are in, with which labels, and how many were left out for which reason, in words."""
-        labels = {label: self.faces[label].notna().sum() for label in ("age_group", "gender", "expression")}
+        known = [label for label in ("age_group", "gender", "expression") if label in self.faces]
+        labels = {label: self.faces[label].notna().sum() for label in known}
         given = ", ".join(f"{label} {count:,}" for label, count in labels.items() if count)
         lines = [f"{len(self.faces):,} pictures" + (f" ({given})" if given else "")]
         lines += [f"{count:,} left out: {reason}" for reason, count in self.dropped.reason.value_counts().items()]
@@ -197,16 +198,27 @@ def read_rows(
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
         try:
             names = list(header) if header else [name.strip() for name in next(reader, [])]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
             missing = [name for name in needed if name not in names]
             if missing:
                 there = ", ".join(names[:12])[:200] or "nothing"
                 raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
             for fields in filter(None, reader):
+                if any("\n" in field for field in fields):
+                    raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
                 whole = len(fields) == len(names)
                 place = f"{path.name}:{reader.line_num}"
                 yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
         except csv.Error as error:
             raise DatasetError(f"{path} is not a table of text, or damaged in line {reader.line_num}: {error}") from error
+
+
+def fingerprint(path: Path) -> str:
+    """Eight hexadecimal digits for a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
 def extract_once(target: Path, fill: Callable[[Path], None]) -> Path:

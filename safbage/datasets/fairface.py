@@ -16,6 +16,7 @@ from safbage.datasets.base import (
     check_pictures,
     compare_with_published,
     extract_once,
+    fingerprint,
     held,
     listing,
     read_rows,
@@ -128,8 +129,8 @@ def _parquet_rows(path, cache, progress):
         if missing:
             raise DatasetError(f"{path} has no column {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}")
         pictures = Path(cache).resolve() if cache else path.parent / "pictures"
-        # the size tells one file from another of its name, so that pictures and labels never come from different ones
-        target = pictures / f"{path.stem}-{path.stat().st_size}"
+        # the content tells one file from another of its name, so that pictures and labels never come from different ones
+        target = pictures / f"{path.stem}-{fingerprint(path)}"
         folder = extract_once(target, lambda aside: _extract(file, aside, path.name, progress))
         labels = _label_names(file.schema_arrow)
         columns = {name: file.read([name])[name].to_pylist() for name in labels}

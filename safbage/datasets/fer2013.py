@@ -14,6 +14,7 @@ from safbage.datasets.base import (
     check_pictures,
     compare_with_published,
     extract_once,
+    fingerprint,
     held,
     listing,
     pictures_below,
@@ -83,8 +84,8 @@ def _from_folders(folder):
 def _from_csv(table, cache, progress):
     """Rows of the csv, whose pictures are extracted once; dropped ones with a `reason`."""
     pictures = Path(cache) if cache else table.parent / "pictures"
-    # the size tells one csv from another, so that pictures and labels never come from different ones
-    target = pictures.resolve() / f"{table.stem}-{table.stat().st_size}"
+    # the content tells one csv from another, so that pictures and labels never come from different ones
+    target = pictures.resolve() / f"{table.stem}-{fingerprint(table)}"
     folder = extract_once(target, lambda aside: _extract(table, aside, progress))
     return [_csv_row(place, fields, folder) for place, fields in _lines(table)]
 
