@@ -145,7 +145,8 @@ def test_ctrl_c_keeps_what_is_answered(tmp_path, astronaut):
     for i in range(400):
         images.write(folder / f"{i:03}.jpg", astronaut)
     command = [sys.executable, "-m", "safbage.cli", "predict", str(folder), "--output", str(output)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  a gate run in the background ignores it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not list(output.glob("figures/*.png")):
         assert process.poll() is None
