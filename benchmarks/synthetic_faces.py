@@ -20,7 +20,7 @@ from safbage import classifiers, datasets, faces, images, weights
 TESTED = 200
 
 
-def accuracy(features, labels, classes, epochs=25):
+def accuracy(features, labels, classes, epochs=12):
     """Of a head trained on all but the last `TESTED` faces; features N×2×13×13×256, the second of each mirrored."""
     head = classifiers.gap_head(classes)
     imagenet = weights.load("alexnet-conv")
