@@ -24,10 +24,10 @@ from safbage.saliency_metrics import cc
 
 def gflop(model, size=224):
     """Work of one face's convolutions, in GFLOP."""
-    shapes = {layer.name: layer.compute_output_shape for layer in model.layers if "conv" in layer.name and layer.weights}
+    names = [layer.name for layer in model.layers if "conv" in layer.name and layer.weights]
     side = {"conv1": 55, "conv2": 27, "conv3": 13, "conv4": 13, "conv5": 13}
     total = 0
-    for name in shapes:
+    for name in names:
         height, width, into, out = model.get_layer(name).kernel.shape
         block = int(name[4]) if name.startswith("conv") and "_" in name else None
         cells = size / 2 ** (min(block, 4) - 1) if block else side.get(name, size / mlnet.STRIDE)

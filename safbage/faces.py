@@ -152,9 +152,6 @@ def crop_face(
     return images.resize(widened, (size, size))
 
 
-# --- the three networks ----------------------------------------------------------------------------------------------
-
-
 def near_landmarks(face: Face, size: tuple[int, int] = (28, 28), *, radius: float = 0.16, margin: float = 0.3) -> np.ndarray:
     """Which cells of a crop's map lie on eyes, nose or mouth.
 
@@ -171,6 +168,9 @@ def near_landmarks(face: Face, size: tuple[int, int] = (28, 28), *, radius: floa
     rows, columns = (np.indices(size) + 0.5) * side / np.reshape(size, (2, 1, 1))
     distances = [np.hypot(columns - (x - left), rows - (y - top)) for x, y in face.landmarks.values()]
     return np.min(distances, axis=0) < radius * face.box[2]
+
+
+# --- the three networks ----------------------------------------------------------------------------------------------
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from train_gap_head import variant
 
 from safbage import mlnet, saliency, saliency_training, trunks, weights
 from safbage.saliency_metrics import cc
-from safbage.work import EpochLog, keep_settings, resumable
+from safbage.work import EpochLog, WorkError, keep_settings, resumable
 
 
 class Faces:
@@ -32,6 +32,10 @@ class Faces:
         self.own = [np.load(folder / "crops.npy", mmap_mode="r") for folder in folders]
         self.ends = np.cumsum([len(crops) for crops in self.own])
         self.maps = np.concatenate([np.load(folder / "maps.npy") for folder in folders])
+        for folder in folders:
+            made_with = json.loads((folder / "settings.json").read_text())["mlnet"]
+            if made_with != weights.shipped()["mlnet"]:
+                raise WorkError(f"the maps in {folder} are of another ML-Net than the shipped one: prepare the faces again")
         teacher = mlnet.load()
         self.copy_maps = resumable(
             work / "copy_maps.npy",
@@ -82,7 +86,8 @@ def train(model, faces, work, args):
     log.resume(model)
     for epoch in range(len(log.rows), args.epochs):
         generator = np.random.default_rng((args.seed, epoch))
-        model.get_layer("dropout").seed_generator.state.assign([args.seed, epoch])
+        if args.dropout:
+            model.get_layer("dropout").seed_generator.state.assign([args.seed, epoch])
         order = generator.permutation(rows["train"])
         kinds = generator.integers(0, 4, len(order))
         losses = []
