@@ -298,7 +298,7 @@ class SafBage:
                 raise FileNotFoundError(f"the folder {photo} holds no files")
             image = images.read(photo) if isinstance(photo, Path) else images.as_rgb(photo)
             seen.image = image if keep_image else None
-            seen.faces = faces.detect_faces(image)
+            seen.faces = faces.detect_enlarged(image)
             if seen.faces:
                 seen.crops = np.stack([faces.crop_face(image, face) for face in seen.faces])
                 seen.status = "ok"

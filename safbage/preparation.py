@@ -39,8 +39,6 @@ DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RESERVED = ("row", "score", "crop", "map", "shard", "place")
-SMALL = 160
-"""Pictures whose shorter side has fewer pixels are enlarged to it for the detector, which was not made for FER2013's 48×48."""
 READERS = 2
 """Threads that read and detect ahead while ML-Net runs."""
 
@@ -152,13 +150,10 @@ def _face(picture, row, options):
         if not np.isfinite(box).all() or min(box[2:]) <= 0 or max(box[2:]) > 2 * max(height, width):
             raise ValueError(f"the table's box is {box}, the picture {width}×{height}")
         return Face(box, float("nan"), {})
-    scale = max(1, min(SMALL / min(height, width), 2000 / max(height, width)))
-    shown = images.resize(picture, (round(height * scale), round(width * scale))) if scale > 1 else picture
-    found = faces.detect_faces(shown, min_face_size=max(20, options.min_face * min(shown.shape[:2])))
+    found = faces.detect_enlarged(picture, min_face=options.min_face)
     if not found:
         return whole if options.without_face == "whole" else None
-    chosen = most_central(found, shown.shape[:2])
-    return Face(tuple(side / scale for side in chosen.box), chosen.score, {})
+    return most_central(found, (height, width))
 
 
 def most_central(found: list[Face], size: tuple[int, int]) -> Face:

@@ -33,6 +33,18 @@ def test_the_astronaut_has_one_face(astronaut):
     assert json.loads(json.dumps(face.__dict__))["score"] == face.score
 
 
+def test_a_face_of_24_pixels_is_found_in_its_own_pixels(astronaut):
+    (large,) = detect_faces(astronaut)
+    left, top, side = square(large.box, margin=0)
+    small = images.resize(astronaut[top : top + side, left : left + side], (24, 24))
+    assert detect_faces(small) == []
+    (face,) = faces.detect_enlarged(small, min_face=0.4)
+    assert iou(face.box, (0, 0, 24, 24)) > 0.5
+    assert all(0 <= x <= 24 and 0 <= y <= 24 for x, y in face.landmarks.values())
+    assert faces.detect_enlarged(astronaut) == detect_faces(astronaut)
+
+
+
 @pytest.mark.parametrize("size", [4, 12, 20, 28, 40, 90])
 def test_any_smallest_face_works(astronaut, size):
     """The package crashes from 28 on. The surest face stays the astronaut's; its box moves a little with the pyramid."""

@@ -1,0 +1,108 @@
+"""Random variants of a reweighted face, as photos from elsewhere would differ, for training the shipped classifiers.
+
+UTKFace and FER2013 are cropped so tightly that the 30 % margin is mostly repeated pixels, and FER2013 is grey and coarse: a
+network that saw nothing else would be lost on a sharp colour photo with a background.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from safbage import images
+
+
+def read_scenes(folder: Path | None, size: tuple[int, int] = (300, 400)) -> list[np.ndarray]:
+    """The photos of a folder, small, as a store of backgrounds; none without a folder."""
+    paths = sorted(folder.glob("*.jpg")) if folder else []
+    return [images.resize(images.read(path), size) for path in tqdm(paths, desc="scenes")]
+
+
+def randomly_varied(face: np.ndarray, inside: np.ndarray | None, scenes: list, generator: np.random.Generator) -> np.ndarray:
+    """One variant of a face (N×N×3 uint8).
+
+    Args:
+        face: reweighted.
+        inside: left, top, right and bottom of the crop's part that lies within its picture, as shares of its side; None to
+            leave the border as it is.
+        scenes: backgrounds, from `read_scenes`.
+        generator: of all that is random.
+    """
+    if inside is not None and scenes and generator.random() < 0.6:
+        face = with_scene(face, inside, scenes, generator)
+    face = randomly_lit(randomly_degraded(randomly_moved(face, generator), generator), generator)
+    return randomly_covered(face, generator)
+
+
+def with_scene(face, inside, scenes, generator):
+    """The face with a piece of a scene where its crop reaches beyond the picture that it was cut from."""
+    side = face.shape[0]
+    left, top, right, bottom = (round(side * end) for end in inside)
+    shown = np.zeros((side, side), "float32")
+    shown[top:bottom, left:right] = 1
+    shown = cv2.GaussianBlur(shown, (0, 0), side / 112)
+    scene = scenes[generator.integers(len(scenes))]
+    length = int(generator.uniform(60, min(scene.shape[:2])))
+    y, x = (int(generator.integers(available - length + 1)) for available in scene.shape[:2])
+    piece = images.resize(scene[y : y + length, x : x + length], (side, side))
+    return cv2.blendLinear(face, piece, shown, 1 - shown)
+
+
+def randomly_moved(face, generator):
+    """Turned by up to 15°, zoomed by 0.75–1.4, shifted by up to 7 % of its side, half of the time mirrored."""
+    side = face.shape[0]
+    zoom = np.exp(generator.uniform(np.log(0.75), np.log(1.4)))
+    transform = cv2.getRotationMatrix2D((side / 2, side / 2), generator.uniform(-15, 15), zoom)
+    transform[:, 2] += generator.uniform(-0.07, 0.07, 2) * side
+    border = int(generator.choice([cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101]))
+    face = cv2.warpAffine(face, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.flip(face, 1) if generator.random() < 0.5 else face
+
+
+def randomly_degraded(face, generator):
+    """Sometimes of low resolution or blurred, sometimes compressed hard."""
+    fate, size = generator.random(), face.shape[:2]
+    if fate < 0.3:
+        coarser = int(min(generator.uniform(48, 160), size[0]))
+        face = images.resize(images.resize(face, (coarser, coarser)), size)
+    elif fate < 0.4:
+        face = cv2.GaussianBlur(face, (0, 0), generator.uniform(0.002, 0.013) * size[0])
+    if generator.random() < 0.25:
+        # the codec takes red for blue and back again: which is which hardly matters to its damage
+        _, jpeg = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(generator.uniform(20, 80))])
+        face = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    return face
+
+
+def randomly_lit(face, generator):
+    """Other contrast, brightness and tint; sometimes grey."""
+    if generator.random() < 0.2:
+        face = grey(face)
+    mean = np.mean(cv2.mean(face)[:3])
+    contrast, brightness = generator.uniform(0.6, 1.4), generator.uniform(0.7, 1.3)
+    tint = generator.uniform(0.85, 1.15, 3)
+    levels = np.arange(256)[:, None]
+    table = np.clip(((levels - mean) * contrast + mean * brightness) * tint, 0, 255).astype("uint8")
+    return cv2.LUT(face, table[None])
+
+
+def randomly_covered(face, generator):
+    """Sometimes a rectangle of the face's mean colour lies on it."""
+    if generator.random() < 0.7:
+        return face
+    height, width = (generator.uniform(0.1, 0.4, 2) * face.shape[0]).astype(int)
+    top, left = generator.integers(0, face.shape[0] - height), generator.integers(0, face.shape[1] - width)
+    face = face.copy()
+    face[top : top + height, left : left + width] = cv2.mean(face)[:3]
+    return face
+
+
+def grey(face):
+    """Its three channels' mean, three times."""
+    return cv2.transform(face, np.full((3, 3), 1 / 3))
+
+
+def coarse(face, width=58):
+    """As FER2013 would have it: its 48 pixels hold a face whose crop is about `width` pixels wide."""
+    return images.resize(images.resize(grey(face), (width, width)), face.shape[:2])

@@ -1,0 +1,308 @@
+"""Train the classifiers that safbage ships: AlexNet-GAP for age, gender and expression, conv1-conv4 shared by the three.
+
+    safbage prepare utkface WORK/utkface --data-dir DATA
+    safbage prepare fer2013 WORK/fer2013 --data-dir DATA --without-face whole --min-face 0.4
+    python training/train_classifiers.py --utkface WORK/utkface --fer2013 WORK/fer2013 --scenes OSIE/stimuli --work WORK --ship
+
+Three trainings, one after the other; each goes on after its last whole epoch when it is started again:
+
+1. A teacher for age and gender: VGG-16 at 112×112, all but its first block tuned, on UTKFace.
+2. A teacher for expression: the same at 72×72 (FER2013 has no more detail), on FER2013.
+3. The student, all convolutions tuned, on both sets and for all three tasks at once. Where a face has a label, the target is half
+   that and half the teacher's answer; where it has none, the teacher's alone. The teacher of expression is shown UTKFace's colour
+   faces grey and coarse, as it knows them, while the student sees them in colour.
+
+Every face is shown once per epoch, randomly moved, degraded, lit and partly covered (``augmentation.py``). The split is the one
+that the readers draw by the picture's name. The epoch is chosen on its validation part; nothing here looks at the test part,
+which is left to ``evaluate_classifiers.py``.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import augmentation
+import keras
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from safbage import classifiers, faces, images, reweighting, trunks, weights
+from safbage.prepared import Prepared
+from safbage.work import EpochLog, keep_settings, resumable
+
+COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one training.
+
+    `label_share` is the label's share of a target, the rest is the teacher's answer; `ratio_jitter` is the share of faces that
+    are reweighted by another ratio than 0.3, drawn from 0 to 0.9, so that answers hold while a ratio is turned.
+    """
+
+    size: int
+    epochs: int
+    rate: float
+    batch: int = 64
+    warm_up: int = 200
+    weight_decay: float = 0.02
+    smoothing: float = 0.05
+    dropout: float = 0.5
+    ratio_jitter: float = 0.0
+    label_share: float = 1.0
+    seed: int = 0
+
+
+SETTINGS = {
+    "teacher-age-gender": Settings(size=96, epochs=7, rate=1e-4),
+    "teacher-expression": Settings(size=72, epochs=10, rate=1e-4),
+    "student": Settings(size=224, epochs=16, rate=3e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
+}
+
+
+class Faces:
+    """Prepared faces in memory: crops, maps, labels by task (−1 where there is none), split, and what of a crop is picture."""
+
+    def __init__(self, folder: Path):
+        prepared = Prepared(folder)
+        self.table = prepared.table
+        parts = np.array_split(np.arange(len(prepared)), -(-len(prepared) // 256))
+        read = [prepared.faces(part) for part in tqdm(parts, desc=f"reading {folder.name}")]
+        self.crops, self.maps = (np.concatenate(part) for part in zip(*read, strict=True))
+        self.labels = {task: prepared.codes(column) for task, column in COLUMNS.items()}
+        self.split = self.table.split.to_numpy()
+        self._reweighted = None
+        self.inside = np.array([inside(row) for row in self.table.to_dict("records")])
+
+    def __len__(self):
+        return len(self.table)
+
+    def reweighted(self, size: int) -> np.ndarray:
+        """All faces as a network of this input size is shown them at the shipped ratio; those of one size are kept."""
+        if self._reweighted is None or self._reweighted.shape[1] != size:
+            rows = tqdm(range(len(self)), f"reweighting at {size}", mininterval=5)
+            self._reweighted = np.stack([self.face(row, size) for row in rows])
+        return self._reweighted
+
+    def face(self, row: int, size: int, ratio: float = reweighting.RATIO) -> np.ndarray:
+        """One face, reweighted by its map, size×size×3 uint8."""
+        return images.resize(reweighting.reweight(self.crops[row], self.maps[row], ratio), (size, size))
+
+
+def inside(row: dict) -> np.ndarray:
+    """Left, top, right and bottom of the part of a crop that lies within its picture, as shares of the crop's side."""
+    left, top, side = faces.square(tuple(row[f"box_{end}"] for end in ("left", "top", "width", "height")))
+    with Image.open(row["image"]) as picture:
+        width, height = picture.size
+    return np.clip(np.array([-left, -top, width - left, height - top]) / side, 0, 1)
+
+
+def varied(data: Faces, row: int, settings: Settings, scenes: list, generator: np.random.Generator) -> np.ndarray:
+    """A face as the network is shown it in one epoch."""
+    if generator.random() < settings.ratio_jitter:
+        face = data.face(row, settings.size, generator.uniform(0, 0.9))
+    else:
+        face = data.reweighted(settings.size)[row]
+    return augmentation.randomly_varied(face, data.inside[row], scenes, generator)
+
+
+def ahead(threads, function, items, limit=6) -> Iterator:
+    """function(item) in order, computed by threads up to `limit` items ahead."""
+    items = iter(items)
+    running = [threads.submit(function, item) for item in itertools.islice(items, limit)]
+    while running:
+        yield running.pop(0).result()
+        running += [threads.submit(function, item) for item in itertools.islice(items, 1)]
+
+
+def vgg16_teacher(tasks, settings) -> keras.Model:
+    """VGG-16 with global average pooling and a softmax per task; its first block stays as ImageNet left it."""
+    inputs = keras.Input((settings.size, settings.size, 3), name="face")
+    x = trunks.imagenet_normalization()(inputs)
+    for block in range(1, 6):
+        x = trunks.vgg16_block(x, block)
+        x = keras.layers.MaxPooling2D(name=f"pool{block}")(x) if block < 5 else x
+    x = keras.layers.GlobalAveragePooling2D(name="gap")(x)
+    x = keras.layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")(x)
+    outputs = {t: keras.layers.Dense(len(classifiers.CLASSES[t]), "softmax", dtype="float32", name=t)(x) for t in tasks}
+    model = keras.Model(inputs, outputs, name="vgg16_teacher")
+    weights.assign(model, weights.load("vgg16-conv"))
+    for name in ("conv1_1", "conv1_2"):
+        model.get_layer(name).trainable = False
+    return model
+
+
+def alexnet_student(tasks, settings) -> keras.Model:
+    """AlexNet-GAP with conv1-conv4 shared and conv5 of each task its own, from ImageNet."""
+    inputs = keras.Input((settings.size, settings.size, 3), name="face")
+    conv4 = trunks.alexnet_levels(trunks.imagenet_normalization()(inputs))["conv4"]
+    outputs = {}
+    for task in tasks:
+        x = trunks.alexnet_conv5(conv4, f"_{task}")
+        x = keras.layers.GlobalAveragePooling2D(name=f"gap_{task}")(x)
+        x = keras.layers.Dropout(settings.dropout, seed=settings.seed, name=f"dropout_{task}")(x)
+        outputs[task] = keras.layers.Dense(len(classifiers.CLASSES[task]), "softmax", dtype="float32", name=f"softmax_{task}")(x)
+    model = keras.Model(inputs, outputs, name="alexnet_student")
+    imagenet = weights.load("alexnet-conv")
+    weights.assign(model, {name: value for name, value in imagenet.items() if not name.startswith("conv5")})
+    for task in tasks:
+        weights.assign(model, {n.replace("conv5", f"conv5_{task}"): v for n, v in imagenet.items() if n.startswith("conv5")})
+    return model
+
+
+def targets_of(data: Faces, tasks, settings, answers: dict | None = None) -> tuple[dict, dict]:
+    """Of every face and task a target distribution and its weight: label and teacher's answer mixed, or the one there is."""
+    targets, weight = {}, {}
+    for task in tasks:
+        classes, codes = len(classifiers.CLASSES[task]), data.labels[task]
+        labelled = (codes >= 0)[:, None]
+        label = np.eye(classes, dtype="float32")[codes] * (1 - settings.smoothing) + settings.smoothing / classes
+        if answers is None:
+            targets[task], weight[task] = label, labelled[:, 0].astype("float32")
+        else:
+            share = settings.label_share * labelled
+            targets[task], weight[task] = share * label + (1 - share) * answers[task], np.ones(len(data), "float32")
+    return targets, weight
+
+
+def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: Settings, work: Path, scenes) -> keras.Model:
+    """Epoch by epoch, saved after each; the best on the validation faces is left in the model."""
+    tasks = list(model.output)
+    rows = [(k, i) for k, data in enumerate(sets) for i in np.flatnonzero(data.split == "train") if has_target(targets[k], i)]
+    rows = np.array(rows)
+    steps = -(-len(rows) // settings.batch)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, settings.epochs * steps - settings.warm_up, warmup_target=settings.rate, warmup_steps=settings.warm_up
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+    model.compile(optimizer, loss=dict.fromkeys(tasks, "categorical_crossentropy"))
+    model.optimizer.build(model.trainable_variables)
+    log = EpochLog(work, lambda row: sum(row[task] for task in tasks))
+    log.resume(model)
+    for epoch in range(len(log.rows), settings.epochs):
+        order = np.random.default_rng((settings.seed, epoch)).permutation(rows)
+        batches = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
+
+        def build(batch, epoch=epoch):
+            x = [varied(sets[k], i, settings, scenes, np.random.default_rng((settings.seed, epoch, k, i))) for k, i in batch]
+            y = {t: np.stack([targets[k][0][t][i] for k, i in batch]) for t in tasks}
+            w = {t: np.array([targets[k][1][t][i] for k, i in batch]) for t in tasks}
+            return np.stack(x).astype("float32"), y, w
+
+        losses = []
+        with ThreadPoolExecutor(THREADS) as threads:
+            for x, y, w in tqdm(ahead(threads, build, batches), f"epoch {epoch + 1}", len(batches), mininterval=10):
+                losses.append(float(np.ravel(model.train_on_batch(x, y, sample_weight=w))[0]))
+        row = {"epoch": epoch + 1, "loss": float(np.mean(losses))} | validated(model, sets, tasks, settings)
+        log.add(model, row)
+        print(row, flush=True)
+    model.load_weights(log.weights_path(log.best))
+    return model
+
+
+def has_target(targets, row):
+    return any(weight[row] > 0 for weight in targets[1].values())
+
+
+def answers_of(model, data: Faces, settings, picture=lambda face: face, rows=None, batch=128) -> dict:
+    """The model's answers to faces as they are and mirrored, averaged, by task; `picture` may change them first."""
+    rows = np.arange(len(data)) if rows is None else rows
+    parts = []
+    for i in range(0, len(rows), batch):
+        x = np.stack([picture(face) for face in data.reweighted(settings.size)[rows[i : i + batch]]])
+        both = [model.predict_on_batch(np.ascontiguousarray(side).astype("float32")) for side in (x, x[:, :, ::-1])]
+        parts.append({task: (np.asarray(both[0][task]) + np.asarray(both[1][task])) / 2 for task in both[0]})
+    return {task: np.concatenate([part[task] for part in parts]) for task in parts[0]}
+
+
+def validated(model, sets, tasks, settings) -> dict:
+    """Accuracy and mean recall of every task on the validation faces that have its label."""
+    row = {}
+    for data in sets:
+        rows = np.flatnonzero(data.split == "validation")
+        answers = answers_of(model, data, settings, rows=rows)
+        for task in tasks:
+            known = data.labels[task][rows] >= 0
+            if known.any():
+                truth, answer = data.labels[task][rows][known], answers[task][known].argmax(axis=1)
+                row[task] = float((truth == answer).mean())
+                row[f"{task}_recall"] = float(np.mean([(answer[truth == c] == c).mean() for c in np.unique(truth)]))
+    return row
+
+
+def teach(data: Faces, name: str, teacher, settings, work: Path, picture) -> np.ndarray:
+    """The teacher's answers to all faces of a set, kept on disk."""
+    width = sum(shape[-1] for shape in teacher.output_shape.values())
+
+    def compute(part):
+        answers = answers_of(teacher, data, settings, picture, np.arange(part.start, part.stop))
+        return np.concatenate([answers[task] for task in teacher.output], axis=1)
+
+    found = resumable(work / f"answers-{name}.npy", (len(data), width), "float32", compute, 512, f"teaching {name}")
+    ends = np.cumsum([shape[-1] for shape in teacher.output_shape.values()])[:-1]
+    return dict(zip(teacher.output, np.split(np.asarray(found), ends, axis=1), strict=True))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--utkface", type=Path, required=True, help="prepared UTKFace")
+    parser.add_argument("--fer2013", type=Path, required=True, help="prepared FER2013")
+    parser.add_argument("--scenes", type=Path, help="photos whose pieces stand in for what the data sets cut off")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
+    parser.add_argument("--only", choices=list(SETTINGS), help="stop after this training")
+    parser.add_argument("--ship", action="store_true", help="store the student in safbage/trained")
+    args = parser.parse_args()
+
+    scenes = augmentation.read_scenes(args.scenes)
+    utkface, fer2013 = Faces(args.utkface), Faces(args.fer2013)
+    sets = {"utkface": utkface, "fer2013": fer2013}
+
+    def begun(name, builder, tasks):
+        settings, work = SETTINGS[name], args.work / name
+        keep_settings(work, asdict(settings) | {k: v for k, v in vars(args).items() if k not in ("ship", "only", "work")})
+        keras.utils.set_random_seed(settings.seed)
+        keras.config.set_dtype_policy(args.precision)
+        return builder(tasks, settings), settings, work
+
+    answers = {name: {} for name in sets}
+    for name, tasks, own, picture in (
+        ("teacher-expression", ("expression",), fer2013, augmentation.coarse),
+        ("teacher-age-gender", ("age", "gender"), utkface, None),
+    ):
+        model, settings, work = begun(name, vgg16_teacher, tasks)
+        model = train(model, [own], [targets_of(own, tasks, settings)], settings, work, scenes)
+        for set_name, data in sets.items():
+            change = picture if picture and data is not own else (lambda face: face)
+            answers[set_name] |= teach(data, set_name, model, settings, work, change)
+        if args.only == name:
+            return
+    tasks = tuple(classifiers.CLASSES)
+    model, settings, work = begun("student", alexnet_student, tasks)
+    targets = [targets_of(data, tasks, settings, answers[name]) for name, data in sets.items()]
+    model = train(model, list(sets.values()), targets, settings, work, scenes)
+    if args.ship:
+        ship(model, tasks)
+
+
+def ship(model, tasks):
+    """conv1-conv4 as ``alexnet-faces``, conv5 and softmax of each task as ``alexnet-gap-<task>``."""
+    tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
+    licence = "non-commercial research, as its training data"
+    own = {task: {n.replace(f"_{task}", ""): v for n, v in tensors.items() if f"_{task}/" in n} for task in tasks}
+    shared = {name: value for name, value in tensors.items() if name.split("/")[0] in ("conv1", "conv2", "conv3", "conv4")}
+    description = "AlexNet conv1-conv4 for faces, shared by all tasks"
+    weights.ship(shared, "alexnet-faces", {"description": description, "licence": licence})
+    for task in tasks:
+        description = f"AlexNet-GAP conv5 and softmax for {task}, over alexnet-faces"
+        weights.ship(own[task], f"alexnet-gap-{task}", {"description": description, "licence": licence})
+
+
+if __name__ == "__main__":
+    main()
