@@ -13,18 +13,22 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 CAFFE_MEAN = np.array([123.68, 116.779, 103.939])
 """Of the original VGG-16, which subtracts it (RGB, 0–255) and divides by nothing."""
 
+BVLC_MEAN = np.array([122.67891434, 116.66876762, 104.00698793])
+"""Of Caffe's AlexNet: the mean over the pixels of its ImageNet mean image (RGB, 0–255)."""
+
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 """Convolutions and filters of conv1 to conv5."""
 
 
 def imagenet_normalization(name="normalization"):
     """RGB 0–255 to torchvision's normalised range, as a layer; the trunks' weights expect it."""
-    return layers.Normalization(mean=255 * IMAGENET_MEAN, variance=(255 * IMAGENET_STD) ** 2, name=name)
+    mean, variance = 255 * IMAGENET_MEAN, (255 * IMAGENET_STD) ** 2
+    return layers.Normalization(mean=mean, variance=variance, dtype="float32", name=name)  # float16 would round pixels
 
 
-def caffe_normalization(name="normalization"):
-    """RGB 0–255 minus the original VGG-16's mean, as a layer."""
-    return layers.Normalization(mean=CAFFE_MEAN, variance=np.ones(3), name=name)
+def caffe_normalization(name="normalization", *, mean=CAFFE_MEAN):
+    """RGB 0–255 minus a mean, by default the original VGG-16's, as a layer."""
+    return layers.Normalization(mean=mean, variance=np.ones(3), dtype="float32", name=name)
 
 
 def vgg16_block(x, block: int):

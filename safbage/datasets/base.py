@@ -127,7 +127,7 @@ def with_split(table: pd.DataFrame, *, test: float = 0.15, validation: float = 0
     """
     if not (0 <= test < 1 and 0 <= validation < 1):
         raise ValueError(f"shares lie in [0, 1); got test {test}, validation {validation}")
-    draws = np.array([_share(f"{seed} {name}") for name in _subjects(table)])
+    draws = np.array([_share(f"{seed} {name}") for name in subjects(table)])
     rest = (draws - test) / (1 - test)
     split = np.where(draws < test, "test", np.where(rest < validation, "validation", "train"))
     return table.assign(split=pd.Categorical(split, categories=list(SPLITS)))
@@ -141,12 +141,13 @@ def with_validation(table: pd.DataFrame, *, validation: float = 0.1, seed: int =
 
 def by_subject_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.DataFrame:
     """Number folds 0, 1, … where the set has none, subjects whole, by the subject's name and the seed (as `with_split`)."""
-    return table.assign(fold=pd.array([int(folds * _share(f"folds {seed} {name}")) for name in _subjects(table)], "Int8"))
+    return table.assign(fold=pd.array([int(folds * _share(f"folds {seed} {name}")) for name in subjects(table)], "Int8"))
 
 
-def _subjects(table):
-    """Of each row its subject, or where that is missing its picture's name."""
-    return table.subject.where(table.subject.notna(), table.image.map(lambda image: Path(image).name))
+def subjects(table: pd.DataFrame) -> pd.Series:
+    """Of each row its subject, or where that is missing its picture's name (without folders)."""
+    names = table.subject.astype("string")
+    return names.where(names.notna(), table.image.map(lambda image: Path(image).name))
 
 
 def _share(text):

@@ -1,0 +1,22 @@
+"""Fine-tuning the classifiers on prepared faces: the paper's two recipes (section IV-B), with frozen layers run only once.
+
+prepared = Prepared("prepared/utkface")
+with_saliency = fine_tune(prepared, "gender", fold=0, ratio=0.3, work="work/gender-30-fold0")
+without = fine_tune(prepared, "gender", fold=0, ratio=0.0, work="work/gender-0-fold0")
+with_saliency.metrics["accuracy"], without.metrics["accuracy"]
+"""
+
+from safbage.training.recipes import AGE_GENDER_RECIPE, EXPRESSION_RECIPE, RECIPES, Recipe, Variant
+from safbage.training.tuning import FineTuned, fine_tune, load_trained, open_trained
+
+__all__ = [
+    "AGE_GENDER_RECIPE",
+    "EXPRESSION_RECIPE",
+    "RECIPES",
+    "FineTuned",
+    "Recipe",
+    "Variant",
+    "fine_tune",
+    "load_trained",
+    "open_trained",
+]

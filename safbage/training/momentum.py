@@ -1,0 +1,26 @@
+"""SGD with momentum, whose update of AlexNet's 57 million weights costs less than Keras's own on TensorFlow."""
+
+from safbage.backend import keras, tensorflow
+
+
+@keras.saving.register_keras_serializable("safbage")
+class Momentum(keras.optimizers.SGD):
+    """`keras.optimizers.SGD(rate, momentum)`: velocity = momentum · velocity − rate · gradient; weight += velocity.
+
+    The update is bound by memory: beside the products of fc6 it is the most expensive thing in a step. TensorFlow has an
+    operation that does it in place, without the arrays of the weights' size that Keras's formula makes on the way.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.config.backend() != "tensorflow" or not self.momentum:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        tf = tensorflow()
+        velocity = self.momentums[self._get_variable_index(variable)]
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=velocity.value.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            momentum=tf.constant(self.momentum, variable.dtype),
+        )
