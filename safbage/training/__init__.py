@@ -7,11 +7,13 @@ with_saliency.metrics["accuracy"], without.metrics["accuracy"]
 """
 
 from safbage.training.recipes import AGE_GENDER_RECIPE, EXPRESSION_RECIPE, RECIPES, Recipe, Variant
-from safbage.training.tuning import FineTuned, fine_tune, load_trained, open_trained
+from safbage.training.tuning import COLUMNS, GROUPS, FineTuned, fine_tune, load_trained, open_trained
 
 __all__ = [
     "AGE_GENDER_RECIPE",
+    "COLUMNS",
     "EXPRESSION_RECIPE",
+    "GROUPS",
     "RECIPES",
     "FineTuned",
     "Recipe",

@@ -78,8 +78,8 @@ def fine_tune(
         network: a key of `classifiers.NETWORKS`.
         ratio: of the reweighting, 0–1.
         recipe: the paper's by default, `RECIPES[task]`.
-        fold: the fold to be tested: one of the table's own, or where it has none, of five drawn by subject. Of the others'
-            subjects a tenth validates. None: the table's split.
+        fold: the fold to be tested: one of the table's own, or where it has none or only one, of five drawn by subject. Of the
+            others' subjects a tenth validates. None: the table's split.
         seed: of initial weights, dropout and order; never of splits.
         imagenet: start from what ImageNet weights there are.
         limit: use only so many labelled faces, drawn once for all ratios and seeds.
@@ -159,7 +159,7 @@ def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str,
     """
     split = table.split
     if fold is not None:
-        if table.fold.isna().all():
+        if table.fold.nunique() < 2:  # none are told, or, of an excerpt, one
             table = base.by_subject_folds(table)
         folds = sorted(table.fold.dropna().unique())
         if fold not in folds:

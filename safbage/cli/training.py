@@ -1,0 +1,211 @@
+"""``safbage train`` and ``safbage evaluate``: the paper's fine-tunings and experiments on prepared faces."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from safbage.cli.base import app, fail, say
+
+Folder = Annotated[Path, typer.Argument(help="Prepared faces: the folder that `safbage prepare` filled.")]
+Task = Annotated[str, typer.Option(help="age, gender or expression.")]
+Epochs = Annotated[int | None, typer.Option(help="By default the recipe's: 30, for expression 40.", show_default=False)]
+Rate = Annotated[float | None, typer.Option(help="Learning rate; by default the recipe's 0.001.", show_default=False)]
+Batch = Annotated[int | None, typer.Option(help="Images per step; by default the recipe's 128.", show_default=False)]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many faces, drawn at random.")]
+Seed = Annotated[int, typer.Option(help="Of initial weights, dropout and order.")]
+Imagenet = Annotated[bool, typer.Option("--imagenet/--from-scratch", help="Start from what ImageNet weights are at hand.")]
+Precision = Annotated[str, typer.Option(help="mixed_bfloat16 or mixed_float16 where the hardware has it.")]
+
+
+@app.command()
+def train(
+    prepared: Folder,
+    task: Task,
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints and the result; resumed if it exists.")],
+    network: Annotated[str, typer.Option(help="alexnet, alexnet-caffe, alexnet-gap, gilnet, vgg16, resnet50, densenet121.")] = (
+        "alexnet"
+    ),
+    ratio: Annotated[float, typer.Option(help="Of the reweighting, 0 (without saliency) to 1.")] = 0.3,
+    fold: Annotated[int | None, typer.Option(help="Test this fold; without it the table's split is used.")] = None,
+    epochs: Epochs = None,
+    rate: Rate = None,
+    batch: Batch = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    imagenet: Imagenet = True,
+    precision: Precision = "float32",
+):
+    """Fine-tune a network by the paper's recipe, and answer the faces it did not see.
+
+    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on.
+    """
+    from safbage.backend import keras
+    from safbage.prepared import Prepared
+    from safbage.training import fine_tune
+
+    try:
+        keras.config.set_dtype_policy(precision)
+        result = fine_tune(
+            Prepared(prepared),
+            task,
+            work=work,
+            network=network,
+            ratio=ratio,
+            recipe=_recipe(task, epochs, rate, batch),
+            fold=fold,
+            limit=limit,
+            seed=seed,
+            imagenet=imagenet,
+        )
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on after the last whole epoch in {work}")
+        raise typer.Exit(130) from None
+    found = result.metrics
+    say(f"accuracy {found['accuracy']:.1%}, mean recall {found['mean_recall']:.1%} on {found['faces']:,} unseen faces")
+    print(work)
+
+
+@app.command()
+def evaluate(
+    prepared: Folder,
+    task: Task,
+    work: Annotated[Path | None, typer.Option(help="Folder for the trainings; resumed if it exists.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="Repeat it for several; alexnet by default.")] = None,
+    ratio: Annotated[list[float] | None, typer.Option(help="Repeat it for several; 0 and 0.3 by default.")] = None,
+    folds: Annotated[int, typer.Option(help="0 trains once, by the table's split.")] = 5,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Train nothing: measure the classifiers that safbage ships.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Write everything measured there, as JSON.")] = None,
+    epochs: Epochs = None,
+    rate: Rate = None,
+    batch: Batch = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    imagenet: Imagenet = True,
+    precision: Precision = "float32",
+):
+    """Cross-validate with and without saliency, and print the paper's tables beside ours, with paired tests.
+
+    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on, and trains nothing twice.
+    """
+    from safbage import experiments
+    from safbage.backend import keras
+    from safbage.prepared import Prepared
+
+    if not shipped and work is None:
+        raise fail("say where the trainings may lie: --work FOLDER (or --shipped to train nothing)", 2)
+    try:
+        faces = Prepared(prepared)
+        provenance = {"data": str(prepared.name), "faces": len(faces), "prepared": faces.provenance}
+        if shipped:
+            found = experiments.answer_as_shipped(faces, (task,))
+            arms = {experiments.Arm("shipped", experiments.WITH): found[task]}
+        else:
+            keras.config.set_dtype_policy(precision)
+            recipe = _recipe(task, epochs, rate, batch)
+            chosen = dict(
+                networks=tuple(network or ("alexnet",)),
+                ratios=tuple(ratio or (experiments.WITHOUT, experiments.WITH)),
+                folds=range(folds) if folds else None,
+                recipe=recipe,
+                limit=limit,
+                seed=seed,
+                imagenet=imagenet,
+            )
+            provenance |= chosen | {"precision": precision, "folds": folds}
+            arms = experiments.cross_validate(faces, task, work=work, **chosen)
+        report = experiments.compare(arms, task)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on where it was, in {work}")
+        raise typer.Exit(130) from None
+    show(report)
+    if output is not None:
+        experiments.save(report, output, provenance)
+        print(output)
+
+
+def _recipe(task, epochs, rate, batch):
+    """The paper's recipe for a task with what was given instead."""
+    from safbage.training import RECIPES
+
+    if task not in RECIPES:
+        raise ValueError(f"task is one of {', '.join(RECIPES)}; got {task!r}")
+    given = {"epochs": epochs, "rate": rate, "batch": batch}
+    return replace(RECIPES[task], **{name: value for name, value in given.items() if value is not None})
+
+
+def show(report: dict) -> None:
+    """Print a report: arms beside the paper's, confusions beside its known cells, groups, verdicts."""
+    from safbage import experiments
+
+    task, console = report["task"], Console(highlight=False)
+    source = {"age": "Table 2", "gender": "Table 3", "expression": "section IV-B"}[task]
+    table = Table(title=f"{task}, % ± standard error over folds; beside it the paper's ({source}, on {_dataset(task)})")
+    for name in ("arm", "accuracy", "mean recall", "paper"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for row in experiments.with_paper(report).to_dict("records"):
+        cells = [_cell(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
+        table.add_row(row["arm"], *cells)
+    console.print(table)
+    for name, arm in report["arms"].items():
+        console.print(confusion_table(name, task, arm["confusion"]))
+    for name, arm in report["arms"].items():
+        for group in ("race", "gender", "age_group"):
+            if f"by_{group}" in arm:
+                console.print(group_table(f"{name}: accuracy by {group.replace('_', ' ')}", group, arm[f"by_{group}"]))
+    for line in report["verdict"]:
+        console.print(line, soft_wrap=True)
+
+
+def _dataset(task):
+    return "AffectNet" if task == "expression" else "Adience"
+
+
+def _cell(value, error):
+    if value is None or value != value:
+        return "–"
+    return f"{value:.1f}" + ("" if error is None or error != error else f" ± {error:.1f}")
+
+
+def confusion_table(name, task, counts):
+    """Row percentages; where the paper's cell is known, it stands beside in brackets."""
+    import pandas as pd
+
+    from safbage import evaluation, paper
+    from safbage.classifiers import CLASSES
+
+    names = list(CLASSES[task])
+    shares = evaluation.percent(pd.DataFrame(counts, index=names, columns=names))
+    published = {"age": 4, "expression": 5}.get(task)
+    cells = paper.confusion(published) if published else None
+    title = f"{name}: % of each row's faces" + (f"; in brackets Table {published}'s, where known" if published else "")
+    table = Table(title=title)
+    for column in ("label", *names):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for label in names:
+        row = []
+        for answer in names:
+            known = cells is not None and cells.loc[label, answer] == cells.loc[label, answer]
+            row.append(f"{shares.loc[label, answer]:.1f}" + (f" ({cells.loc[label, answer]:.1f})" if known else ""))
+        table.add_row(label, *row)
+    return table
+
+
+def group_table(title, group, rows):
+    """Accuracy by group, with Wilson's interval."""
+    table = Table(title=f"{title}, % [95 % interval]")
+    for name in ("", "faces", "accuracy"):
+        table.add_column(name, justify="left" if not name else "right")
+    for row in rows:
+        low, value, high = (100 * row[name] for name in ("low", "accuracy", "high"))
+        table.add_row(row[group], f"{row['faces']:,}", f"{value:.1f} [{low:.1f}, {high:.1f}]")
+    return table

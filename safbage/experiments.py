@@ -1,0 +1,228 @@
+"""The paper's experiments on any prepared faces: arms over folds, compared with each other and with what the paper reports.
+
+    prepared = Prepared("prepared/utkface")
+    arms = cross_validate(prepared, "gender", work="work/gender")        # without and with saliency, five folds
+    report = compare(arms, "gender")
+    print(report["verdict"])
+
+An arm is a network at a ratio; ratio 0 is the arm without saliency. All arms answer the same faces, so that paired tests hold.
+"""
+
+import json
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from safbage import evaluation, paper
+from safbage.classifiers import CLASSES
+from safbage.datasets.base import DatasetError
+from safbage.prepared import Prepared
+from safbage.reweighting import RATIO
+from safbage.training import COLUMNS, GROUPS, Recipe, fine_tune
+from safbage.work import write_whole
+
+WITHOUT, WITH = 0.0, RATIO
+LEVEL = 0.05
+"""Below this p a difference is called one."""
+FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
+"""What the paper's "accuracy" is, by task (see `paper`)."""
+
+
+class Arm(NamedTuple):
+    """One of the things compared: ``str(Arm("alexnet", 0.3))`` is "alexnet, ratio 30 %"."""
+
+    network: str
+    ratio: float
+
+    def __str__(self):
+        return f"{self.network}, " + ("without saliency" if self.ratio == 0 else f"ratio {100 * self.ratio:g} %")
+
+
+def cross_validate(
+    prepared: Prepared,
+    task: str,
+    *,
+    work: str | Path,
+    networks: Iterable[str] = ("alexnet",),
+    ratios: Iterable[float] = (WITHOUT, WITH),
+    folds: Iterable[int] | None = range(5),
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    imagenet: bool = True,
+    limit: int | None = None,
+    progress: bool = True,
+) -> dict[Arm, pd.DataFrame]:
+    """Fine-tune every network at every ratio, fold by fold, and gather what each answered to the faces that it did not see.
+
+    Args:
+        prepared: faces, maps and labels.
+        task: "age", "gender" or "expression".
+        work: a folder; each training has one of its own in it, ``gender-alexnet-30-fold0``. Killed, the same call goes on; a
+            finished training is not run again.
+        networks: every pair of one of them and a ratio is an arm.
+        ratios: of the reweighting, 0–1.
+        folds: to be tested; None trains once, by the table's split.
+        recipe: this and the following as `training.fine_tune` takes them.
+        seed: of initial weights, dropout and order.
+        imagenet: start from what ImageNet weights there are.
+        limit: use only so many labelled faces.
+        progress: show bars.
+
+    Returns:
+        By arm its predictions, a table as `evaluation` takes it.
+
+    Raises:
+        As `training.fine_tune`.
+    """
+    arms = [Arm(network, float(ratio)) for network in networks for ratio in ratios]
+    runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
+    found = {arm: [] for arm in arms}
+    bar = tqdm(runs, "trainings", disable=not progress)
+    for arm, fold in bar:
+        bar.set_postfix_str(f"{arm}, " + ("split" if fold is None else f"fold {fold}"))
+        name = f"{task}-{arm.network}-{100 * arm.ratio:g}-" + ("split" if fold is None else f"fold{fold}")
+        result = fine_tune(
+            prepared,
+            task,
+            work=Path(work) / name,
+            network=arm.network,
+            ratio=arm.ratio,
+            recipe=recipe,
+            fold=fold,
+            seed=seed,
+            imagenet=imagenet,
+            limit=limit,
+            progress=progress,
+        )
+        found[arm].append(result.predictions.assign(fold=0 if fold is None else fold))
+    return {arm: pd.concat(parts, ignore_index=True) for arm, parts in found.items()}
+
+
+def answer_as_shipped(prepared: Prepared, tasks: Iterable[str], *, progress: bool = True) -> dict[str, pd.DataFrame]:
+    """What the shipped classifiers answer to the faces of the test split, or to all where the set has none, by task.
+
+    Raises:
+        DatasetError: no such face is labelled for any of the tasks.
+    """
+    from safbage.pipeline import SafBage
+
+    table = prepared.table
+    known = {task: prepared.codes(COLUMNS[task]) >= 0 for task in tasks if COLUMNS[task] in table}
+    known = {task: rows for task, rows in known.items() if rows.any()}
+    unseen = (table.split == "test").to_numpy() if "split" in table and table.split.notna().any() else np.ones(len(table), bool)
+    rows = np.flatnonzero(unseen & np.any(list(known.values()), axis=0)) if known else []
+    if not len(rows):
+        raise DatasetError(f"{prepared.folder} has no face to test that is labelled for {', '.join(tasks)}")
+    model = SafBage.load(tasks=tuple(known))
+    parts = tqdm(np.array_split(rows, -(-len(rows) // 128)), "answers", disable=not progress)
+    answers = []
+    for part in parts:
+        crops, maps = prepared.faces(part)
+        answers.append(model.classify(crops, maps=maps, probabilities=True))
+    answers = pd.concat(answers, ignore_index=True)
+    faces = table.iloc[rows].reset_index(drop=True)
+    return {task: _as_predictions(task, faces, answers)[known[task][rows]].reset_index(drop=True) for task in known}
+
+
+def _as_predictions(task, faces, answers):
+    """The pipeline's answers as a table that `evaluation` takes."""
+    probabilities = {f"p_{name}": answers[f"{task}[{name}]"] for name in CLASSES[task]}
+    groups = {name: faces[name] for name in GROUPS if name in faces and faces[name].notna().any()}
+    found = {"image": faces.image, "subject": faces.subject, "fold": 0, "label": faces[COLUMNS[task]].astype(object)}
+    return pd.DataFrame(found | {"answer": answers[task]} | probabilities | groups)
+
+
+def compare(arms: dict[Arm, pd.DataFrame], task: str, *, repetitions: int = 10_000) -> dict:
+    """All that the paper's tables tell, and what they do not, of some arms: a dict that JSON can hold.
+
+    Args:
+        arms: predictions of the same faces.
+        task: "age", "gender" or "expression".
+        repetitions: of the bootstrap.
+
+    Returns:
+        `arms`: by name `network`, `ratio`, `summary` (mean ± standard error over folds, per figure), `folds`, `confusion` (counts),
+        `reliability`, and accuracy `by_<group>`; `tests`: every arm against the one without saliency of the same network, by
+        McNemar's test and the paired bootstrap, for accuracy and mean recall; `verdict`: one sentence a test.
+
+    Raises:
+        ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.
+    """
+    classes = CLASSES[task]
+    described = {str(arm): arm._asdict() | describe(table, classes) for arm, table in arms.items()}
+    tests = []
+    for arm, table in arms.items():
+        base = Arm(arm.network, WITHOUT)
+        if arm != base and base in arms:
+            pair = (arms[base], table)
+            test = {"without": str(base), "with": str(arm), "mcnemar": evaluation.mcnemar(*pair)}
+            for figure in ("accuracy", "mean_recall"):
+                test[figure] = evaluation.paired_bootstrap(*pair, statistic=figure, repetitions=repetitions)
+            tests.append(test)
+    return {"task": task, "arms": described, "tests": tests, "verdict": [verdict(test, FIGURES[task]) for test in tests]}
+
+
+def describe(predictions: pd.DataFrame, classes: tuple[str, ...]) -> dict:
+    """One arm's figures, as `compare` returns them."""
+    folds = evaluation.by_fold(predictions, classes)
+    groups = [name for name in ("race", "gender", "age_group") if name in predictions]
+    by_group = {f"by_{name}": _records(evaluation.by_group(predictions, name, classes)) for name in groups}
+    if {"race", "gender"} <= set(groups):
+        by_group["by_race_and_gender"] = _records(evaluation.by_group(predictions, ["race", "gender"], classes))
+    return {
+        "faces": len(predictions),
+        "summary": json.loads(evaluation.summarise(folds).to_json(orient="index")),
+        "folds": _records(folds.reset_index()),
+        "confusion": evaluation.confusion(predictions, classes).to_numpy().tolist(),
+        "reliability": _records(evaluation.reliability(predictions, classes)),
+    } | by_group
+
+
+def _records(table):
+    return json.loads(table.to_json(orient="records"))
+
+
+def verdict(test: dict, figure: str) -> str:
+    """A test in one sentence: does saliency help, as the paper claims?"""
+    found, name = test[figure], figure.replace("_", " ")
+    points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; p = {found['p']:.2g})"
+    shown = "saliency helps" if points > 0 else "saliency costs"
+    says = shown if found["p"] < LEVEL else "no difference is shown"
+    return f"{test['with']}: {says}: {measured} on {found['faces']:,} faces"
+
+
+def with_paper(report: dict) -> pd.DataFrame:
+    """Ours beside the paper's headline (Tables 2 and 3, section IV-C): a row per arm, in %, NaN where the paper has none.
+
+    Columns: `arm`, `accuracy`, `mean_recall` and their standard errors `± …`, and the paper's `paper`, `± paper`.
+    """
+    published = paper.results(report["task"]).set_index("method")
+    rows = []
+    for name, arm in report["arms"].items():
+        row = {"arm": name}
+        for figure in ("accuracy", "mean_recall"):
+            row |= {figure: 100 * arm["summary"][figure]["mean"], f"± {figure}": _points(arm["summary"][figure]["error"])}
+        method = {WITHOUT: paper.WITHOUT, WITH: paper.WITH}.get(arm["ratio"])
+        if arm["network"].startswith("alexnet") and method:
+            row |= {"paper": published.value[method], "± paper": published.error[method]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _points(share):
+    return np.nan if share is None else 100 * share
+
+
+def save(report: dict, path: str | Path, provenance: dict) -> None:
+    """Write a report as JSON with how it was made: command, data, recipe, versions."""
+    versions = {name: version(name) for name in ("safbage", "keras", "numpy", "pandas", "scipy")}
+    text = json.dumps(report | {"provenance": provenance | {"versions": versions}}, indent=1, default=str, allow_nan=False)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda aside: aside.write_text(text + "\n"))
