@@ -146,9 +146,9 @@ def compare(arms: dict[Arm, pd.DataFrame], task: str, *, repetitions: int = 10_0
         repetitions: of the bootstrap.
 
     Returns:
-        `arms`: by name `network`, `ratio`, `summary` (mean ± standard error over folds, per figure), `folds`, `confusion` (counts),
-        `reliability`, and accuracy `by_<group>`; `tests`: every arm against the one without saliency of the same network, by
-        McNemar's test and the paired bootstrap, for accuracy and mean recall; `verdict`: one sentence a test.
+        `arms`: by name `network`, `ratio`, `summary` (mean ± standard error over folds, per figure), `folds`, `confusion`
+        (counts), `reliability`, and accuracy `by_<group>`; `tests`: every arm against the one without saliency of the same
+        network, by McNemar's test and the paired bootstrap, for accuracy and mean recall; `verdict`: one sentence a test.
 
     Raises:
         ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.

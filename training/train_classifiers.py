@@ -12,9 +12,10 @@ Three trainings, one after the other; each goes on after its last whole epoch wh
    that and half the teacher's answer; where it has none, the teacher's alone. The teacher of expression is shown UTKFace's colour
    faces grey and coarse, as it knows them, while the student sees them in colour.
 
-Every face is shown once per epoch, randomly moved, degraded, lit and partly covered (``augmentation.py``). The split is the one
-that the readers draw by the picture's name. The epoch is chosen on its validation part; nothing here looks at the test part,
-which is left to ``evaluate_classifiers.py``.
+Every face is shown once per epoch, randomly moved, degraded, lit and partly covered (``augmentation.py``); each training has two
+rounds, the first with wide variation, the second at half the rate with less. The split is the one that the readers draw by the
+picture's name. The epoch is chosen on its validation part; nothing here looks at the test part, which is left to
+``evaluate_classifiers.py``.
 """
 
 import argparse
@@ -42,12 +43,17 @@ THREADS = 2
 class Settings:
     """Of one training.
 
-    `label_share` is the label's share of a target, the rest is the teacher's answer; `ratio_jitter` is the share of faces that
-    are reweighted by another ratio than 0.3, drawn from 0 to 0.9, so that answers hold while a ratio is turned.
+    Attributes:
+        size: of the faces that the network is shown, in pixels.
+        epochs: of the first round and the second.
+        rate: highest learning rate of the first round; of the second it is half. It rises over `warm_up` steps, then falls to 0.
+        label_share: the label's share of a target, the rest is the teacher's answer.
+        ratio_jitter: share of faces that are reweighted by another ratio than 0.3, drawn from 0 to 0.9, so that answers hold
+            while a ratio is turned.
     """
 
     size: int
-    epochs: int
+    epochs: tuple[int, int]
     rate: float
     batch: int = 64
     warm_up: int = 200
@@ -59,10 +65,13 @@ class Settings:
     seed: int = 0
 
 
+ROUNDS = {"wide": 1.0, "mild": 0.5}
+"""Strength of the variation in the two rounds."""
+
 SETTINGS = {
-    "teacher-age-gender": Settings(size=96, epochs=7, rate=1e-4),
-    "teacher-expression": Settings(size=72, epochs=10, rate=1e-4),
-    "student": Settings(size=224, epochs=16, rate=3e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
+    "teacher-expression": Settings(size=72, epochs=(10, 6), rate=1e-4),
+    "teacher-age-gender": Settings(size=96, epochs=(7, 3), rate=1e-4),
+    "student": Settings(size=224, epochs=(12, 6), rate=3e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
 }
 
 
@@ -103,13 +112,13 @@ def inside(row: dict) -> np.ndarray:
     return np.clip(np.array([-left, -top, width - left, height - top]) / side, 0, 1)
 
 
-def varied(data: Faces, row: int, settings: Settings, scenes: list, generator: np.random.Generator) -> np.ndarray:
+def varied(data: Faces, row: int, settings: Settings, scenes: list, generator, strength: float) -> np.ndarray:
     """A face as the network is shown it in one epoch."""
     if generator.random() < settings.ratio_jitter:
         face = data.face(row, settings.size, generator.uniform(0, 0.9))
     else:
         face = data.reweighted(settings.size)[row]
-    return augmentation.randomly_varied(face, data.inside[row], scenes, generator)
+    return augmentation.randomly_varied(face, data.inside[row], scenes, generator, strength)
 
 
 def ahead(threads, function, items, limit=6) -> Iterator:
@@ -172,38 +181,47 @@ def targets_of(data: Faces, tasks, settings, answers: dict | None = None) -> tup
 
 
 def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: Settings, work: Path, scenes) -> keras.Model:
-    """Epoch by epoch, saved after each; the best on the validation faces is left in the model."""
-    tasks = list(model.output)
+    """Both rounds, epoch by epoch, saved after each; each round goes on from its predecessor's best epoch on validation faces."""
     rows = [(k, i) for k, data in enumerate(sets) for i in np.flatnonzero(data.split == "train") if has_target(targets[k], i)]
-    rows = np.array(rows)
-    steps = -(-len(rows) // settings.batch)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, settings.epochs * steps - settings.warm_up, warmup_target=settings.rate, warmup_steps=settings.warm_up
-    )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-    model.compile(optimizer, loss=dict.fromkeys(tasks, "categorical_crossentropy"))
-    model.optimizer.build(model.trainable_variables)
-    log = EpochLog(work, lambda row: sum(row[task] for task in tasks))
-    log.resume(model)
-    for epoch in range(len(log.rows), settings.epochs):
-        order = np.random.default_rng((settings.seed, epoch)).permutation(rows)
-        batches = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
-
-        def build(batch, epoch=epoch):
-            x = [varied(sets[k], i, settings, scenes, np.random.default_rng((settings.seed, epoch, k, i))) for k, i in batch]
-            y = {t: np.stack([targets[k][0][t][i] for k, i in batch]) for t in tasks}
-            w = {t: np.array([targets[k][1][t][i] for k, i in batch]) for t in tasks}
-            return np.stack(x).astype("float32"), y, w
-
-        losses = []
-        with ThreadPoolExecutor(THREADS) as threads:
-            for x, y, w in tqdm(ahead(threads, build, batches), f"epoch {epoch + 1}", len(batches), mininterval=10):
-                losses.append(float(np.ravel(model.train_on_batch(x, y, sample_weight=w))[0]))
-        row = {"epoch": epoch + 1, "loss": float(np.mean(losses))} | validated(model, sets, tasks, settings)
-        log.add(model, row)
-        print(row, flush=True)
-    model.load_weights(log.weights_path(log.best))
+    tasks = list(model.output)
+    for number, name in enumerate(ROUNDS):
+        steps = settings.epochs[number] * -(-len(rows) // settings.batch)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - settings.warm_up, warmup_target=settings.rate / (1 + number), warmup_steps=settings.warm_up
+        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        model.compile(optimizer, loss=dict.fromkeys(tasks, "categorical_crossentropy"))
+        model.optimizer.build(model.trainable_variables)
+        (work / name).mkdir(exist_ok=True)
+        log = EpochLog(work / name, lambda row: sum(row[task] for task in tasks))
+        log.resume(model)
+        for epoch in range(len(log.rows), settings.epochs[number]):
+            loss = one_epoch(model, sets, targets, np.array(rows), settings, scenes, (number, epoch))
+            row = {"epoch": epoch + 1, "loss": loss} | validated(model, sets, tasks, settings)
+            log.add(model, row)
+            print(name, row, flush=True)
+        model.load_weights(log.weights_path(log.best))
     return model
+
+
+def one_epoch(model, sets, targets, rows, settings, scenes, when) -> float:
+    """Every face once, in an order and in variants that the seed, the round and the epoch decide; the mean loss."""
+    tasks, strength = list(model.output), list(ROUNDS.values())[when[0]]
+    order = np.random.default_rng((settings.seed, *when)).permutation(rows)
+    batches = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
+
+    def build(batch):
+        generators = [np.random.default_rng((settings.seed, *when, k, i)) for k, i in batch]
+        x = [varied(sets[k], i, settings, scenes, g, strength) for (k, i), g in zip(batch, generators, strict=True)]
+        y = {task: np.stack([targets[k][0][task][i] for k, i in batch]) for task in tasks}
+        weight = {task: np.array([targets[k][1][task][i] for k, i in batch]) for task in tasks}
+        return np.stack(x).astype("float32"), y, weight
+
+    losses = []
+    with ThreadPoolExecutor(THREADS) as threads:
+        for x, y, weight in tqdm(ahead(threads, build, batches), f"epoch {when[1] + 1}", len(batches), mininterval=10):
+            losses.append(float(np.ravel(model.train_on_batch(x, y, sample_weight=weight))[0]))
+    return float(np.mean(losses))
 
 
 def has_target(targets, row):
