@@ -137,6 +137,13 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
 _TORCH_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
 
 
+class _OrderedDict(dict):
+    """In place of ``collections.OrderedDict``; what modules hang on it as an attribute (``_metadata``) is let go."""
+
+    def __setstate__(self, state):
+        pass
+
+
 class _TorchUnpickler(_ArrayUnpickler):
     """Builds numpy arrays where PyTorch would build tensors (the zip layout of torch.save since 1.6)."""
 
@@ -144,7 +151,7 @@ class _TorchUnpickler(_ArrayUnpickler):
         super().__init__(
             io.BytesIO(archive.read(f"{root}/data.pkl")),
             {
-                ("collections", "OrderedDict"): dict,
+                ("collections", "OrderedDict"): _OrderedDict,
                 ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
                 **{("torch", storage): dtype for storage, dtype in _TORCH_STORAGES.items()},
             },

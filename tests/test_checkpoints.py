@@ -143,6 +143,7 @@ def write_torch(path, torch, tensors):
         (name, Tensor(rebuild, Storage(str(i), len(values)), offset, shape, stride))
         for i, (name, (values, offset, shape, stride)) in enumerate(tensors.items())
     )
+    state._metadata = collections.OrderedDict({"": {"version": 1}})  # as a module's state_dict() has it
     pickler.dump(state)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", stream.getvalue())

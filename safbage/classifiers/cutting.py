@@ -46,8 +46,9 @@ def freeze_below(model: keras.Model, name: str) -> keras.Model:
 def split_at(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
     """Cut `model` before layer `name`: (below: faces to features, above: features to probabilities).
 
-    Both share their layers with `model`, so that ``above(below(faces))`` is ``model(faces)``, and training `above`
-    trains `model`. A dropout directly before the layer goes to `above`, so that the features of a face are fixed.
+    `model` has one input and one output. Both parts share their layers with it, so that ``above(below(faces))`` is
+    ``model(faces)``, and training `above` trains `model`. A dropout directly before the layer goes to `above`, so that
+    the features of a face are fixed.
 
     Raises:
         ValueError: no such layer (the message lists those with weights), or the network does not fall in two there, as
@@ -59,7 +60,7 @@ def split_at(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
         places = [other for other in _with_weights(model) if order.index(other) < order.index(name)]
         clean = next((other for other in reversed(places) if _is_clean(model, _input_of(model, other))), "a later layer")
         raise ValueError(f"{model.name} is not cut in two before {name}: another path goes around it; cut at {clean}")
-    below = keras.Model(model.inputs, cut, name=f"{model.name}_below_{name}")
+    below = keras.Model(model.inputs[0], cut, name=f"{model.name}_below_{name}")
     return below, keras.Model(cut, model.outputs[0], name=f"{model.name}_from_{name}")
 
 
