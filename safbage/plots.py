@@ -1,14 +1,16 @@
 """Figures. Every function draws into `ax` (or a new one) and returns it; maps have a fixed 0–1 scale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from safbage import cam, classifiers, images
+from safbage import cam, classifiers, evaluation, images
 from safbage.faces import Face
 from safbage.fixations import Scene
 from safbage.pipeline import Explanation
@@ -21,6 +23,9 @@ VIEWER_COLOURS = ("#ffb000", "#fe6100", "#648fff")
 SHOWN_SIDE = 900
 """Photos are reduced to this longer side for drawing."""
 FACES_SHOWN = 4
+ARM_COLOURS = ("#1f5a94", "#d95f02", "#3b8f5a", "#8e5aa8", "#8c6d31", "#555555")
+SHARE_COLOURS = "Blues"
+WRONG_COLOUR, QUIET_COLOUR = "#b3261e", "#6b7580"
 
 
 def image(picture: np.ndarray, *, title: str = "", ax=None):
@@ -152,3 +157,166 @@ def explanation(seen: Explanation) -> Figure:
             values = seen.probabilities[task][i]
             probabilities(task, values, title=f"{classifiers.CLASSES[task][values.argmax()]} ({values.max():.0%})", ax=bars)
     return figure
+
+
+# --- evaluation ----------------------------------------------------------------------------------------------------------
+
+
+def confusion(counts: pd.DataFrame, *, title: str | None = None, ax=None):
+    """A confusion matrix of counts (`evaluation.confusion`): each cell's share of its label, as its colour, and the count."""
+    size = len(counts)
+    ax = ax or plt.subplots(figsize=(2.6 + 0.8 * size, 1.6 + 0.72 * size), layout="constrained")[1]
+    shares = evaluation.percent(counts).to_numpy() / 100
+    shown = ax.imshow(shares, cmap=SHARE_COLOURS, vmin=0, vmax=1, aspect="auto")
+    for (row, column), count in np.ndenumerate(counts.to_numpy()):
+        ink = dict(ha="center", color="white" if shares[row, column] > 0.55 else "black")
+        if count:
+            share = f"{shares[row, column]:.0%}"
+            ax.text(column, row, share, va="bottom", fontsize=10, weight="bold" if row == column else "normal", **ink)
+            ax.text(column, row + 0.07, f"{count:,}", va="top", fontsize=7.5, **ink)
+        elif not np.isnan(shares[row, column]):
+            ax.text(column, row, "0", va="center", ha="center", fontsize=8, color=BAR_COLOUR)
+    for row in np.flatnonzero(np.isnan(shares[:, 0])):
+        ax.text((size - 1) / 2, row, "no faces", va="center", ha="center", fontsize=8, color=QUIET_COLOUR)
+    slanted = dict(rotation=40, ha="right", rotation_mode="anchor") if size > 2 else {}
+    ax.set_xticks(range(size), counts.columns, **slanted)
+    ax.set_yticks(range(size), [f"{name} ({faces:,})" for name, faces in counts.sum(axis=1).items()])
+    ax.set_xticks(np.arange(1, size) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, size) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1.5)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("answer")
+    ax.set_ylabel("label (faces)")
+    bar = ax.figure.colorbar(shown, cax=ax.inset_axes([1.02, 0, 0.025, 1]), ticks=[0, 0.5, 1], format="{x:.0%}")
+    bar.outline.set_visible(False)
+    figures = evaluation.scores(counts)
+    ax.set_title(f"accuracy {figures['accuracy']:.1%}, mean recall {figures['mean_recall']:.1%}" if title is None else title)
+    return ax
+
+
+def reliability(bins: pd.DataFrame, *, title: str | None = None, ax=None):
+    """Confidence beside accuracy (`evaluation.reliability`), the shares of faces as bars below; on the diagonal is calibrated."""
+    ax = ax or plt.subplots(figsize=(4.6, 4.8), layout="constrained")[1]
+    width = bins.high - bins.low
+    ax.plot([0, 1], [0, 1], "--", color=QUIET_COLOUR, linewidth=1, zorder=1)
+    held = bins[bins.faces > 0]
+    ax.bar(held.low, held.accuracy, width[held.index], align="edge", color=BAR_COLOUR, edgecolor="white", zorder=2)
+    ax.vlines(held.confidence, held.accuracy, held.confidence, color=WRONG_COLOUR, linewidth=1.6, zorder=3)
+    ax.plot(held.confidence, held.accuracy, "o", color=ANSWER_COLOUR, markersize=5, zorder=4)
+    ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    ax.set_yticks(ticks, [f"{tick:.0%}" for tick in ticks])
+    ax.tick_params(labelbottom=False)
+    strip = ax.inset_axes([0, -0.24, 1, 0.2], sharex=ax)
+    strip.bar(bins.low, bins.faces / bins.faces.sum(), width, align="edge", color=ANSWER_COLOUR, edgecolor="white")
+    strip.set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
+    strip.tick_params(axis="y", labelsize=7)
+    strip.set(xlabel="confidence")
+    strip.set_ylabel("faces", fontsize=8)
+    strip.yaxis.set_major_formatter("{x:.0%}")
+    for each in (ax, strip):
+        each.spines[["top", "right"]].set_visible(False)
+    ax.set_title(f"calibration error {evaluation.calibration_gap(bins):.1%}" if title is None else title)
+    return ax
+
+
+def by_group(groups: pd.DataFrame, *, overall: float | None = None, title: str = "accuracy by group, 95 % interval", ax=None):
+    """Accuracy of groups (`evaluation.by_group`) as dots with their intervals, faces beside; hollow where a group has few.
+
+    `overall` draws the accuracy of all faces; by default that of the groups together.
+    """
+    ax = ax or plt.subplots(figsize=(6.4, 1.3 + 0.34 * len(groups)), layout="constrained")[1]
+    names = groups.iloc[:, : groups.columns.get_loc("faces")].astype(str).agg(", ".join, axis=1)
+    overall = np.average(groups.accuracy, weights=groups.faces) if overall is None else overall
+    ax.axvline(overall, color=QUIET_COLOUR, linestyle="--", linewidth=1)
+    for row, group in enumerate(groups.itertuples()):
+        ax.plot([group.low, group.high], [row, row], color=BAR_COLOUR if group.few else ANSWER_COLOUR, linewidth=2.5)
+        ax.plot(
+            group.accuracy, row, "o", color=ANSWER_COLOUR, markerfacecolor="white" if group.few else ANSWER_COLOUR, markersize=7
+        )
+        beside = f"n = {group.faces:,}" + (" (few)" if group.few else "")
+        ax.text(1.02, row, beside, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color=QUIET_COLOUR)
+    ax.set_yticks(range(len(groups)), names)
+    ax.set_ylim(len(groups) - 0.4, -0.6)
+    ax.set_xlim(max(0, groups.low.min() - 0.05), min(1, groups.high.max() + 0.05))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.grid(axis="x", color="#e6eaee")
+    ax.set_axisbelow(True)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.set_title(title)
+    return ax
+
+
+def training_curves(histories: Mapping[str, pd.DataFrame], *, measure: str = "accuracy", title: str | None = None, ax=None):
+    """Training (dashed) and validation (solid) by epoch, a colour per arm.
+
+    Args:
+        histories: per arm its history, a row per epoch: `measure` and, where there is one, ``val_<measure>``; `epoch` from 0,
+            else rows are taken as 1, 2, …. With a column `fold`, lines are means over folds, and bands reach from the worst
+            to the best.
+        measure: the column's name, such as "loss".
+        title: by default what the lines are.
+        ax: to draw into.
+    """
+    ax = ax or plt.subplots(figsize=(6.4, 4), layout="constrained")[1]
+    for (arm, history), colour in zip(histories.items(), cycle(ARM_COLOURS), strict=False):
+        if measure not in history:
+            raise ValueError(f"the history of {arm!r} has no column {measure}; it has {', '.join(history.columns)}")
+        own = history.groupby("fold").cumcount() if "fold" in history else pd.Series(range(len(history)), history.index)
+        epochs = (history.epoch if "epoch" in history else own) + 1
+        validated = f"val_{measure}" in history
+        for column in (measure, f"val_{measure}") if validated else (measure,):
+            main = column.startswith("val_") or not validated
+            style = dict(linewidth=2) if main else dict(linestyle="--", linewidth=1.1)
+            lines = history[column].groupby(epochs.to_numpy()).agg(["mean", "min", "max"])
+            ax.plot(lines.index, lines["mean"], color=colour, label=arm if main else None, **style)
+            if main and "fold" in history:
+                ax.fill_between(lines.index, lines["min"], lines["max"], color=colour, alpha=0.15, linewidth=0)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(measure)
+    ax.grid(color="#e6eaee")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    both = any(f"val_{measure}" in history for history in histories.values())
+    ax.set_title(("solid: validation, dashed: training" if both else "training") if title is None else title)
+    return ax
+
+
+def gallery(predictions: pd.DataFrame, crops: Sequence[np.ndarray], *, shown: int = 12, columns: int = 6, ax=None):
+    """The wrong answers given with most confidence: crop, label → answer, confidence.
+
+    Args:
+        predictions: as `evaluation` describes them.
+        crops: their faces in the table's order, each H×W×3 uint8, all of one size.
+        shown: how many at most.
+        columns: crops side by side.
+        ax: to draw into.
+
+    Raises:
+        ValueError: as many crops as rows are needed.
+    """
+    if len(crops) != len(predictions):
+        raise ValueError(f"a crop for each row is needed; got {len(crops)} crops and {len(predictions)} rows")
+    classes = evaluation.check(predictions)
+    confidence = predictions[[f"p_{name}" for name in classes]].max(axis=1).to_numpy()
+    wrong = np.flatnonzero(predictions.label.astype(str).to_numpy() != predictions.answer.astype(str).to_numpy())
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:shown]
+    columns = max(1, min(columns, len(wrong)))
+    rows = max(1, -(-len(wrong) // columns))
+    ax = ax or plt.subplots(figsize=(1.7 * columns, 2.15 * rows + 0.4), layout="constrained")[1]
+    ax.set(xlim=(0, columns), ylim=(rows, 0))
+    ax.set_axis_off()
+    for place, i in enumerate(wrong):
+        row, column = divmod(place, columns)
+        cell = ax.inset_axes([column + 0.04, row + 0.2, 0.92, 0.78], transform=ax.transData)
+        cell.imshow(crops[i])
+        cell.set_axis_off()
+        cell.set_anchor("N")
+        answer = predictions.iloc[i]
+        ax.text(column + 0.5, row + 0.1, f"{answer.label} → {answer.answer}", ha="center", va="bottom", fontsize=9)
+        ax.text(column + 0.5, row + 0.11, f"{confidence[i]:.0%} sure", ha="center", va="top", fontsize=7.5, color=WRONG_COLOUR)
+    ax.set_title(f"{len(wrong)} surest of the wrong answers, label → answer" if len(wrong) else "no wrong answer")
+    return ax

@@ -127,13 +127,21 @@ def test_the_table_survives_a_csv(generator, tmp_path):
     assert evaluation.paired_bootstrap(read, read, repetitions=10)["subjects"] == len(read)
 
 
+def test_columns_may_be_categorical(generator):
+    predictions = drawn(generator, base.EXPRESSIONS)
+    listed = evaluation.with_folds(predictions.assign(subject=np.arange(400) // 4).drop(columns="fold"))
+    ordered = {name: pd.Categorical(listed[name], categories=sorted(base.EXPRESSIONS)) for name in ("label", "answer")}
+    pd.testing.assert_frame_equal(evaluation.by_fold(listed.assign(**ordered)), evaluation.by_fold(listed))
+    assert evaluation.mcnemar(listed.assign(**ordered), listed)["p"] == 1
+
+
 # --- calibration ---------------------------------------------------------------------------------------------------------
 
 
 def test_calibration_by_hand():
     predictions = table(list("aaab"), list("aaba"), ("a", "b"), confidence=np.array([0.95, 0.95, 0.6, 0.55]))
     bins = evaluation.reliability(predictions, bins=10)
-    assert bins.faces.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]  # 0.6 closes the sixth bin
+    assert bins.faces.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
     assert bins.confidence[9] == pytest.approx(0.95) and bins.accuracy[9] == 1
     assert bins.accuracy[5] == 0 and np.isnan(bins.accuracy[0])
     assert evaluation.calibration_error(predictions, bins=10) == pytest.approx(0.5 * 0.575 + 0.5 * 0.05)
@@ -152,6 +160,11 @@ def test_calibration_error_agrees_with_a_plain_loop(generator, bins):
             expected += gap * len(inside) / len(p)
     assert evaluation.calibration_error(predictions, bins=bins) == pytest.approx(expected)
     assert evaluation.reliability(predictions, bins=bins).faces.sum() == 1000
+
+
+def test_a_bin_holds_its_upper_edge():
+    predictions = table(list("aaa"), list("aaa"), ("a", "b"), confidence=np.array([0.5, 0.75, 1.0]))
+    assert evaluation.reliability(predictions, bins=4).faces.tolist() == [0, 1, 1, 1]
 
 
 def test_certain_and_right_is_calibrated():
