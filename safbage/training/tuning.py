@@ -161,6 +161,7 @@ def batches(rows: np.ndarray, variants: int, batch: int, seed: int, epoch: int) 
 def run_epoch(model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int, *, progress: bool = False) -> float:
     """Train one epoch (counted from 0) on some rows; the mean loss. WorkError as soon as that is no number."""
     model.optimizer.learning_rate = recipe.rate_in(epoch)
+    keras.utils.set_random_seed(int(np.random.default_rng((seed, epoch)).integers(2**31)))  # PyTorch's dropout knows no other
     dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate]
     for i, layer in enumerate(dropouts):
         layer.seed_generator.state.assign(np.random.default_rng((seed, epoch, i)).integers(2**31, size=2))
