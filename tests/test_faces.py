@@ -44,7 +44,6 @@ def test_a_face_of_24_pixels_is_found_in_its_own_pixels(astronaut):
     assert faces.detect_enlarged(astronaut) == detect_faces(astronaut)
 
 
-
 @pytest.mark.parametrize("size", [4, 12, 20, 28, 40, 90])
 def test_any_smallest_face_works(astronaut, size):
     """The package crashes from 28 on. The surest face stays the astronaut's; its box moves a little with the pyramid."""
