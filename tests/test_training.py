@@ -327,5 +327,5 @@ def test_unseen_faces_of_utkface_are_answered():
     tested = [path for path in table.image[table.split == "test"] if path.name.count("_") == 3][::30]
     answers = SafBage.load(tasks=("gender",), saliency="light").predict(tested, progress=False)
     answers = answers[answers.face == 0]
-    genders = answers.photo.map(lambda photo: datasets.utkface.GENDERS[int(Path(photo).name.split("_")[1])])
+    genders = answers.photo.map(lambda photo: base.GENDERS[int(Path(photo).name.split("_")[1])])
     assert len(answers) > 50 and (answers.gender == genders).mean() > 0.8
