@@ -2,7 +2,7 @@
 
     python benchmarks/light_saliency.py --faces WORK/utkface WORK/fer2013
 
-`--faces` are folders that ``training/prepare_faces.py`` filled; only their test splits are used. Times are medians of alternating
+`--faces` are data sets that ``safbage prepare`` prepared; only their test splits are used. Times are medians of alternating
 runs on this machine, so that their ratio holds elsewhere roughly; answers are compared face by face (exact McNemar test).
 """
 
@@ -18,8 +18,10 @@ from rich.table import Table
 from scipy.stats import binomtest
 from tqdm.auto import tqdm
 
-from safbage import SafBage, classifiers, mlnet, saliency
+from safbage import SafBage, mlnet, saliency
+from safbage.prepared import Prepared
 from safbage.saliency_metrics import cc
+from safbage.training import COLUMNS
 
 
 def gflop(model, size=224):
@@ -48,17 +50,15 @@ def seconds_per_face(networks, crops, rounds=7):
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def effect(folder, networks):
-    """Per task of a folder's labels: accuracy with either network's maps, and the paired test; and CC of the maps."""
-    table = pd.read_csv(folder / "faces.csv")
-    table = table[(table.split == "test") & table.found]
-    crops = np.load(folder / "crops.npy", mmap_mode="r")
-    tasks = tuple(task for task in classifiers.CLASSES if task in table)
+def effect(prepared, networks):
+    """Per task of a set's labels: accuracy with either network's maps, and the paired test; and CC of the maps."""
+    rows = np.flatnonzero(prepared.table.split == "test")
+    table = prepared.table.iloc[rows]
+    tasks = tuple(task for task, column in COLUMNS.items() if table[column].notna().any())
     model = SafBage.load(tasks=tasks)
-    rows = table.index.to_numpy()
     answers, maps = {name: [] for name in networks}, {name: [] for name in networks}
-    for i in tqdm(range(0, len(rows), 64), desc=folder.name):
-        part = crops[rows[i : i + 64]]
+    for i in tqdm(range(0, len(rows), 64), desc=prepared.folder.name):
+        part, _ = prepared.faces(rows[i : i + 64])
         for name, network in networks.items():
             maps[name].append(saliency.predict_faces(part, network))
             answers[name].append(model.classify(part, maps=maps[name][-1]))
@@ -67,8 +67,8 @@ def effect(folder, networks):
     values = np.array([cc(a, b) for a, b in zip(light, full, strict=True)])
     result = {"faces": len(rows), "cc": float(values.mean()), "cc_standard_error": float(values.std(ddof=1) / len(values) ** 0.5)}
     for task in tasks:
-        known = table[task].notna().to_numpy()
-        truth = table[task].to_numpy()[known]
+        known = table[COLUMNS[task]].notna().to_numpy()
+        truth = table[COLUMNS[task]].to_numpy()[known]
         right = {name: answers[name][task].to_numpy()[known] == truth for name in networks}
         a, b = right.values()
         gained, lost = int((b & ~a).sum()), int((a & ~b).sum())
@@ -89,25 +89,26 @@ def main():
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
     args = parser.parse_args()
     networks = {"mlnet": mlnet.load("mlnet"), "light": mlnet.load("light")}
-    crops = np.array(np.load(args.faces[0] / "crops.npy", mmap_mode="r")[:16])
+    sets = {folder.name: Prepared(folder) for folder in args.faces}
+    crops, _ = sets[args.faces[0].name].faces(np.arange(16))
     figures = {
         "gflop": {name: gflop(network) for name, network in networks.items()},
         "seconds_per_face": seconds_per_face(networks, crops),
-        **{folder.name: effect(folder, networks) for folder in args.faces},
+        **{name: effect(prepared, networks) for name, prepared in sets.items()},
     }
     table = Table("", "ML-Net", "light", "")
     work, seconds = figures["gflop"], figures["seconds_per_face"]
     table.add_row("GFLOP per face", *(f"{v:.1f}" for v in work.values()), f"{work['mlnet'] / work['light']:.0f} times less")
     times = [f"{1000 * v:.1f}" for v in seconds.values()]
     table.add_row("ms per face", *times, f"{seconds['mlnet'] / seconds['light']:.1f} times faster")
-    for folder in args.faces:
-        found = figures[folder.name]
+    for name in sets:
+        found = figures[name]
         error = f"± {found['cc_standard_error']:.4f}, {found['faces']} unseen faces"
-        table.add_row(f"CC with ML-Net, {folder.name}", "1", f"{found['cc']:.4f}", error)
-        for task in (task for task in classifiers.CLASSES if task in found):
+        table.add_row(f"CC with ML-Net, {name}", "1", f"{found['cc']:.4f}", error)
+        for task in (task for task in COLUMNS if task in found):
             row = found[task]
             test = f"{row['gained']} gained, {row['lost']} lost, p = {row['p']:.2f}; {row['same_answer']:.1%} same answer"
-            table.add_row(f"{task} accuracy, {folder.name}", f"{row['mlnet']:.1%}", f"{row['light']:.1%}", test)
+            table.add_row(f"{task} accuracy, {name}", f"{row['mlnet']:.1%}", f"{row['light']:.1%}", test)
     Console(width=130).print(table)
     if args.output:
         args.output.write_text(json.dumps(figures, indent=2) + "\n")

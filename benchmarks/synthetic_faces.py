@@ -15,17 +15,19 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from safbage import classifiers, datasets, faces, images, weights
+from safbage import classifiers, datasets, faces, images
 
 TESTED = 200
 
 
+def cut(classes):
+    """AlexNet-GAP with ImageNet's convolutions, as conv1–conv4 and the rest."""
+    return classifiers.split_at(classifiers.classifier("alexnet-gap", classes, dropout=0.0), "conv5")
+
+
 def accuracy(features, labels, classes, epochs=12):
-    """Of a head trained on all but the last `TESTED` faces; features N×2×13×13×256, the second of each mirrored."""
-    head = classifiers.gap_head(classes)
-    imagenet = weights.load("alexnet-conv")
-    weights.assign(head, {name: value for name, value in imagenet.items() if name.startswith("conv5")})
-    answers = keras.Model(head.input, head.output[0])
+    """Of conv5 and softmax trained on all but the last `TESTED` faces; features N×2×13×13×256, the second of each mirrored."""
+    answers = cut(classes)[1]
     answers.compile(keras.optimizers.AdamW(5e-4), loss="sparse_categorical_crossentropy")
     train = slice(0, len(labels) - TESTED)
     x, y = features[train].reshape(-1, *features.shape[2:]), np.repeat(labels[train], 2)
@@ -52,7 +54,7 @@ def main():
     crops, table = np.stack([crop for crop in crops if crop is not None]), table[kept]
 
     start = time.perf_counter()
-    trunk = classifiers.alexnet_trunk()
+    trunk = cut(2)[0]
     parts = [crops[i : i + 50].astype("float32") for i in range(0, len(crops), 50)]
     features = np.concatenate(
         [

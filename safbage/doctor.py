@@ -29,10 +29,10 @@ def examine() -> list[Finding]:
     findings = [Finding("Python", (3, 11) <= sys.version_info < (3, 14), python, "use Python 3.11, 3.12 or 3.13")]
     findings += [*_packages(), *_opencv()]
     findings += _backend()
-    for name in weights.TRUNKS:
+    for name, purpose in weights.TRUNKS.items():
         ok = weights.is_cached(name)
         found = f"in {weights.home()}" if ok else f"not in {weights.home()}, or damaged"
-        findings.append(Finding(f"weights {name}", ok, found, "safbage weights --fetch"))
+        findings.append(Finding(f"weights {name}", ok, f"{found} ({purpose})", "safbage weights --fetch"))
     for name, ok in weights.check_shipped().items():
         found = "shipped" if ok else "missing or damaged"
         findings.append(Finding(f"weights {name}", ok, found, "install safbage again, or restore safbage/trained with git"))

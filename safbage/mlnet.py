@@ -224,7 +224,7 @@ def _assemble(trained, metadata):
     light = trained["int_conv/kernel"].shape[2] != sum(LEVELS.values())
     model = mlnet(backbone="alexnet" if light else "vgg16", prior=trained["prior/prior"].shape)
     if light:
-        trunks.assign_alexnet(model, conv5=True)
+        weights.assign(model, weights.load("alexnet-conv"))
     else:
         weights.assign(model, weights.load("vgg16-conv"))
     try:

@@ -5,7 +5,6 @@ Functions from one Keras tensor to the next; the layers bear the papers' names, 
 
 import numpy as np
 
-from safbage import weights
 from safbage.backend import layers
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
@@ -56,9 +55,3 @@ def alexnet_levels(x) -> dict:
     conv2 = conv(192, 5, "conv2")(x)
     conv3 = conv(384, 3, "conv3")(layers.MaxPooling2D(3, 2, name="pool2")(conv2))
     return {"conv2": conv2, "conv3": conv3, "conv4": conv(256, 3, "conv4")(conv3)}
-
-
-def assign_alexnet(model, *, conv5: bool) -> None:
-    """Put torchvision's conv1–conv4, and conv5 if wanted, into a model with layers of those names."""
-    imagenet = weights.load("alexnet-conv")
-    weights.assign(model, {name: value for name, value in imagenet.items() if conv5 or not name.startswith("conv5")})

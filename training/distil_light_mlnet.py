@@ -1,11 +1,12 @@
 """Distil the light ML-Net, on AlexNet's levels, from the full one on faces.
 
-    python training/distil_light_mlnet.py --faces WORK/utkface WORK/fer2013 --work WORK/light --ship
+    safbage prepare utkface WORK/utkface --data-dir DATA
+    python training/distil_light_mlnet.py --faces WORK/utkface --work WORK/light --epochs 5 --ship
 
-`--faces` are folders that ``prepare_faces.py`` filled. The target is the full network's map of each face of the train split, as
-it is, mirrored, and of one copy that is randomly moved, degraded and lit (their maps are made here, once). AlexNet's
-convolutions are trained along from ImageNet's. The epoch is chosen on the validation split; CC with the full network's maps is
-reported on the test split. A killed run goes on after its last whole epoch.
+`--faces` are prepared data sets with a split, read into memory (170 kB a face). The target is the full network's map of each face
+of the train split, as it is, mirrored, and of one copy that is randomly moved, degraded, lit and partly covered (their maps are
+made here, once). AlexNet's convolutions are trained along from ImageNet's. The epoch is chosen on the validation split; CC with
+the full network's maps is reported on the test split. A killed run goes on after its last whole epoch.
 """
 
 import argparse
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
+from augmentation import randomly_varied
 from tqdm.auto import tqdm
-from train_gap_head import variant
 
-from safbage import mlnet, saliency, saliency_training, trunks, weights
+from safbage import mlnet, saliency, saliency_training, weights
+from safbage.prepared import Prepared
 from safbage.saliency_metrics import cc
 from safbage.work import EpochLog, WorkError, keep_settings, resumable
 
@@ -27,38 +28,35 @@ class Faces:
     """Crops of several prepared folders as one, each with its map; and its random copy with that one's map."""
 
     def __init__(self, folders, work, batch):
-        self.tables = [pd.read_csv(folder / "faces.csv") for folder in folders]
-        self.split = np.concatenate([np.where(t.found, t.split, "none") for t in self.tables])
-        self.own = [np.load(folder / "crops.npy", mmap_mode="r") for folder in folders]
-        self.ends = np.cumsum([len(crops) for crops in self.own])
-        self.maps = np.concatenate([np.load(folder / "maps.npy") for folder in folders])
-        for folder in folders:
-            made_with = json.loads((folder / "settings.json").read_text())["mlnet"]
-            if made_with != weights.shipped()["mlnet"]:
-                raise WorkError(f"the maps in {folder} are of another ML-Net than the shipped one: prepare the faces again")
+        sets = [Prepared(folder) for folder in folders]
+        for prepared in sets:
+            if prepared.provenance["weights"].get("mlnet") != weights.shipped()["mlnet"]:
+                raise WorkError(
+                    f"the maps in {prepared.folder} are of another ML-Net than the shipped one: prepare the faces again"
+                )
+        self.split = np.concatenate([prepared.table.split.to_numpy() for prepared in sets])
+        read = []
+        for prepared in sets:
+            parts = np.array_split(np.arange(len(prepared)), -(-len(prepared) // 256))
+            read += [prepared.faces(part) for part in tqdm(parts, desc=f"reading {prepared.folder.name}")]
+        self.crops, self.maps = (np.concatenate(part) for part in zip(*read, strict=True))
         teacher = mlnet.load()
         self.copy_maps = resumable(
             work / "copy_maps.npy",
             self.maps.shape,
             "float16",
-            lambda part: saliency.predict_faces(
-                np.stack([self.copy(i) for i in range(part.start, min(part.stop, len(self.maps)))]), teacher
-            ),
+            lambda part: saliency.predict_faces(np.stack([self.copy(i) for i in range(part.start, part.stop)]), teacher),
             batch,
             "maps of the copies",
         )
 
-    def crop(self, i):
-        which = int(np.searchsorted(self.ends, i, "right"))
-        return self.own[which][i - (self.ends[which - 1] if which else 0)]
-
     def copy(self, i):
-        return variant(self.crop(i), 2, np.random.default_rng((7, i)))
+        return randomly_varied(self.crops[i], None, [], np.random.default_rng((7, i)))
 
     def batch(self, index, kinds):
         """Faces and target maps; kinds: 0 as is, 1 mirrored, 2 the random copy, 3 that mirrored."""
-        faces = np.stack([self.copy(i) if k >= 2 else self.crop(i) for i, k in zip(index, kinds, strict=True)])
-        maps = np.where((kinds >= 2)[:, None, None], self.copy_maps[index], self.maps[index]).astype("float32")
+        faces = np.stack([self.copy(i) if k >= 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)])
+        maps = np.where((kinds >= 2)[:, None, None], self.copy_maps[index], self.maps[index])
         flip = kinds % 2 == 1
         faces[flip], maps[flip] = faces[flip][:, :, ::-1], maps[flip][:, :, ::-1]
         return faces.astype("float32"), maps[..., None]
@@ -120,7 +118,7 @@ def main():
     keras.config.set_dtype_policy(args.precision)
     faces = Faces(args.faces, args.work, saliency.BATCH)
     model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
-    trunks.assign_alexnet(model, conv5=True)
+    weights.assign(model, weights.load("alexnet-conv"))
     for layer in model.layers:
         layer.trainable = not (args.frozen and layer.name.startswith("conv"))
     best = train(model, faces, args.work, args)

@@ -4,9 +4,10 @@
     safbage prepare fer2013 WORK/fer2013 --data-dir DATA --without-face whole --min-face 0.4
     python training/train_classifiers.py --utkface WORK/utkface --fer2013 WORK/fer2013 --scenes OSIE/stimuli --work WORK --ship
 
-Three trainings, one after the other; each goes on after its last whole epoch when it is started again:
+Three trainings, one after the other; each goes on after its last whole epoch when it is started again (dropout, whose state is
+not kept, then draws anew):
 
-1. A teacher for age and gender: VGG-16 at 112×112, all but its first block tuned, on UTKFace.
+1. A teacher for age and gender: VGG-16 at 96×96, all but its first block tuned, on UTKFace.
 2. A teacher for expression: the same at 72×72 (FER2013 has no more detail), on FER2013.
 3. The student, all convolutions tuned, on both sets and for all three tasks at once. Where a face has a label, the target is half
    that and half the teacher's answer; where it has none, the teacher's alone. The teacher of expression is shown UTKFace's colour

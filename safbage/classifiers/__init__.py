@@ -19,7 +19,7 @@ from safbage.classifiers.networks import (
     resnet50,
     vgg16,
 )
-from safbage.classifiers.shared import TRUNK_SHAPE, alexnet_trunk, gap_head, load
+from safbage.classifiers.shared import load
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -59,13 +59,10 @@ __all__ = [
     "CLASSES",
     "NETWORKS",
     "SIZE",
-    "TRUNK_SHAPE",
     "alexnet",
     "alexnet_gap",
-    "alexnet_trunk",
     "classifier",
     "freeze_below",
-    "gap_head",
     "load",
     "split_at",
 ]
