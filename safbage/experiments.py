@@ -219,6 +219,22 @@ def _points(share):
     return np.nan if share is None else 100 * share
 
 
+def markdown(report: dict) -> str:
+    """A saved or fresh report as README and notebooks show it: arms beside the paper's in a table, then the verdicts."""
+    lines = ["| arm | accuracy, % | mean recall, % | the paper's, % |", "|---|---|---|---|"]
+    for row in with_paper(report).to_dict("records"):
+        cells = [plus_minus(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
+        lines.append(f"| {' | '.join([row['arm'], *cells])} |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in report["verdict"])]) + "\n"
+
+
+def plus_minus(value: float | None, error: float | None) -> str:
+    """ "62.1 ± 3.2", without what is not known."""
+    if value is None or np.isnan(value):
+        return "–"
+    return f"{value:.1f}" + ("" if error is None or np.isnan(error) else f" ± {error:.1f}")
+
+
 def save(report: dict, path: str | Path, provenance: dict) -> None:
     """Write a report as JSON with how it was made: command, data, recipe, versions."""
     versions = {name: version(name) for name in ("safbage", "keras", "numpy", "pandas", "scipy")}

@@ -295,7 +295,7 @@ def test_bootstrap_agrees_with_a_plain_loop(generator, statistic):
     assert found["difference"] == pytest.approx(score(b.label, b.answer) - score(a.label, a.answer))
     assert (found["subjects"], found["faces"]) == (40, 120)
     differences = []
-    for _ in range(500):
+    for _ in range(250):
         rows = (generator.integers(40, size=40)[:, None] * 3 + np.arange(3)).ravel()
         differences.append(score(b.label[rows], b.answer[rows]) - score(a.label[rows], a.answer[rows]))
     np.testing.assert_allclose((found["low"], found["high"]), np.percentile(differences, [2.5, 97.5]), atol=0.03)

@@ -10,6 +10,9 @@ from rich.table import Table
 
 from safbage.cli.base import app, fail, say
 
+PAPERS_ARM = "alexnet, ratio 30 %"
+"""The arm that the paper's confusion matrices are of."""
+
 Folder = Annotated[Path, typer.Argument(help="Prepared faces: the folder that `safbage prepare` filled.")]
 Task = Annotated[str, typer.Option(help="age, gender or expression.")]
 Epochs = Annotated[int | None, typer.Option(help="By default the recipe's: 30, for expression 40.", show_default=False)]
@@ -133,6 +136,29 @@ def evaluate(
         print(output)
 
 
+@app.command()
+def results(
+    files: Annotated[list[Path], typer.Argument(help="What `safbage evaluate --output` wrote.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
+):
+    """Print results that were measured before, as tables."""
+    import json
+
+    from safbage import experiments
+
+    for path in files:
+        try:
+            report = json.loads(path.read_text(encoding="utf-8"))
+            if not {"task", "arms", "verdict"} <= set(report):
+                raise ValueError("it lacks task, arms or verdict")
+        except ValueError as error:
+            raise fail(f"{path} holds no results of `safbage evaluate --output` ({error})", 2) from error
+        if markdown:
+            print(experiments.markdown(report))
+        else:
+            show(report)
+
+
 def _recipe(task, epochs, rate, batch):
     """The paper's recipe for a task with what was given instead."""
     from safbage.training import RECIPES
@@ -148,20 +174,24 @@ def show(report: dict) -> None:
     from safbage import experiments
 
     task, console = report["task"], Console(highlight=False)
-    source = {"age": "Table 2", "gender": "Table 3", "expression": "section IV-B"}[task]
-    table = Table(title=f"{task}, % ± standard error over folds; beside it the paper's ({source}, on {_dataset(task)})")
+    console.print(f"\n{task}, % ± standard error over folds, beside what the paper reports on {_dataset(task)}", soft_wrap=True)
+    table = Table()
     for name in ("arm", "accuracy", "mean recall", "paper"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for row in experiments.with_paper(report).to_dict("records"):
-        cells = [_cell(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
+        cells = [experiments.plus_minus(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
         table.add_row(row["arm"], *cells)
     console.print(table)
     for name, arm in report["arms"].items():
-        console.print(confusion_table(name, task, arm["confusion"]))
+        published = {"age": 4, "expression": 5}.get(task)
+        beside = f"; in brackets Table {published}'s cells, where known" if published and name == PAPERS_ARM else ""
+        console.print(f"\n{name}: % of each row's faces{beside}", soft_wrap=True)
+        console.print(confusion_table(task, arm["confusion"], published if beside else None))
     for name, arm in report["arms"].items():
         for group in ("race", "gender", "age_group"):
             if f"by_{group}" in arm:
-                console.print(group_table(f"{name}: accuracy by {group.replace('_', ' ')}", group, arm[f"by_{group}"]))
+                console.print(f"\n{name}: accuracy by {group.replace('_', ' ')}, % [95 % interval]", soft_wrap=True)
+                console.print(group_table(group, arm[f"by_{group}"]))
     for line in report["verdict"]:
         console.print(line, soft_wrap=True)
 
@@ -170,14 +200,8 @@ def _dataset(task):
     return "AffectNet" if task == "expression" else "Adience"
 
 
-def _cell(value, error):
-    if value is None or value != value:
-        return "–"
-    return f"{value:.1f}" + ("" if error is None or error != error else f" ± {error:.1f}")
-
-
-def confusion_table(name, task, counts):
-    """Row percentages; where the paper's cell is known, it stands beside in brackets."""
+def confusion_table(task, counts, published=None):
+    """Row percentages; where the cell of the paper's table of that number is known, it stands beside in brackets."""
     import pandas as pd
 
     from safbage import evaluation, paper
@@ -185,10 +209,8 @@ def confusion_table(name, task, counts):
 
     names = list(CLASSES[task])
     shares = evaluation.percent(pd.DataFrame(counts, index=names, columns=names))
-    published = {"age": 4, "expression": 5}.get(task)
     cells = paper.confusion(published) if published else None
-    title = f"{name}: % of each row's faces" + (f"; in brackets Table {published}'s, where known" if published else "")
-    table = Table(title=title)
+    table = Table()
     for column in ("label", *names):
         table.add_column(column, justify="left" if column == "label" else "right")
     for label in names:
@@ -200,9 +222,9 @@ def confusion_table(name, task, counts):
     return table
 
 
-def group_table(title, group, rows):
+def group_table(group, rows):
     """Accuracy by group, with Wilson's interval."""
-    table = Table(title=f"{title}, % [95 % interval]")
+    table = Table()
     for name in ("", "faces", "accuracy"):
         table.add_column(name, justify="left" if not name else "right")
     for row in rows:
