@@ -23,13 +23,18 @@ def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = No
         print(f"not yet: a single number is expected, this is {type(answer).__name__}")
         return
     if np.isclose(value, expected, rtol=tolerance, atol=tolerance):
-        print(f"right: {value:.3g}")
+        print(f"right: {_shown(value)}")
         return
     for hint, wrong in (mistakes or {}).items():
         if np.isclose(value, wrong, rtol=tolerance, atol=tolerance):
             print(f"not yet: {hint}")
             return
     if np.isclose(value, expected, rtol=0.06):
-        print("not yet, but close: give three digits")
+        print(f"not yet, but close: {'give three digits' if tolerance >= 1e-3 else 'every digit counts here'}")
         return
-    print(f"not yet: {value:.3g} is {'more' if value > expected else 'less'} than it should be")
+    print(f"not yet: {_shown(value)} is {'more' if value > expected else 'less'} than it should be")
+
+
+def _shown(value):
+    """Three digits, and of large counts all."""
+    return f"{value:,.0f}" if value >= 1000 and value == round(value) else f"{value:.3g}"

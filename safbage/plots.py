@@ -253,9 +253,9 @@ def training_curves(histories: Mapping[str, pd.DataFrame], *, measure: str = "ac
     """Training (dashed) and validation (solid) by epoch, a colour per arm.
 
     Args:
-        histories: per arm its history, a row per epoch: `measure` and, where there is one, ``val_<measure>``; `epoch` from 0,
-            else rows are taken as 1, 2, …. With a column `fold`, lines are means over folds, and bands reach from the worst
-            to the best.
+        histories: per arm its history, a row per epoch: `measure` and, where there is one, ``val_<measure>``; its number
+            `epoch`, else rows are taken as 1, 2, …. With a column `fold`, lines are means over folds, and bands reach from
+            the worst to the best.
         measure: the column's name, such as "loss".
         title: by default what the lines are.
         ax: to draw into.
@@ -265,7 +265,7 @@ def training_curves(histories: Mapping[str, pd.DataFrame], *, measure: str = "ac
         if measure not in history:
             raise ValueError(f"the history of {arm!r} has no column {measure}; it has {', '.join(history.columns)}")
         own = history.groupby("fold").cumcount() if "fold" in history else pd.Series(range(len(history)), history.index)
-        epochs = (history.epoch if "epoch" in history else own) + 1
+        epochs = history.epoch if "epoch" in history else own + 1
         validated = f"val_{measure}" in history
         for column in (measure, f"val_{measure}") if validated else (measure,):
             main = column.startswith("val_") or not validated

@@ -26,3 +26,18 @@ MISTAKES = {"that is the lower half": 0.4, "divide by the sum": 60.0}
 def test_what_is_said(answer, said, capsys):
     checks.number(answer, 0.6, mistakes=MISTAKES)
     assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (8_194, "right: 8,194"),
+        (8_192, "not yet: biases"),
+        (8_193, "not yet, but close: every digit counts here"),
+        (80_000, "not yet: 80,000 is more"),
+        (1.5, "not yet: 1.5 is less"),
+    ],
+)
+def test_counts_are_exact_where_asked_for(answer, said, capsys):
+    checks.number(answer, 8_194, mistakes={"biases": 8_192}, tolerance=1e-6)
+    assert capsys.readouterr().out.startswith(said)

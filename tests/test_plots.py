@@ -89,7 +89,7 @@ def words(ax):
 
 @pytest.fixture
 def history():
-    return pd.DataFrame({"epoch": [0, 1, 2], "accuracy": [0.5, 0.6, 0.7], "val_accuracy": [0.5, 0.55, 0.6], "loss": [3, 2, 1]})
+    return pd.DataFrame({"epoch": [1, 2, 3], "accuracy": [0.5, 0.6, 0.7], "val_accuracy": [0.5, 0.55, 0.6], "loss": [3, 2, 1]})
 
 
 def test_every_evaluation_plot_draws_into_the_axes_given(predictions, history):
@@ -140,6 +140,8 @@ def test_curves_of_arms_and_folds(history):
     assert [line.get_linestyle() for line in ax.lines] == ["--", "-"] * 2
     assert ax.lines[1].get_xdata().tolist() == [1, 2, 3] and ax.lines[1].get_ydata().tolist() == [0.5, 0.55, 0.6]
     assert [text.get_text() for text in ax.get_legend().texts] == ["with", "without"]
+    unnumbered = plots.training_curves({"with": history.drop(columns="epoch")})
+    assert unnumbered.lines[1].get_xdata().tolist() == [1, 2, 3]
     folds = pd.concat([history.assign(fold=0), history.assign(fold=1, val_accuracy=history.val_accuracy + 0.2)])
     ax = plots.training_curves({"with": folds})
     assert ax.lines[1].get_ydata() == pytest.approx([0.6, 0.65, 0.7])
