@@ -98,7 +98,9 @@ def test_the_two_parts_answer_as_the_whole(network, face):
 
 
 def test_the_upper_part_is_trained_in_place():
-    model = freeze_below(classifier("alexnet-gap", 2, imagenet=False, dropout=0.4), "conv5")
+    model = classifier("alexnet-gap", 2, imagenet=False, dropout=0.4)
+    model.trainable = False  # whatever was frozen before
+    freeze_below(model, "conv5")
     below, above = split_at(model, "conv5")
     assert [v.path for v in above.trainable_variables] == [v.path for v in model.trainable_variables]
     assert not below.trainable_variables

@@ -16,7 +16,7 @@ from keras import layers
 from safbage import classifiers, datasets, evaluation, preparation, training
 from safbage.datasets.base import DatasetError, subjects
 from safbage.prepared import Prepared
-from safbage.training import features, tuning
+from safbage.training import features, splits, tuning
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import Variant
 from safbage.work import WorkError
@@ -176,7 +176,7 @@ def test_folds_keep_subjects_apart_and_test_every_face_once():
     table, rows = table_of(), np.arange(300)
     tested = []
     for fold in range(5):
-        parts = tuning.divide(table, rows, fold)
+        parts = splits.divide(table, rows, fold)
         assert np.array_equal(np.sort(np.concatenate(list(parts.values()))), rows)
         people = [set(table.subject.iloc[part]) for part in parts.values()]
         assert not (people[0] & people[1] or people[0] & people[2] or people[1] & people[2])
@@ -188,11 +188,11 @@ def test_folds_keep_subjects_apart_and_test_every_face_once():
 def test_a_tables_own_folds_are_used():
     fold = [(i // 3) % 4 for i in range(300)]
     fold[0:3] = [pd.NA] * 3
-    parts = tuning.divide(table_of(fold=fold), np.arange(300), 2)
+    parts = splits.divide(table_of(fold=fold), np.arange(300), 2)
     assert parts["test"].tolist() == [i for i in range(300) if fold[i] is not pd.NA and fold[i] == 2]
     assert all(0 not in part for part in parts.values())
     with pytest.raises(ValueError, match="folds 0, 1, 2, 3; got 4"):
-        tuning.divide(table_of(fold=fold), np.arange(300), 4)
+        splits.divide(table_of(fold=fold), np.arange(300), 4)
 
 
 def test_batches_show_every_variant_once_in_another_order_each_epoch():
@@ -347,7 +347,7 @@ def test_the_rate_drops(tmp_path, prepared, built):
 
 def test_the_best_epoch_is_kept_where_asked(tmp_path, prepared, built, monkeypatch):
     recalls = iter([0.5, 0.9, 0.1, 0.2])
-    monkeypatch.setattr(tuning, "_scores", lambda *_: {"accuracy": 0.5, "mean_recall": next(recalls)})
+    monkeypatch.setattr(tuning, "scores", lambda *_: {"accuracy": 0.5, "mean_recall": next(recalls)})
     found = tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=3, keep="best"))
     assert found.metrics["epoch"] == 2
 

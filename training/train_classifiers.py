@@ -71,7 +71,7 @@ ROUNDS = {"wide": 1.0, "mild": 0.5}
 SETTINGS = {
     "teacher-expression": Settings(size=72, epochs=(10, 6), rate=1e-4),
     "teacher-age-gender": Settings(size=96, epochs=(7, 3), rate=1e-4),
-    "student": Settings(size=224, epochs=(12, 6), rate=3e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
+    "student": Settings(size=224, epochs=(12, 6), rate=2e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
 }
 
 
@@ -256,15 +256,15 @@ def validated(model, sets, tasks, settings) -> dict:
 
 def teach(data: Faces, name: str, teacher, settings, work: Path, picture) -> np.ndarray:
     """The teacher's answers to all faces of a set, kept on disk."""
-    width = sum(shape[-1] for shape in teacher.output_shape.values())
+    tasks = list(teacher.output)
+    ends = np.cumsum([len(classifiers.CLASSES[task]) for task in tasks])
 
     def compute(part):
         answers = answers_of(teacher, data, settings, picture, np.arange(part.start, part.stop))
-        return np.concatenate([answers[task] for task in teacher.output], axis=1)
+        return np.concatenate([answers[task] for task in tasks], axis=1)
 
-    found = resumable(work / f"answers-{name}.npy", (len(data), width), "float32", compute, 512, f"teaching {name}")
-    ends = np.cumsum([shape[-1] for shape in teacher.output_shape.values()])[:-1]
-    return dict(zip(teacher.output, np.split(np.asarray(found), ends, axis=1), strict=True))
+    found = resumable(work / f"answers-{name}.npy", (len(data), ends[-1]), "float32", compute, 512, f"teaching {name}")
+    return dict(zip(tasks, np.split(np.asarray(found), ends[:-1], axis=1), strict=True))
 
 
 def main():

@@ -7,7 +7,8 @@ with_saliency.metrics["accuracy"], without.metrics["accuracy"]
 """
 
 from safbage.training.recipes import AGE_GENDER_RECIPE, EXPRESSION_RECIPE, RECIPES, Recipe, Variant
-from safbage.training.tuning import COLUMNS, GROUPS, FineTuned, fine_tune, load_trained, open_trained
+from safbage.training.results import GROUPS, FineTuned, load_trained, open_trained
+from safbage.training.tuning import COLUMNS, fine_tune
 
 __all__ = [
     "AGE_GENDER_RECIPE",

@@ -1,53 +1,31 @@
 """One fine-tuning from prepared faces to a table of answers to unseen ones (section IV-B), resumable after every epoch."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
-from safbage import checkpoints, classifiers, weights
-from safbage.backend import keras, ops, tensorflow
-from safbage.datasets import base
+from safbage import classifiers, weights
+from safbage.backend import keras, tensorflow
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO, check_ratio
 from safbage.training.features import Images, ahead, answers, cached
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
-from safbage.work import EpochLog, WorkError, keep_settings, write_whole
+from safbage.training.results import FineTuned, open_trained, predictions_of, scores, tensors_of, write
+from safbage.training.splits import divide, fingerprint, table_of
+from safbage.work import EpochLog, WorkError, keep_settings
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
 """The column of labels by task."""
-GROUPS = ("race", "gender", "age_group")
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """What a fine-tuning came to; all of it lies in `work`, too.
-
-    Attributes:
-        work: the folder; `load_trained` rebuilds the network from it.
-        history: a row per epoch: `epoch`, `rate`, `loss` (of training, weighted as trained), `accuracy` and `mean_recall` on the
-            validation faces, `seconds`.
-        predictions: a row per test face: `image`, `subject`, `fold`, `label`, `answer`, `p_<class>` …, and its known groups.
-        metrics: `accuracy`, `mean_recall` and number of test `faces`, the `epoch` kept, and how it all was made.
-    """
-
-    work: Path
-    history: pd.DataFrame
-    predictions: pd.DataFrame
-    metrics: dict
 
 
 def fine_tune(
@@ -97,7 +75,7 @@ def fine_tune(
         raise ValueError(f"task is one of {', '.join(COLUMNS)}; got {task!r}")
     recipe, work, ratio = recipe or RECIPES[task], Path(work), check_ratio(ratio)
     first, classes = recipe.first_layer(network), classifiers.CLASSES[task]
-    table, codes = _table(prepared), prepared.codes(COLUMNS[task])
+    table, codes = table_of(prepared), prepared.codes(COLUMNS[task])
     labelled = np.flatnonzero(codes >= 0)
     if limit is not None:
         labelled = np.sort(np.random.default_rng(0).permutation(labelled)[:limit])
@@ -107,7 +85,7 @@ def fine_tune(
         raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
     settings = asdict(recipe) | {
         "task": task, "network": network, "train_from": first, "ratio": ratio, "fold": fold, "seed": seed, "imagenet": imagenet,
-        "faces": _fingerprint(table, codes, parts), "prepared": prepared.provenance, "cached": bool(cache),
+        "faces": fingerprint(table, codes, parts), "prepared": prepared.provenance, "cached": bool(cache),
         "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
     }  # fmt: skip
     keep_settings(work, settings)
@@ -122,7 +100,7 @@ def fine_tune(
         logger.warning("%s: %s stay frozen as initialised at random: no ImageNet weights", network, ", ".join(at_random))
     made_of = {
         "imagenet_layers": list(model.pretrained),
-        "imagenet_digest": weights.digest(_tensors(model, model.pretrained)),
+        "imagenet_digest": weights.digest(tensors_of(model, model.pretrained)) if model.pretrained else None,
         "frozen_at_random": at_random,
         "trained_layers": [layer.name for layer in above.layers if layer.trainable_weights],
     }
@@ -132,54 +110,12 @@ def fine_tune(
         folder = prepared.folder / "features" if cache is True else Path(cache)
         inputs, trained = cached(inputs, rows, below, f"{network} below {first}", folder, progress), above
     log = train(trained, inputs, codes, parts, recipe, work, seed, progress)
-    epoch = log.best
-    trained.load_weights(log.weights_path(epoch))
+    trained.load_weights(log.weights_path(log.best))
     rows = parts["test"]
-    predictions = _predictions(table.iloc[rows], codes[rows], answers(trained, inputs, rows), classes, fold)
-    tensors = _tensors(model, [*at_random, *(layer.name for layer in above.layers)])
-    _write(work, log, epoch, tensors, predictions, made_of | {"settings": settings})
+    predictions = predictions_of(table.iloc[rows], codes[rows], answers(trained, inputs, rows), classes, fold)
+    tensors = tensors_of(model, [*at_random, *(layer.name for layer in above.layers)])
+    write(work, log, tensors, predictions, made_of | {"settings": settings})
     return open_trained(work)
-
-
-# --- which faces -----------------------------------------------------------------------------------------------------
-
-
-def _table(prepared):
-    """The table with all columns that splits need."""
-    absent = {name: pd.NA for name in ("subject", "fold", "split") if name not in prepared.table}
-    return prepared.table.assign(**absent)
-
-
-def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str, np.ndarray]:
-    """Of `rows` of the table, by position, those of "train", "validation" and "test"; see `fine_tune` for what `fold` does.
-
-    Raises:
-        ValueError: there is no such fold.
-        DatasetError: one of the three is empty.
-    """
-    split = table.split
-    if fold is not None:
-        if table.fold.nunique() < 2:  # none are told, or, of an excerpt, one
-            table = base.by_subject_folds(table)
-        folds = sorted(table.fold.dropna().unique())
-        if fold not in folds:
-            raise ValueError(f"there are the folds {', '.join(map(str, folds))}; got {fold}")
-        split = base.with_split(table, test=0, validation=0.1).split.astype(object)
-        split = split.where(table.fold.notna(), "none").mask((table.fold == fold).fillna(False), "test")
-    split = np.asarray(split.astype(object))
-    parts = {name: rows[split[rows] == name] for name in base.SPLITS}
-    empty = [name for name, chosen in parts.items() if not len(chosen)]
-    if empty:
-        remedy = "name a fold, or draw a split (datasets.base.with_split)" if fold is None else "take more faces"
-        raise DatasetError(f"of {len(rows)} labelled faces none is for {', '.join(empty)}: {remedy}")
-    return parts
-
-
-def _fingerprint(table, codes, parts):
-    total = hashlib.sha256(table[["image", "row"]].to_csv().encode() + codes.tobytes())
-    for rows in parts.values():
-        total.update(rows.tobytes())
-    return ", ".join(f"{len(rows)} {name}" for name, rows in parts.items()) + f" ({total.hexdigest()[:8]})"
 
 
 # --- training ----------------------------------------------------------------------------------------------------------
@@ -225,6 +161,7 @@ def batches(rows: np.ndarray, variants: int, batch: int, seed: int, epoch: int) 
 def run_epoch(model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int, *, progress: bool = False) -> float:
     """Train one epoch (counted from 0) on some rows; the mean loss. WorkError as soon as that is no number."""
     model.optimizer.learning_rate = recipe.rate_in(epoch)
+    keras.utils.set_random_seed(int(np.random.default_rng((seed, epoch)).integers(2**31)))  # PyTorch's dropout knows no other
     dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate]
     for i, layer in enumerate(dropouts):
         layer.seed_generator.state.assign(np.random.default_rng((seed, epoch, i)).integers(2**31, size=2))
@@ -252,72 +189,7 @@ def train(model, inputs, codes, parts, recipe: Recipe, work: Path, seed: int, pr
         start = time.perf_counter()
         loss = run_epoch(model, inputs, codes, parts["train"], recipe, seed, epoch, progress=progress)
         answered = answers(model, inputs, parts["validation"]).argmax(axis=1)
-        row = {"epoch": epoch + 1, "rate": recipe.rate_in(epoch), "loss": loss, **_scores(truth, answered)}
+        row = {"epoch": epoch + 1, "rate": recipe.rate_in(epoch), "loss": loss, **scores(truth, answered)}
         log.add(model, row | {"seconds": time.perf_counter() - start})
         epochs.set_postfix(loss=f"{loss:.3f}", accuracy=f"{row['accuracy']:.3f}", mean_recall=f"{row['mean_recall']:.3f}")
     return log
-
-
-def _scores(truth, answered):
-    recalls = [float((answered[truth == label] == label).mean()) for label in np.unique(truth)]
-    return {"accuracy": float((answered == truth).mean()), "mean_recall": float(np.mean(recalls))}
-
-
-# --- results -----------------------------------------------------------------------------------------------------------
-
-
-def _predictions(faces, codes, probabilities, classes, fold):
-    names = np.array(classes)
-    columns = {
-        "image": faces.image.astype(str).to_numpy(),
-        "subject": base.subjects(faces).to_numpy(),
-        "fold": faces.fold.astype("Int8").to_numpy() if fold is None else np.full(len(faces), fold, "int8"),
-        "label": names[codes],
-        "answer": names[probabilities.argmax(axis=1)],
-        **{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)},
-        **{name: faces[name].to_numpy() for name in GROUPS if name in faces and faces[name].notna().any()},
-    }
-    return pd.DataFrame(columns)
-
-
-def _tensors(model, names):
-    chosen = [layer for layer in model.layers if layer.name in set(names)]
-    return {f"{layer.name}/{v.name}": ops.convert_to_numpy(v) for layer in chosen for v in layer.weights}
-
-
-def _write(work, log, epoch, tensors, predictions, made_of):
-    """Results, metrics.json last: where it is, all is."""
-    head = {name: np.ascontiguousarray(value, "float16") for name, value in tensors.items()}
-    settings = made_of["settings"]
-    weights.save(head, work / "head.safetensors", {"description": f"{settings['network']} for {settings['task']}"})
-    history = pd.DataFrame(log.rows)
-    write_whole(work / "history.csv", lambda aside: history.to_csv(aside, index=False))
-    write_whole(work / "predictions.parquet", lambda aside: predictions.to_parquet(aside, index=False))
-    scores = _scores(predictions.label.to_numpy(), predictions.answer.to_numpy())
-    versions = {name: version(name) for name in ("safbage", "keras", "numpy", keras.config.backend())}
-    metrics = {**scores, "faces": len(predictions), "epoch": epoch, "seconds": float(history.seconds.sum()), "versions": versions}
-    text = json.dumps(metrics | made_of, indent=2, default=str)
-    write_whole(work / "metrics.json", lambda aside: aside.write_text(text))
-
-
-def open_trained(work: str | Path) -> FineTuned:
-    """The results of a finished fine-tuning. FileNotFoundError where there is none; its checkpoints (GBs) are deleted."""
-    work = Path(work)
-    metrics = json.loads((work / "metrics.json").read_text())
-    for path in work.glob("*.weights.h5"):
-        path.unlink()
-    return FineTuned(work, pd.read_csv(work / "history.csv"), pd.read_parquet(work / "predictions.parquet"), metrics)
-
-
-def load_trained(work: str | Path) -> keras.Model:
-    """The network of a finished fine-tuning: faces (N×224×224×3, RGB 0–255, reweighted at its ratio) to probabilities.
-
-    Raises:
-        FileNotFoundError: the folder holds no finished fine-tuning.
-        CheckpointError: its weights are damaged.
-    """
-    settings = open_trained(work).metrics["settings"]
-    classes = len(classifiers.CLASSES[settings["task"]])
-    model = classifiers.classifier(settings["network"], classes, dropout=settings["dropout"], imagenet=settings["imagenet"])
-    weights.assign(model, checkpoints.read_safetensors(Path(work) / "head.safetensors")[0])
-    return model
