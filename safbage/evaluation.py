@@ -256,15 +256,18 @@ def by_group(
     """Accuracy of each group that occurs, or of each combination: ``by_group(predictions, ["race", "gender"])``.
 
     Returns:
-        A row per group: the group columns (missing ones as "unknown"), `faces`, `accuracy` with `low` and `high` (Wilson's 95 %
-        interval, which takes faces as independent: with many pictures of a subject it is too narrow), `mean_recall` over the
-        classes the group has, and `few`: fewer than `fewest` faces, so read with care.
+        A row per group, age groups by age: the group columns (missing ones as "unknown"), `faces`, `accuracy` with `low` and
+        `high` (Wilson's 95 % interval, which takes faces as independent: with many pictures of a subject it is too narrow),
+        `mean_recall` over the classes the group has, and `few`: fewer than `fewest` faces, so read with care.
     """
     classes = check(predictions, classes)
     groups = [groups] if isinstance(groups, str) else list(groups)
     missing = [name for name in groups if name not in predictions]
     if missing or not groups:
         raise ValueError(f"no column {', '.join(missing) or 'to group by'}; there are {', '.join(map(str, predictions))}")
+    for name in groups:
+        if name in base.CATEGORIES and predictions[name].dropna().isin(base.CATEGORIES[name]).all():
+            predictions = predictions.assign(**{name: pd.Categorical(predictions[name], base.CATEGORIES[name])})
     rows = []
     for names, of in predictions.groupby(groups, observed=True, dropna=False):
         right = int(_right(of).sum())

@@ -31,6 +31,8 @@ LEVEL = 0.05
 """Below this p a difference is called one."""
 FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
 """What the paper's "accuracy" is, by task (see `paper`)."""
+RESULTS = Path(__file__).parents[1] / "results"
+"""Where the repository keeps its own experiments' reports."""
 
 
 class Arm(NamedTuple):
@@ -79,7 +81,7 @@ def cross_validate(
     Raises:
         As `training.fine_tune`.
     """
-    arms = [Arm(network, float(ratio)) for network in networks for ratio in ratios]
+    arms = list(dict.fromkeys(Arm(network, float(ratio)) for network in networks for ratio in ratios))  # each once
     runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
     found = {arm: [] for arm in arms}
     bar = tqdm(runs, "trainings", disable=not progress)
@@ -103,19 +105,34 @@ def cross_validate(
     return {arm: pd.concat(parts, ignore_index=True) for arm, parts in found.items()}
 
 
-def answer_as_shipped(prepared: Prepared, tasks: Iterable[str], *, progress: bool = True) -> dict[str, pd.DataFrame]:
+def answer_as_shipped(
+    prepared: Prepared, tasks: Iterable[str], *, limit: int | None = None, progress: bool = True
+) -> dict[str, pd.DataFrame]:
     """What the shipped classifiers answer to the faces of the test split, or to all where the set has none, by task.
 
+    Args:
+        prepared: faces, maps and labels.
+        tasks: of "age", "gender" and "expression"; those that the set has no labels for are left out.
+        limit: only so many faces, drawn at random.
+        progress: show a bar.
+
     Raises:
+        ValueError: an unknown task.
         DatasetError: no such face is labelled for any of the tasks.
     """
     from safbage.pipeline import SafBage
 
+    tasks = tuple(tasks)
+    unknown = [task for task in tasks if task not in COLUMNS]
+    if unknown:
+        raise ValueError(f"task is one of {', '.join(COLUMNS)}; got {unknown[0]!r}")
     table = prepared.table
     known = {task: prepared.codes(COLUMNS[task]) >= 0 for task in tasks if COLUMNS[task] in table}
     known = {task: rows for task, rows in known.items() if rows.any()}
     unseen = (table.split == "test").to_numpy() if "split" in table and table.split.notna().any() else np.ones(len(table), bool)
     rows = np.flatnonzero(unseen & np.any(list(known.values()), axis=0)) if known else []
+    if limit is not None:
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:limit])
     if not len(rows):
         raise DatasetError(f"{prepared.folder} has no face to test that is labelled for {', '.join(tasks)}")
     model = SafBage.load(tasks=tuple(known))
@@ -133,7 +150,12 @@ def _as_predictions(task, faces, answers):
     """The pipeline's answers as a table that `evaluation` takes."""
     probabilities = {f"p_{name}": answers[f"{task}[{name}]"] for name in CLASSES[task]}
     groups = {name: faces[name] for name in GROUPS if name in faces and faces[name].notna().any()}
-    found = {"image": faces.image, "subject": faces.subject, "fold": 0, "label": faces[COLUMNS[task]].astype(object)}
+    found = {
+        "image": faces.image,
+        "subject": faces.get("subject", pd.NA),
+        "fold": 0,
+        "label": faces[COLUMNS[task]].astype(object),
+    }
     return pd.DataFrame(found | {"answer": answers[task]} | probabilities | groups)
 
 
@@ -209,8 +231,8 @@ def with_paper(report: dict) -> pd.DataFrame:
         for figure in ("accuracy", "mean_recall"):
             row |= {figure: 100 * arm["summary"][figure]["mean"], f"± {figure}": _points(arm["summary"][figure]["error"])}
         method = {WITHOUT: paper.WITHOUT, WITH: paper.WITH}.get(arm["ratio"])
-        if arm["network"].startswith("alexnet") and method:
-            row |= {"paper": published.value[method], "± paper": published.error[method]}
+        known = arm["network"].startswith("alexnet") and method
+        row |= {"paper": published.value[method] if known else np.nan, "± paper": published.error[method] if known else np.nan}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -242,3 +264,12 @@ def save(report: dict, path: str | Path, provenance: dict) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda aside: aside.write_text(text + "\n"))
+
+
+def saved(folder: str | Path | None = None) -> dict[str, dict]:
+    """The reports that `save` wrote into a folder, by their files' names; none where the folder is missing.
+
+    By default the project's own, in `RESULTS`: a clone of the repository has them, an installed wheel does not.
+    """
+    reports = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
+    return {name: report for name, report in reports.items() if {"task", "arms", "verdict"} <= set(report)}

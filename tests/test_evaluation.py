@@ -252,6 +252,17 @@ def test_groups_have_wilson_intervals(generator):
         evaluation.by_group(predictions, "planet")
 
 
+def test_age_groups_stand_by_age():
+    """Also where a file told them as text; groups that are not Adience's stay as they are."""
+    ages = ["8-13", "60+", None, "0-2", "15-20"] * 2
+    predictions = table(["a", "b"] * 5, ["a"] * 10, ("a", "b")).assign(age_group=ages, gender="male")
+    in_order = ["0-2", "8-13", "15-20", "60+", "unknown"]
+    assert evaluation.by_group(predictions, "age_group").age_group.tolist() == in_order
+    assert evaluation.by_group(predictions, ["gender", "age_group"]).age_group.tolist() == in_order
+    others = predictions.assign(age_group=["9-18", "0-2"] * 5)
+    assert evaluation.by_group(others, "age_group").age_group.tolist() == ["0-2", "9-18"]
+
+
 # --- paired tests --------------------------------------------------------------------------------------------------------
 
 

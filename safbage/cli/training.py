@@ -81,7 +81,7 @@ def evaluate(
     work: Annotated[Path | None, typer.Option(help="Folder for the trainings; resumed if it exists.")] = None,
     network: Annotated[list[str] | None, typer.Option(help="Repeat it for several; alexnet by default.")] = None,
     ratio: Annotated[list[float] | None, typer.Option(help="Repeat it for several; 0 and 0.3 by default.")] = None,
-    folds: Annotated[int, typer.Option(help="0 trains once, by the table's split.")] = 5,
+    folds: Annotated[int, typer.Option(min=0, help="How many to test; 0 trains once, by the table's split.")] = 5,
     shipped: Annotated[
         bool, typer.Option("--shipped", help="Train nothing: measure the classifiers that safbage ships.")
     ] = False,
@@ -106,9 +106,9 @@ def evaluate(
         raise fail("say where the trainings may lie: --work FOLDER (or --shipped to train nothing)", 2)
     try:
         faces = Prepared(prepared)
-        provenance = {"data": str(prepared.name), "faces": len(faces), "prepared": faces.provenance}
+        provenance = {"data": prepared.resolve().name, "faces": len(faces), "prepared": faces.provenance}
         if shipped:
-            found = experiments.answer_as_shipped(faces, (task,))
+            found = experiments.answer_as_shipped(faces, (task,), limit=limit)
             arms = {experiments.Arm("shipped", experiments.WITH): found[task]}
         else:
             keras.config.set_dtype_policy(precision)

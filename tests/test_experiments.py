@@ -1,0 +1,381 @@
+"""Experiments: arms over folds that nothing trains twice, reports that JSON holds, verdicts by hand; the commands, in process."""
+
+import json
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+
+from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, training
+from safbage.classifiers import CLASSES
+from safbage.datasets.base import DatasetError
+from safbage.experiments import Arm
+from safbage.prepared import Prepared
+from safbage.training import tuning
+
+RECIPE = replace(training.AGE_GENDER_RECIPE, train_from={"tiny": "fc"}, epochs=1, batch=16, variants=((False, 0),))
+
+
+def tiny(classes, *, dropout):
+    inputs = keras.Input((224, 224, 3), name="face")
+    x = layers.AveragePooling2D(56, name="pool")(layers.Rescaling(1 / 255, name="scale")(inputs))
+    x = layers.Conv2D(4, 1, activation="relu", name="conv")(x)
+    x = layers.Dropout(dropout, name="dropout")(layers.Flatten(name="flatten")(x))
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="fc")(x), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """40 drawn faces of 20 persons."""
+    folder = tmp_path_factory.mktemp("faces")
+    faces, _ = datasets.synthetic(folder / "pictures", 40, size=96, pictures_per_subject=2, progress=False)
+    options = preparation.Options(detect="box", saliency="light")
+    preparation.prepare(faces.assign(race="drawn"), folder / "prepared", options, progress=False)
+    return Prepared(folder / "prepared")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The tiny network among the others and in the recipes; a list that grows by one with every network trained."""
+    monkeypatch.setitem(classifiers.NETWORKS, "tiny", tiny)
+    for task in training.RECIPES:
+        monkeypatch.setitem(training.RECIPES, task, RECIPE)
+    calls, real = [], tuning.train
+    monkeypatch.setattr(tuning, "train", lambda *arguments: calls.append(1) or real(*arguments))
+    return calls
+
+
+def answers(right, *, sure=0.9, people=None, folds=5, classes=("male", "female")):
+    """Predictions of as many faces as `right` has, right where that says so; labels and folds take turns."""
+    count = len(right)
+    label = np.arange(count) % len(classes)
+    answer = np.where(right, label, (label + 1) % len(classes))
+    p = np.full((count, len(classes)), (1 - sure) / (len(classes) - 1))
+    p[np.arange(count), answer] = sure
+    names = np.array(classes)
+    return pd.DataFrame(
+        {
+            "image": [f"{i}.jpg" for i in range(count)],
+            "subject": [f"person {i if people is None else people[i]}" for i in range(count)],
+            "fold": np.arange(count) // -(-count // folds),
+            "label": names[label],
+            "answer": names[answer],
+            **{f"p_{name}": p[:, i] for i, name in enumerate(classes)},
+        }
+    )
+
+
+def two_arms(without, with_saliency, **options):
+    return {Arm("alexnet", 0.0): answers(without, **options), Arm("alexnet", 0.3): answers(with_saliency, **options)}
+
+
+def first(share, count):
+    """Right for the first of every ten, so that all folds and classes have their share."""
+    return np.arange(count) % 10 < 10 * share
+
+
+# --- cross-validation ------------------------------------------------------------------------------------------------
+
+
+def test_every_face_is_answered_once_by_a_network_that_knows_nobody_on_it(tmp_path, prepared, trainings):
+    arms = cross_validate(prepared, tmp_path)
+    assert [str(arm) for arm in arms] == ["tiny, without saliency", "tiny, ratio 30 %"] and len(trainings) == 10
+    own = prepared.table.set_index("image")
+    for table in arms.values():
+        assert sorted(table.image) == sorted(own.index) and sorted(set(table.fold)) == [0, 1, 2, 3, 4]
+        assert (table.label.to_numpy() == own.gender.astype(str)[table.image].to_numpy()).all()
+        evaluation.check_folds(table)
+    without, with_saliency = arms.values()
+    assert not np.allclose(without.p_male, with_saliency.p_male)
+    assert {path.name for path in tmp_path.iterdir()} == {f"gender-tiny-{r}-fold{f}" for r in (0, 30) for f in range(5)}
+
+
+def test_nothing_is_trained_twice(tmp_path, prepared, trainings, monkeypatch):
+    """Killed before the fourth of ten trainings and resumed: ten in all, then none, and the same answers."""
+    real = experiments.fine_tune
+
+    def killed(*arguments, **options):
+        if len(trainings) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(experiments, "fine_tune", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(prepared, tmp_path)
+    monkeypatch.setattr(experiments, "fine_tune", real)
+    arms = cross_validate(prepared, tmp_path)
+    assert len(trainings) == 10
+    again = cross_validate(prepared, tmp_path)
+    assert len(trainings) == 10
+    for arm, table in arms.items():
+        pd.testing.assert_frame_equal(table, again[arm])
+
+
+def cross_validate(prepared, work, task="gender", **options):
+    options = {"networks": ["tiny"], "imagenet": False, "progress": False} | options
+    return experiments.cross_validate(prepared, task, work=work, **options)
+
+
+def test_an_arm_named_twice_is_one(tmp_path, prepared, trainings):
+    arms = cross_validate(prepared, tmp_path, ratios=(0.3, 0.3), folds=[2])
+    assert list(arms) == [Arm("tiny", 0.3)] and len(trainings) == 1 and arms[Arm("tiny", 0.3)].image.is_unique
+
+
+def test_without_folds_the_split_is_tested(tmp_path, prepared, trainings):
+    (table,) = cross_validate(prepared, tmp_path, ratios=[0.0], folds=None).values()
+    own = prepared.table
+    assert sorted(table.image) == sorted(own.image[own.split == "test"]) and set(table.fold) == {0}
+    assert evaluation.summarise(evaluation.by_fold(table)).error.isna().all()
+
+
+# --- comparison ------------------------------------------------------------------------------------------------------
+
+
+def test_a_comparison_by_hand():
+    """Right on 6 and on 9 of every 10 faces: 30 more of 100, none lost."""
+    report = experiments.compare(two_arms(first(0.6, 100), first(0.9, 100)), "gender", repetitions=500)
+    assert list(report["arms"]) == ["alexnet, without saliency", "alexnet, ratio 30 %"]
+    arm = report["arms"]["alexnet, ratio 30 %"]
+    assert (arm["network"], arm["ratio"], arm["faces"], len(arm["folds"])) == ("alexnet", 0.3, 100, 5)
+    assert arm["summary"]["accuracy"] == {"mean": 0.9, "error": 0.0, "folds": 5}
+    assert arm["confusion"] == [[50, 0], [10, 40]] and "by_race" not in arm
+    (test,) = report["tests"]
+    assert [test["mcnemar"][name] for name in ("both", "only_a", "only_b", "neither")] == [60, 0, 30, 10]
+    assert test["accuracy"]["difference"] == pytest.approx(0.3) and test["mean_recall"]["difference"] == pytest.approx(0.3)
+    (sentence,) = report["verdict"]
+    assert sentence.startswith("alexnet, ratio 30 %: saliency helps: +30.0 points of accuracy (95 % interval +2")
+    assert sentence.endswith("on 100 faces")
+
+
+@pytest.mark.parametrize(
+    "without, with_saliency, says", [(0.9, 0.6, "saliency costs: -30.0"), (0.8, 0.8, "no difference is shown")]
+)
+def test_the_other_verdicts(without, with_saliency, says):
+    report = experiments.compare(two_arms(first(without, 100), first(with_saliency, 100)), "gender", repetitions=500)
+    assert says in report["verdict"][0]
+
+
+def test_pictures_of_few_persons_show_less():
+    """The same answers: of 100 persons a clear gain, of 4 persons none that could not be chance."""
+    without = first(0.6, 100)
+    with_saliency = without | (np.arange(100) < 25)
+    says = [
+        experiments.compare(two_arms(without, with_saliency, folds=1, people=people), "gender", repetitions=500)["verdict"][0]
+        for people in (range(100), np.arange(100) // 25)
+    ]
+    assert "saliency helps: +8.0" in says[0] and "no difference is shown: +8.0" in says[1]
+
+
+def test_age_is_judged_by_mean_recall():
+    ages = CLASSES["age"]
+    report = experiments.compare(two_arms(first(0.5, 80), first(0.7, 80), classes=ages), "age", repetitions=100)
+    assert "points of mean recall" in report["verdict"][0]
+
+
+def test_only_the_same_networks_are_compared():
+    arms = two_arms(first(0.5, 40), first(0.6, 40)) | {Arm("vgg16", 0.3): answers(first(0.7, 40))}
+    report = experiments.compare(arms, "gender", repetitions=50)
+    assert len(report["arms"]) == 3 and [test["with"] for test in report["tests"]] == ["alexnet, ratio 30 %"]
+
+
+def test_other_faces_are_refused():
+    arms = two_arms(first(0.5, 40), first(0.6, 40))
+    arms[Arm("alexnet", 0.3)] = arms[Arm("alexnet", 0.3)].iloc[1:]
+    with pytest.raises(ValueError, match="1 are in one only"):
+        experiments.compare(arms, "gender", repetitions=50)
+
+
+def test_groups_are_told_alone_and_crossed():
+    table = answers(first(0.8, 40)).assign(race=["a", "a", "b", None] * 10, gender=["male", "female"] * 20)
+    told = experiments.describe(table, CLASSES["gender"])
+    assert [(row["race"], row["faces"]) for row in told["by_race"]] == [("a", 20), ("b", 10), ("unknown", 10)]
+    assert [(row["race"], row["gender"], row["faces"]) for row in told["by_race_and_gender"]][:2] == [
+        ("a", "male", 10),
+        ("a", "female", 10),
+    ]
+
+
+# --- beside the paper, and on disk -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def report():
+    """One fold and a class that nobody has, so that errors and recalls are unknown; a network that the paper lacks."""
+    classes = CLASSES["age"]
+    arms = {
+        Arm(network, ratio): answers(first(0.5, 70), folds=1, classes=classes[:7]).assign(**{f"p_{classes[7]}": 0.0})
+        for network, ratio in (("alexnet", 0.0), ("alexnet", 0.3), ("alexnet", 0.9), ("vgg16", 0.3))
+    }
+    return experiments.compare(arms, "age", repetitions=50)
+
+
+def test_the_papers_figures_stand_beside_their_arms(report):
+    table = experiments.with_paper(report).set_index("arm")
+    assert list(table) == ["accuracy", "± accuracy", "mean_recall", "± mean_recall", "paper", "± paper"]
+    assert table.loc["alexnet, without saliency", ["paper", "± paper"]].tolist() == [52.2, 3.9]
+    assert table.loc["alexnet, ratio 30 %", ["paper", "± paper"]].tolist() == [62.11, 3.2]
+    assert table.loc[["alexnet, ratio 90 %", "vgg16, ratio 30 %"], ["paper", "± paper"]].isna().all(axis=None)
+    assert table.accuracy.tolist() == [50.0] * 4 and table["± accuracy"].isna().all()
+
+
+def test_where_the_paper_has_nothing_the_columns_are_there():
+    report = experiments.compare({Arm("shipped", 0.3): answers(first(0.5, 40))}, "gender", repetitions=50)
+    assert report["tests"] == report["verdict"] == [] and experiments.with_paper(report)["paper"].isna().all()
+
+
+def test_what_is_saved_is_json_and_read_again(report, tmp_path):
+    path = tmp_path / "new" / "age.json"
+    experiments.save(report, path, {"data": "made", "recipe": RECIPE})
+    assert "NaN" not in path.read_text() and "Infinity" not in path.read_text()
+    (tmp_path / "new" / "other.json").write_text("{}")
+    again = experiments.saved(tmp_path / "new")
+    assert list(again) == ["age"] and again["age"].pop("provenance")["data"] == "made"
+    assert again["age"] == json.loads(json.dumps(report))
+    pd.testing.assert_frame_equal(experiments.with_paper(again["age"]), experiments.with_paper(report))
+    assert experiments.saved(tmp_path / "nowhere") == {}
+
+
+def test_markdown_holds_a_line_per_arm_and_verdict(report):
+    lines = experiments.markdown(report).splitlines()
+    assert lines[3] == "| alexnet, ratio 30 % | 50.0 | 50.0 | 62.1 ± 3.2 |"
+    assert len([line for line in lines if line.startswith("- ")]) == len(report["verdict"]) == 2
+
+
+# --- the shipped classifiers -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """In place of the shipped classifiers one that takes the first class for whatever it sees; it notes the faces it saw."""
+    seen = []
+
+    class Same:
+        def load(self, *, tasks):
+            self.tasks = tasks
+            return self
+
+        def classify(self, crops, *, maps, probabilities):
+            seen.append(len(crops))
+            names = {task: CLASSES[task] for task in self.tasks}
+            columns = {f"{task}[{name}]": float(i == 0) for task in names for i, name in enumerate(names[task])}
+            return pd.DataFrame({task: names[task][0] for task in names} | columns, index=range(len(crops)))
+
+    monkeypatch.setattr("safbage.pipeline.SafBage", Same())
+    return seen
+
+
+def test_the_shipped_classifiers_answer_the_test_split(prepared, shipped):
+    table = prepared.table[prepared.table.split == "test"]
+    found = experiments.answer_as_shipped(prepared, ("age", "gender"), progress=False)
+    assert list(found) == ["age", "gender"] and sum(shipped) == len(table)
+    assert found["gender"].image.tolist() == table.image.tolist() and set(found["gender"].answer) == {"male"}
+    assert evaluation.accuracy(found["gender"]) == (table.gender == "male").mean()
+    assert len(experiments.answer_as_shipped(prepared, ("age",), limit=2, progress=False)["age"]) == 2
+
+
+def test_without_a_split_all_labelled_faces_are_answered(prepared, shipped):
+    bare = Prepared(prepared.folder)
+    bare.table = bare.table.drop(columns=["split", "subject", "expression"])
+    bare.table.loc[:9, "gender"] = None
+    found = experiments.answer_as_shipped(bare, ("age", "gender"), progress=False)
+    assert len(found["age"]) == 40 and found["gender"].image.tolist() == bare.table.image[10:].tolist()
+    assert found["gender"].label.tolist() == bare.table.gender[10:].tolist()
+    with pytest.raises(DatasetError, match="no face to test that is labelled for expression"):
+        experiments.answer_as_shipped(bare, ("expression",), progress=False)
+
+
+def test_an_unknown_task_is_named(prepared):
+    with pytest.raises(ValueError, match="task is one of age, gender, expression; got 'race'"):
+        experiments.answer_as_shipped(prepared, ("race",))
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def safbage(monkeypatch, capsys):
+    """``safbage …`` in this process: exit status, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["safbage", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def test_evaluate_prints_saves_and_resumes(tmp_path, prepared, trainings, safbage):
+    command = ("evaluate", prepared.folder, "--task", "gender", "--work", tmp_path / "work", "--network", "tiny", "--folds", 2)
+    command += ("--from-scratch", "--output", tmp_path / "results" / "drawn.json", "--rate", 0.01)
+    code, out, err = safbage(*command)
+    assert code == 0, err
+    for words in ("tiny, without saliency", "tiny, ratio 30 %", "paper", "[95 % interval]", "points of accuracy", "drawn.json"):
+        assert words in out
+    saved = json.loads((tmp_path / "results" / "drawn.json").read_text())
+    assert saved["provenance"]["data"] == "prepared" and saved["provenance"]["folds"] == 2
+    assert "rate=0.01" in saved["provenance"]["recipe"] and len(trainings) == 4
+    assert safbage(*command)[0] == 0 and len(trainings) == 4
+    code, out, _ = safbage("results", tmp_path / "results" / "drawn.json", "--markdown")
+    assert code == 0 and out.startswith("| arm |")
+
+
+def test_evaluate_measures_what_ships(prepared, shipped, safbage):
+    code, out, err = safbage("evaluate", prepared.folder, "--task", "gender", "--shipped", "--limit", 3)
+    assert code == 0 and "shipped, ratio 30 %" in out and shipped == [3], err
+
+
+def test_train_says_what_it_reached(tmp_path, prepared, trainings, safbage):
+    command = ("train", prepared.folder, "--task", "gender", "--work", tmp_path / "w", "--network", "tiny", "--from-scratch")
+    code, out, err = safbage(*command, "--fold", 1, "--epochs", 2)
+    assert code == 0 and out.strip() == str(tmp_path / "w"), err
+    metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert f"accuracy {metrics['accuracy']:.1%}" in err and metrics["settings"]["fold"] == 1 and metrics["epoch"] == 2
+    code, _, err = safbage(*command, "--fold", 2, "--epochs", 2)
+    assert code == 1 and "fold: 1 there, 2 now" in err
+
+
+def test_a_stopped_training_says_how_to_go_on(tmp_path, prepared, trainings, safbage, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "train", stop)
+    for name in ("train", "evaluate"):
+        options = ("--task", "gender", "--work", tmp_path / name, "--network", "tiny", "--from-scratch")
+        code, _, err = safbage(name, prepared.folder, *options)
+        assert code == 130 and "the same command goes on" in err
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (("--task", "race"), "task is one of age, gender, expression; got 'race'"),
+        (("--network", "lenet"), "lenet"),
+        (("--ratio", 30), "ratio lies between 0 and 1"),
+        (("--epochs", 0), "epochs 0"),
+        (("--limit", 2), "none is for"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path, prepared, trainings, safbage, name, wrong, says):
+    options = {"--task": "gender", "--network": "tiny", "--work": tmp_path / "work"} | {wrong[0]: wrong[1]}
+    code, _, err = safbage(name, prepared.folder, *(part for pair in options.items() for part in pair))
+    assert code == 2 and says in err and "Traceback" not in err and not trainings
+
+
+def test_what_is_missing_is_told(tmp_path, prepared, safbage):
+    folder = prepared.folder
+    code, _, err = safbage("evaluate", folder, "--task", "gender")
+    assert code == 2 and "--work" in err
+    code, _, err = safbage("train", folder, "--task", "gender")
+    assert code == 2 and "--work" in err
+    code, _, err = safbage("evaluate", folder, "--task", "race", "--shipped")
+    assert code == 2 and "got 'race'" in err
+    for name in ("train", "evaluate"):
+        code, _, err = safbage(name, tmp_path, "--task", "gender", "--work", tmp_path / "work")
+        assert code == 1 and "holds no prepared faces" in err
+        assert not (tmp_path / "work").exists()
