@@ -5,6 +5,7 @@ Everything here works on one table of predictions, a row per face:
 | column | holds |
 |---|---|
 | `image` | the picture |
+| `row` | where known, the face's number in the list of faces: a list may hold a picture twice (Adience's do) |
 | `subject` | who it shows; where missing, the picture's name stands for it |
 | `fold` | the fold in which it was tested, a whole number |
 | `label` | the true class |
@@ -282,25 +283,27 @@ def by_group(
 
 
 def align(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two arms' predictions of the same faces, brought into the first one's order.
+    """Two arms' predictions of the same faces, brought into the first one's order: by `row` where both have it, else by `image`.
 
     Raises:
-        ValueError: a picture occurs twice, is in one table only, or has two labels.
+        ValueError: a face occurs twice, is in one table only, or has two pictures or labels.
     """
+    key = "row" if "row" in a and "row" in b else "image"
     for name, table in (("first", a), ("second", b)):
         check(table)
-        if table.image.duplicated().any():
-            twice = table.image[table.image.duplicated()].iloc[0]
-            raise ValueError(f"the {name} table has {twice} more than once; paired tests need each picture once")
-    apart = sorted(set(a.image) ^ set(b.image))
+        if table[key].duplicated().any():
+            twice = table[key][table[key].duplicated()].iloc[0]
+            raise ValueError(f"the {name} table has {key} {twice} more than once; paired tests need each face once")
+    apart = sorted(set(a[key]) ^ set(b[key]))
     if apart:
-        raise ValueError(f"the arms hold different images: {len(apart)} are in one only, such as {apart[0]}")
-    b = b.set_index("image", drop=False).loc[a.image].reset_index(drop=True)
+        raise ValueError(f"the arms hold different {key}s: {len(apart)} are in one only, such as {apart[0]}")
+    b = b.set_index(key, drop=False).loc[a[key]].reset_index(drop=True)
     a = a.reset_index(drop=True)
-    unequal = a.label.astype(str) != b.label.astype(str)
-    if unequal.any():
-        first = unequal.idxmax()
-        raise ValueError(f"{unequal.sum()} labels differ, first {a.image[first]}: {a.label[first]} and {b.label[first]}")
+    for column in ("image", "label"):
+        unequal = a[column].astype(str) != b[column].astype(str)
+        if unequal.any():
+            i = unequal.idxmax()
+            raise ValueError(f"{unequal.sum()} {column}s differ, first {a.image[i]}: {a[column][i]} and {b[column][i]}")
     return a, b
 
 

@@ -152,6 +152,7 @@ def _as_predictions(task, faces, answers):
     groups = {name: faces[name] for name in GROUPS if name in faces and faces[name].notna().any()}
     found = {
         "image": faces.image,
+        "row": faces.row,
         "subject": faces.get("subject", pd.NA),
         "fold": 0,
         "label": faces[COLUMNS[task]].astype(object),

@@ -348,6 +348,20 @@ def test_arms_of_different_faces_are_refused(small, test):
         test(pd.concat([small, small]), small)
 
 
+@pytest.mark.parametrize("test", [evaluation.mcnemar, evaluation.paired_bootstrap])
+def test_a_picture_listed_twice_is_paired_by_its_row(small, test):
+    """As Adience lists 117 pictures; one of the two is answered otherwise by the second arm, whatever the order."""
+    a = small.assign(row=range(10, 17), image=["/faces/0.jpg", "/faces/0.jpg", *small.image[2:]])
+    b = a.assign(answer=["a", "b", *a.answer[2:]], p_a=[0.9, 0.05, *a.p_a[2:]], p_b=[0.05, 0.9, *a.p_b[2:]])
+    found = test(a, b.iloc[::-1])
+    right = (found["both"] + found["only_b"]) if test is evaluation.mcnemar else 7 * found["b"]
+    assert right == pytest.approx((b.label == b.answer).sum()) and right == 3
+    with pytest.raises(ValueError, match="row 10 more than once"):
+        test(a.assign(row=10), b)
+    with pytest.raises(ValueError, match=r"2 images differ, first /faces/0\.jpg: /faces/0\.jpg and /faces/2\.jpg"):
+        test(a, b.assign(row=[10, 12, 11, *range(13, 17)]))
+
+
 def test_bootstrap_knows_its_statistics(small):
     with pytest.raises(ValueError, match="accuracy, mean_recall"):
         evaluation.paired_bootstrap(small, small, statistic="f1")

@@ -120,6 +120,15 @@ def cross_validate(prepared, work, task="gender", **options):
     return experiments.cross_validate(prepared, task, work=work, **options)
 
 
+def test_a_picture_listed_twice_is_compared(tmp_path, prepared, trainings):
+    """As Adience lists some: twice in one fold, so two rows of answers."""
+    repeating = Prepared(prepared.folder)
+    repeating.table.loc[1, "image"] = repeating.table.image[0]
+    arms = cross_validate(repeating, tmp_path)
+    report = experiments.compare(arms, "gender", repetitions=50)
+    assert report["tests"][0]["accuracy"]["faces"] == 40 and all(sorted(table.row) == list(range(40)) for table in arms.values())
+
+
 def test_an_arm_named_twice_is_one(tmp_path, prepared, trainings):
     arms = cross_validate(prepared, tmp_path, ratios=(0.3, 0.3), folds=[2])
     assert list(arms) == [Arm("tiny", 0.3)] and len(trainings) == 1 and arms[Arm("tiny", 0.3)].image.is_unique
