@@ -31,6 +31,8 @@ LEVEL = 0.05
 """Below this p a difference is called one."""
 FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
 """What the paper's "accuracy" is, by task (see `paper`)."""
+PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
+"""The networks beside which the paper's figures stand: AlexNet, in either form."""
 RESULTS = Path(__file__).parents[1] / "results"
 """Where the repository keeps its own experiments' reports."""
 
@@ -232,7 +234,7 @@ def with_paper(report: dict) -> pd.DataFrame:
         for figure in ("accuracy", "mean_recall"):
             row |= {figure: 100 * arm["summary"][figure]["mean"], f"± {figure}": _points(arm["summary"][figure]["error"])}
         method = {WITHOUT: paper.WITHOUT, WITH: paper.WITH}.get(arm["ratio"])
-        known = arm["network"].startswith("alexnet") and method
+        known = arm["network"] in PAPERS_NETWORKS and method
         row |= {"paper": published.value[method] if known else np.nan, "± paper": published.error[method] if known else np.nan}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -242,12 +244,20 @@ def _points(share):
     return np.nan if share is None else 100 * share
 
 
+def notes(report: dict) -> list[str]:
+    """What to know before reading `with_paper`'s table, a line each."""
+    if report["task"] != "age":
+        return []
+    return [f"The paper's {paper.DIAGONAL_MEANS[4]} % is mean recall: set it beside mean recall, not beside accuracy."]
+
+
 def markdown(report: dict) -> str:
-    """A saved or fresh report as README and notebooks show it: arms beside the paper's in a table, then the verdicts."""
+    """A saved or fresh report as README and notebooks show it: arms beside the paper's in a table, `notes`, the verdicts."""
     lines = ["| arm | accuracy, % | mean recall, % | the paper's, % |", "|---|---|---|---|"]
     for row in with_paper(report).to_dict("records"):
         cells = [plus_minus(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
         lines.append(f"| {' | '.join([row['arm'], *cells])} |")
+    lines += [part for line in notes(report) for part in ("", line)]
     return "\n".join([*lines, "", *(f"- {line}" for line in report["verdict"])]) + "\n"
 
 

@@ -182,6 +182,8 @@ def show(report: dict) -> None:
         cells = [experiments.plus_minus(row.get(name), row.get(f"± {name}")) for name in ("accuracy", "mean_recall", "paper")]
         table.add_row(row["arm"], *cells)
     console.print(table)
+    for line in experiments.notes(report):
+        console.print(line, soft_wrap=True)
     for name, arm in report["arms"].items():
         published = {"age": 4, "expression": 5}.get(task)
         beside = f"; in brackets Table {published}'s cells, where known" if published and name == PAPERS_ARM else ""

@@ -24,8 +24,8 @@ class FineTuned:
         work: the folder; `load_trained` rebuilds the network from it.
         history: a row per epoch: `epoch`, `rate`, `loss` (of training, weighted as trained), `accuracy` and `mean_recall` on the
             validation faces, `seconds`.
-        predictions: a row per test face: `image`, `row` (of the prepared table), `subject`, `fold`, `label`, `answer`, `p_<class>` …,
-            and its known groups.
+        predictions: a row per test face: `image`, `row` (of the prepared table), `subject`, `fold`, `label`, `answer`,
+            `p_<class>` …, and its known groups.
         metrics: `accuracy`, `mean_recall` and number of test `faces`, the `epoch` kept, and how it all was made.
     """
 
