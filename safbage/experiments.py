@@ -9,6 +9,7 @@ An arm is a network at a ratio; ratio 0 is the arm without saliency. All arms an
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from safbage import evaluation, paper
+from safbage.backend import keras
 from safbage.classifiers import CLASSES
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
@@ -78,7 +80,8 @@ def cross_validate(
         progress: show bars.
 
     Returns:
-        By arm its predictions, a table as `evaluation` takes it.
+        By arm its predictions, a table as `evaluation` takes it; ``attrs["made_of"]`` tells the `trained_layers`, the
+        `imagenet_layers`, those `frozen_at_random`, and the faces that each training `used`.
 
     Raises:
         As `training.fine_tune`.
@@ -86,6 +89,7 @@ def cross_validate(
     arms = list(dict.fromkeys(Arm(network, float(ratio)) for network in networks for ratio in ratios))  # each once
     runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
     found = {arm: [] for arm in arms}
+    made_of = {}
     bar = tqdm(runs, "trainings", disable=not progress)
     for arm, fold in bar:
         bar.set_postfix_str(f"{arm}, " + ("split" if fold is None else f"fold {fold}"))
@@ -104,7 +108,12 @@ def cross_validate(
             progress=progress,
         )
         found[arm].append(result.predictions.assign(fold=0 if fold is None else fold))
-    return {arm: pd.concat(parts, ignore_index=True) for arm, parts in found.items()}
+        layers = {name: result.metrics[name] for name in ("trained_layers", "imagenet_layers", "frozen_at_random")}
+        made_of.setdefault(arm, layers | {"used": []})["used"].append(result.metrics["settings"]["faces"])
+    tables = {arm: pd.concat(parts, ignore_index=True) for arm, parts in found.items()}
+    for arm, table in tables.items():
+        table.attrs["made_of"] = made_of[arm]
+    return tables
 
 
 def answer_as_shipped(
@@ -171,15 +180,18 @@ def compare(arms: dict[Arm, pd.DataFrame], task: str, *, repetitions: int = 10_0
         repetitions: of the bootstrap.
 
     Returns:
-        `arms`: by name `network`, `ratio`, `summary` (mean ± standard error over folds, per figure), `folds`, `confusion`
-        (counts), `reliability`, and accuracy `by_<group>`; `tests`: every arm against the one without saliency of the same
-        network, by McNemar's test and the paired bootstrap, for accuracy and mean recall; `verdict`: one sentence a test.
+        `arms`: by name `network`, `ratio`, what `cross_validate` notes it was made of, `summary` (mean ± standard error over
+        folds, per figure), `folds`, `confusion` (counts), `reliability`, and accuracy `by_<group>`; `tests`: every arm against
+        the one without saliency of the same network, by McNemar's test and the paired bootstrap, for accuracy and mean recall;
+        `verdict`: one sentence a test.
 
     Raises:
         ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.
     """
     classes = CLASSES[task]
-    described = {str(arm): arm._asdict() | describe(table, classes) for arm, table in arms.items()}
+    described = {
+        str(arm): arm._asdict() | table.attrs.get("made_of", {}) | describe(table, classes) for arm, table in arms.items()
+    }
     tests = []
     for arm, table in arms.items():
         base = Arm(arm.network, WITHOUT)
@@ -246,9 +258,23 @@ def _points(share):
 
 def notes(report: dict) -> list[str]:
     """What to know before reading `with_paper`'s table, a line each."""
-    if report["task"] != "age":
-        return []
-    return [f"The paper's {paper.DIAGONAL_MEANS[4]} % is mean recall: set it beside mean recall, not beside accuracy."]
+    lines = [_layers(arm) for arm in report["arms"].values() if "trained_layers" in arm]
+    if report["task"] == "age":
+        lines.append(f"The paper's {paper.DIAGONAL_MEANS[4]} % is mean recall: set it beside mean recall, not beside accuracy.")
+    return list(dict.fromkeys(lines))  # arms of one network have the same layers
+
+
+def _layers(arm):
+    """Of an arm which layers were trained, and what they and the frozen ones came from."""
+    trained, imagenet, frozen = (arm[name] for name in ("trained_layers", "imagenet_layers", "frozen_at_random"))
+    parts = [f"{arm['network']}: trained {_span(trained)}", f"from ImageNet {_span(imagenet)}"]
+    parts.append(f"from random weights {_span([name for name in trained if name not in imagenet])}")
+    return "; ".join(parts + [f"left at random weights {_span(frozen)}"] * bool(frozen)) + "."
+
+
+def _span(names):
+    """Layers in order, as "conv1–conv5"."""
+    return "–".join(dict.fromkeys((names[0], names[-1]))) if names else "none"
 
 
 def markdown(report: dict) -> str:
@@ -269,9 +295,11 @@ def plus_minus(value: float | None, error: float | None) -> str:
 
 
 def save(report: dict, path: str | Path, provenance: dict) -> None:
-    """Write a report as JSON with how it was made: command, data, recipe, versions."""
-    versions = {name: version(name) for name in ("safbage", "keras", "numpy", "pandas", "scipy")}
-    text = json.dumps(report | {"provenance": provenance | {"versions": versions}}, indent=1, default=str, allow_nan=False)
+    """Write a report as JSON with how it was made: `provenance` (data, recipe), and the command, the backend, versions."""
+    backend = keras.config.backend()
+    versions = {name: version(name) for name in ("safbage", "keras", backend, "numpy", "pandas", "scipy")}
+    made = provenance | {"command": " ".join(sys.argv), "backend": backend, "versions": versions}
+    text = json.dumps(report | {"provenance": made}, indent=1, default=str, allow_nan=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda aside: aside.write_text(text + "\n"))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, training
+from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, training, weights
 from safbage.classifiers import CLASSES
 from safbage.cli.training import show
 from safbage.datasets.base import DatasetError
@@ -305,6 +305,20 @@ def test_without_a_split_all_labelled_faces_are_answered(prepared, shipped):
         experiments.answer_as_shipped(bare, ("expression",), progress=False)
 
 
+def test_layers_are_told_in_a_line_per_network():
+    layers = {
+        "trained_layers": ["fc6", "fc7", "fc8"],
+        "imagenet_layers": ["conv1", "conv2", "fc6", "fc7"],
+        "frozen_at_random": [],
+    }
+    arms = two_arms(first(0.5, 20), first(0.6, 20))
+    for table in arms.values():
+        table.attrs["made_of"] = layers
+    report = experiments.compare(arms, "gender", repetitions=10)
+    told = "alexnet: trained fc6–fc8; from ImageNet conv1–fc7; from random weights fc8."
+    assert experiments.notes(report) == [told] and told in experiments.markdown(report)
+
+
 def test_an_unknown_task_is_named(prepared):
     with pytest.raises(ValueError, match="task is one of age, gender, expression; got 'race'"):
         experiments.answer_as_shipped(prepared, ("race",))
@@ -336,14 +350,26 @@ def test_evaluate_prints_saves_and_resumes(tmp_path, prepared, trainings, safbag
     saved = json.loads((tmp_path / "results" / "drawn.json").read_text())
     assert saved["provenance"]["data"] == "prepared" and saved["provenance"]["folds"] == 2
     assert "rate=0.01" in saved["provenance"]["recipe"] and len(trainings) == 4
+    assert "evaluate" in saved["provenance"]["command"] and saved["provenance"]["backend"] in saved["provenance"]["versions"]
+    assert saved["provenance"]["limit"] is None and saved["provenance"]["shipped"] is False
+    for name, arm in saved["arms"].items():
+        assert arm["trained_layers"] == ["fc"] and arm["frozen_at_random"] == ["conv"] and arm["imagenet_layers"] == []
+        assert [words.split(" (")[0].count(",") for words in arm["used"]] == [2, 2]  # train, validation, test of either fold
+        assert saved["provenance"]["faces_answered"][name] == arm["faces"]
+    said = "tiny: trained fc; from ImageNet none; from random weights fc; left at random weights conv."
+    assert out.count(said) == 1
     assert safbage(*command)[0] == 0 and len(trainings) == 4
     code, out, _ = safbage("results", tmp_path / "results" / "drawn.json", "--markdown")
     assert code == 0 and out.startswith("| arm |")
 
 
-def test_evaluate_measures_what_ships(prepared, shipped, safbage):
-    code, out, err = safbage("evaluate", prepared.folder, "--task", "gender", "--shipped", "--limit", 3)
+def test_evaluate_measures_what_ships(tmp_path, prepared, shipped, safbage):
+    output = tmp_path / "shipped.json"
+    code, out, err = safbage("evaluate", prepared.folder, "--task", "gender", "--shipped", "--limit", 3, "--output", output)
     assert code == 0 and "shipped, ratio 30 %" in out and shipped == [3], err
+    made = json.loads(output.read_text())["provenance"]
+    assert made["limit"] == 3 and made["shipped"] and made["faces_answered"] == {"shipped, ratio 30 %": 3}
+    assert made["weights"] == weights.shipped()
 
 
 def test_train_says_what_it_reached(tmp_path, prepared, trainings, safbage):

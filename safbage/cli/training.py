@@ -98,7 +98,7 @@ def evaluate(
 
     Ctrl-C or a kill loses at most the epoch in flight: the same command goes on, and trains nothing twice.
     """
-    from safbage import experiments
+    from safbage import experiments, weights
     from safbage.backend import keras
     from safbage.prepared import Prepared
 
@@ -106,9 +106,11 @@ def evaluate(
         raise fail("say where the trainings may lie: --work FOLDER (or --shipped to train nothing)", 2)
     try:
         faces = Prepared(prepared)
-        provenance = {"data": prepared.resolve().name, "faces": len(faces), "prepared": faces.provenance}
+        provenance = {"data": prepared.resolve().name, "faces": len(faces), "limit": limit, "shipped": shipped}
+        provenance |= {"prepared": faces.provenance}
         if shipped:
             found = experiments.answer_as_shipped(faces, (task,), limit=limit)
+            provenance |= {"weights": weights.shipped()}
             arms = {experiments.Arm("shipped", experiments.WITH): found[task]}
         else:
             keras.config.set_dtype_policy(precision)
@@ -125,6 +127,7 @@ def evaluate(
             provenance |= chosen | {"precision": precision, "folds": folds}
             arms = experiments.cross_validate(faces, task, work=work, **chosen)
         report = experiments.compare(arms, task)
+        provenance |= {"faces_answered": {str(arm): len(table) for arm, table in arms.items()}}
     except ValueError as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt:
