@@ -86,12 +86,16 @@ def write(work: Path, log: EpochLog, tensors: dict[str, np.ndarray], predictions
     write_whole(work / "metrics.json", lambda aside: aside.write_text(text))
 
 
+def drop_checkpoints(work: Path) -> None:
+    """Delete a finished fine-tuning's checkpoints, which take GBs."""
+    for path in work.glob("epoch-*.weights.h5"):
+        path.unlink()
+
+
 def open_trained(work: str | Path) -> FineTuned:
-    """The results of a finished fine-tuning. FileNotFoundError where there is none; its checkpoints (GBs) are deleted."""
+    """The results of a finished fine-tuning. FileNotFoundError where there is none."""
     work = Path(work)
     metrics = json.loads((work / "metrics.json").read_text())
-    for path in work.glob("*.weights.h5"):
-        path.unlink()
     return FineTuned(work, pd.read_csv(work / "history.csv"), pd.read_parquet(work / "predictions.parquet"), metrics)
 
 

@@ -18,7 +18,7 @@ from safbage.reweighting import RATIO, check_ratio
 from safbage.training.features import Images, ahead, answers, cached
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
-from safbage.training.results import FineTuned, open_trained, predictions_of, scores, tensors_of, write
+from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
 from safbage.training.splits import divide, fingerprint, table_of
 from safbage.work import EpochLog, WorkError, keep_settings
 
@@ -90,6 +90,7 @@ def fine_tune(
     }  # fmt: skip
     keep_settings(work, settings)
     if (work / "metrics.json").exists():
+        drop_checkpoints(work)  # left where a run was killed after its last line
         return open_trained(work)
 
     keras.utils.set_random_seed(seed)
@@ -115,6 +116,7 @@ def fine_tune(
     predictions = predictions_of(table.iloc[rows], codes[rows], answers(trained, inputs, rows), classes, fold)
     tensors = tensors_of(model, [*at_random, *(layer.name for layer in above.layers)])
     write(work, log, tensors, predictions, made_of | {"settings": settings})
+    drop_checkpoints(work)
     return open_trained(work)
 
 
