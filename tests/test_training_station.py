@@ -237,10 +237,16 @@ def test_what_comes_out(tmp_path, prepared, built):
     }
     assert not list(tmp_path.glob("*.h5"))
 
+    (tmp_path / "mine.weights.h5").touch()
+    training.open_trained(tmp_path)
+    assert (tmp_path / "mine.weights.h5").exists(), "opening deletes nothing, training only its own checkpoints"
+
     count = len(built)
     again = tune(prepared, work=tmp_path, fold=1)
     assert len(built) == count, "a finished run does not train again"
     pd.testing.assert_frame_equal(again.predictions, table)
+
+    assert (tmp_path / "mine.weights.h5").exists()
 
     model = training.load_trained(tmp_path)
     inputs = features.Images(prepared, VARIANTS, 0.3)
@@ -363,8 +369,13 @@ def test_the_rate_drops(tmp_path, prepared, built):
 def test_the_best_epoch_is_kept_where_asked(tmp_path, prepared, built, monkeypatch):
     recalls = iter([0.5, 0.9, 0.1, 0.2])
     monkeypatch.setattr(tuning, "scores", lambda *_: {"accuracy": 0.5, "mean_recall": next(recalls)})
-    found = tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=3, keep="best"))
+    found = tune(prepared, work=tmp_path / "best", recipe=replace(GENDER, epochs=3, keep="best"))
     assert found.metrics["epoch"] == 2
+    monkeypatch.undo()
+    monkeypatch.setitem(classifiers.NETWORKS, "tiny", tiny)
+    stopped, on = (tune(prepared, work=tmp_path / str(n), recipe=replace(GENDER, epochs=n)).predictions for n in (2, 3))
+    pd.testing.assert_frame_equal(found.predictions, stopped)
+    assert not np.allclose(found.predictions.p_male, on.p_male, atol=1e-6)
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
