@@ -7,6 +7,7 @@ for inputs, labels in train: ...         # or by hand
 """
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 
@@ -65,6 +66,15 @@ class Prepared:
 
     def __len__(self):
         return len(self.table)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the shards' bytes, so of crops, maps and labels; read once (a second per GB or two)."""
+        total = hashlib.sha256()
+        for shard in self.shards:
+            with open(shard, "rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()
 
     def _read_shard(self, number):
         part = pq.read_table(self.shards[number], columns=["crop", "map"])

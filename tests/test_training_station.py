@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from conftest import killed_and_whole
 from keras import layers
@@ -403,6 +405,44 @@ def test_another_run_needs_another_folder(tmp_path, prepared, built):
     tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1))
     with pytest.raises(WorkError, match=r"ratio: 0\.3 there, 0\.0 now"):
         tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1), ratio=0.0)
+
+
+def test_other_starting_weights_need_another_folder(tmp_path, prepared, built, monkeypatch):
+    """ImageNet weights that are fetched between two calls would else be half of a run, or pass for those of a finished one."""
+    start = {"conv1/bias": np.zeros(6, "float32")}
+    monkeypatch.setitem(classifiers.imagenet.SOURCES, "tiny", lambda: start)
+    options = dict(work=tmp_path, recipe=replace(GENDER, epochs=1), imagenet=True)
+    found = tune(prepared, **options)
+    assert found.metrics["imagenet_layers"] == ["conv1"] and found.metrics["frozen_at_random"] == []
+    assert tune(prepared, **options).metrics == found.metrics
+    start["conv1/bias"] = np.ones(6, "float32")
+    with pytest.raises(WorkError, match=r"imagenet_weights: conv1 \(\w+\) there, conv1 \(\w+\) now"):
+        tune(prepared, **options)
+
+
+def test_faces_prepared_anew_are_read_anew(tmp_path, prepared, built):
+    """The same names, boxes and making, other pixels: other features, and no finished work folder passes for theirs."""
+    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    options = dict(cache=tmp_path / "cache", recipe=replace(GENDER, epochs=1))
+    before = tune(Prepared(folder), work=tmp_path / "before", **options)
+    shard = next((folder / "shards").glob("*.parquet"))
+    table = pq.read_table(shard)
+    crops = table["crop"].take(np.arange(len(table))[::-1])
+    pq.write_table(table.set_column(table.schema.get_field_index("crop"), "crop", crops), shard)
+    with pytest.raises(WorkError, match="shards: "):
+        tune(Prepared(folder), work=tmp_path / "before", **options)
+    after = tune(Prepared(folder), work=tmp_path / "after", **options)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert after.predictions.image.tolist() == before.predictions.image.tolist()
+    assert not np.allclose(after.predictions.p_male, before.predictions.p_male, atol=1e-4)
+
+
+def test_layers_without_weights_tell_features_apart():
+    options = [
+        features._options(keras.Sequential([keras.Input((8, 8, 3)), layers.Normalization(mean=mean, variance=[1.0] * 3)]))
+        for mean in ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 1.0])
+    ]
+    assert options[0] == options[1] != options[2]
 
 
 def test_a_loss_that_explodes_is_told(tmp_path, prepared, built):

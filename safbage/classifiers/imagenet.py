@@ -45,6 +45,17 @@ SOURCES = {
 """By network, the function that gives its ImageNet weights by name (``"conv1/kernel"``)."""
 
 
+def told(name: str) -> str | None:
+    """In words which layers of network `name` get which ImageNet weights, other words for any others; None for no layers.
+
+    Raises:
+        WeightsError: as `put_in`.
+    """
+    tensors = SOURCES[name]()
+    layers = dict.fromkeys(tensor.split("/")[0] for tensor in tensors)
+    return f"{', '.join(layers)} ({weights.digest(tensors)[:16]})" if tensors else None
+
+
 def put_in(model: keras.Model, name: str) -> tuple[str, ...]:
     """Put network `name`'s ImageNet weights into `model`; the names of the layers that now hold them.
 

@@ -20,6 +20,8 @@ from safbage.reweighting import reweight
 from safbage.training.recipes import Variant
 from safbage.work import WorkError, check_space, keep_settings, resumable
 
+FORMAT = 2
+"""Of the features' files; to be raised where the same faces and layers come to give other ones."""
 TOGETHER = 32
 """Images that the frozen layers are given at once: VGG-16 takes 1.6 GB for them."""
 
@@ -69,7 +71,7 @@ class Features:
 def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: str, folder: Path, progress: bool) -> Features:
     """What `below` answers to every variant of some rows, computed once and kept in a folder of `folder`; float16.
 
-    The folder's name is a hash of all that the features depend on: faces, maps, frozen weights, ratio, variants, precision.
+    The folder's name is a hash of all that the features depend on: faces, maps, frozen layers, ratio, variants, precision.
     Tasks and folds that agree in these share it. A killed run goes on where it was; of two processes that want the same
     features, one computes and the other waits.
 
@@ -88,8 +90,15 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
     if below is not None:
         tensors = {f"{layer.name}/{v.name}": ops.convert_to_numpy(v) for layer in below.layers for v in layer.weights}
         kept = {"layers": name, "weights": weights.digest(tensors), "precision": keras.config.dtype_policy().name}
+        kept["options"] = _options(below)
         shape, dtype = below.output_shape[1:], "float16"
-    settings = {"faces": _identity(images.prepared, rows), "kept": kept, "variants": images.variants, "ratio": images.ratio}
+    settings = {
+        "format": FORMAT,
+        "faces": _identity(images.prepared, rows),
+        "kept": kept,
+        "variants": images.variants,
+        "ratio": images.ratio,
+    }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(folder) / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,10 +122,20 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
     return Features(array, rows, len(images.prepared))
 
 
+def _options(below):
+    """A hash of what layers do beside their weights: strides, normalisation's constants, sizes. Names and beginnings aside."""
+    passing = ("name", "trainable", "seed", "kernel_initializer", "bias_initializer")
+    layers = [
+        (type(layer).__name__, {name: value for name, value in layer.get_config().items() if name not in passing})
+        for layer in below.layers
+    ]
+    return hashlib.sha256(json.dumps(layers, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def _identity(prepared, rows):
     """A few words for the faces and maps of some rows, other ones for any others."""
     boxes = prepared.table.iloc[rows][["image", "row", "box_left", "box_top", "box_width", "box_height"]]
-    total = hashlib.sha256(json.dumps(prepared.provenance, sort_keys=True).encode() + boxes.to_csv().encode())
+    total = hashlib.sha256(prepared.digest.encode() + boxes.to_csv().encode())
     return f"{len(rows)} faces ({total.hexdigest()[:16]})"
 
 

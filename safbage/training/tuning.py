@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from safbage import classifiers, weights
+from safbage import classifiers
 from safbage.backend import keras, tensorflow
+from safbage.classifiers.imagenet import told
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO, check_ratio
@@ -85,8 +86,9 @@ def fine_tune(
         raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
     settings = asdict(recipe) | {
         "task": task, "network": network, "train_from": first, "ratio": ratio, "fold": fold, "seed": seed, "imagenet": imagenet,
-        "faces": fingerprint(table, codes, parts), "prepared": prepared.provenance, "cached": bool(cache),
-        "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
+        "imagenet_weights": told(network) if imagenet else None,
+        "faces": fingerprint(table, codes, parts), "prepared": prepared.provenance, "shards": prepared.digest[:16],
+        "cached": bool(cache), "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
     }  # fmt: skip
     keep_settings(work, settings)
     if (work / "metrics.json").exists():
@@ -101,7 +103,6 @@ def fine_tune(
         logger.warning("%s: %s stay frozen as initialised at random: no ImageNet weights", network, ", ".join(at_random))
     made_of = {
         "imagenet_layers": list(model.pretrained),
-        "imagenet_digest": weights.digest(tensors_of(model, model.pretrained)) if model.pretrained else None,
         "frozen_at_random": at_random,
         "trained_layers": [layer.name for layer in above.layers if layer.trainable_weights],
     }
