@@ -6,7 +6,7 @@ Everything here works on one table of predictions, a row per face:
 |---|---|
 | `image` | the picture |
 | `row` | where known, the face's number in the list of faces: a list may hold a picture twice (Adience's do) |
-| `subject` | who it shows; where missing, the picture's name stands for it |
+| `subject` | who it shows; where missing, the picture stands for it |
 | `fold` | the fold in which it was tested, a whole number |
 | `label` | the true class |
 | `answer` | the class of the largest probability (of tied ones, any) |
@@ -83,8 +83,9 @@ def _right(predictions):
 
 
 def _subjects(table):
-    """Of each row its subject, as the splits see it; no column is as a column of missing ones."""
-    return base.subjects(table if "subject" in table else table.assign(subject=pd.NA)).to_numpy()
+    """Of each row its subject, or where that is missing its picture, with its folder: other folders' may bear the same name."""
+    names = (table if "subject" in table else table.assign(subject=pd.NA)).subject.astype("string")
+    return names.where(names.notna(), table.image.astype("string")).to_numpy()
 
 
 def _probabilities(predictions, classes):
@@ -327,6 +328,15 @@ def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float | int | str]:
         p = stats.chi2.sf(statistic, 1)
     counts = {"both": both, "only_a": only_a, "only_b": only_b, "neither": neither}
     return counts | {"test": test, "statistic": statistic, "p": float(p)}
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of several tests, corrected so that all of them together err as rarely as one would (Holm 1979)."""
+    p = np.asarray(p, float)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return corrected.tolist()
 
 
 STATISTICS = {"accuracy": _accuracy, "mean_recall": _mean_recall}

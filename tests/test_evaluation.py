@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn import metrics
-from statsmodels.stats import contingency_tables, proportion
+from statsmodels.stats import contingency_tables, multitest, proportion
 
 from safbage import evaluation
 from safbage.datasets import base
@@ -290,6 +290,12 @@ def test_mcnemar_of_equals():
     assert evaluation.mcnemar(*arms(10, 30, 30, 5))["p"] == 1
 
 
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.6], [0.02], [0.01, 0.01, 0.9], []])
+def test_holm_agrees_with_statsmodels(p):
+    expected = multitest.multipletests(p, method="holm")[1] if p else []
+    assert evaluation.holm(p) == pytest.approx(list(expected))
+
+
 def test_bootstrap_of_the_same_arm(generator):
     predictions = drawn(generator)
     found = evaluation.paired_bootstrap(predictions, predictions.sample(frac=1, random_state=1), repetitions=200)
@@ -328,6 +334,12 @@ def test_bootstrap_by_subjects_is_wider_where_their_pictures_are_alike():
     apart = evaluation.paired_bootstrap(a, b, repetitions=1000)
     assert (together["subjects"], apart["subjects"]) == (12, 120)
     assert together["high"] - together["low"] > 2 * (apart["high"] - apart["low"])
+
+
+def test_pictures_of_one_name_in_two_folders_are_two_subjects():
+    a, b = (t.assign(image=[f"/{i // 60}/{i % 60}.jpg" for i in range(120)]) for t in arms(60, 20, 30, 10))
+    assert evaluation.paired_bootstrap(a, b, repetitions=10)["subjects"] == 120
+    evaluation.check_folds(a.assign(fold=np.arange(120) // 60))
 
 
 def test_bootstrap_repeats_itself_in_chunks_of_any_size(monkeypatch):

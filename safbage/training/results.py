@@ -10,7 +10,6 @@ import pandas as pd
 
 from safbage import checkpoints, classifiers, weights
 from safbage.backend import keras, ops
-from safbage.datasets import base
 from safbage.work import EpochLog, write_whole
 
 GROUPS = ("race", "gender", "age_group")
@@ -49,7 +48,7 @@ def predictions_of(
     columns = {
         "image": faces.image.astype(str).to_numpy(),
         "row": faces.row.to_numpy(),
-        "subject": base.subjects(faces).to_numpy(),
+        "subject": faces.subject.astype("string").array,
         "fold": faces.fold.astype("Int8").to_numpy() if fold is None else np.full(len(faces), fold, "int8"),
         "label": names[codes],
         "answer": names[probabilities.argmax(axis=1)],
