@@ -259,6 +259,8 @@ def test_the_standard_error_keeps_subjects_whole():
     # two subjects, one always right and one never: as two draws of 1 and 0
     table = table.assign(subject=["a", "a", "b", "b"])
     assert evaluate_classifiers.standard_error(table) == pytest.approx(np.std([1, 0], ddof=1) / np.sqrt(2))
+    assert np.isnan(evaluate_classifiers.standard_error(table.assign(subject="a")))
+    assert evaluate_classifiers.figures(table.assign(subject="a"), "gender")["standard_error"] is None
 
 
 def test_figures_by_hand():

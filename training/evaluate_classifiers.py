@@ -29,10 +29,12 @@ GROUPS = (("race",), ("gender",), ("age_group",), ("race", "gender"))
 
 
 def standard_error(predictions: pd.DataFrame) -> float:
-    """Of the accuracy. Pictures of one subject count together; where every face is a subject, it is √(variance / faces)."""
+    """Of the accuracy; NaN of one subject. Pictures of one count together; where every face is one, it is √(variance / faces)."""
     subject = predictions.subject.astype(object).where(predictions.subject.notna(), predictions.image)
     right = predictions.label == predictions.answer
     excess = (right - right.mean()).groupby(subject).sum()
+    if len(excess) < 2:
+        return float("nan")
     return float(np.sqrt(len(excess) / (len(excess) - 1) * (excess**2).sum()) / len(right))
 
 
@@ -40,12 +42,13 @@ def figures(predictions: pd.DataFrame, task: str) -> dict:
     """All that a card reports of one task on one set. Intervals are Wilson's, 95 %."""
     classes = CLASSES[task]
     measured = evaluation.measure(predictions, classes)
+    error = standard_error(predictions)
     faces = predictions.label.value_counts().reindex(list(classes), fill_value=0)
     result = {
         "faces": len(predictions),
         "subjects": int(predictions.subject.nunique()) or None,
         "accuracy": measured["accuracy"],
-        "standard_error": standard_error(predictions),
+        "standard_error": None if np.isnan(error) else error,
         "mean_recall": measured["mean_recall"],
         "most_frequent_class": float(faces.max() / len(predictions)),
         "calibration_error": measured["calibration_error"],

@@ -71,7 +71,7 @@ def title(name):
 
 
 def percent(share):
-    return f"{100 * share:.1f} %"
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def table(headings, rows):
