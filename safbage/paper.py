@@ -7,9 +7,10 @@ Gurnani et al., "SAF-BAGE: Salient Approach for Facial Soft-Biometric Classifica
 same, not the share of faces answered rightly. Set it beside one's own mean recall. Table 5's diagonal gives 2,368 of 3,500 faces,
 67.66 %: AffectNet's validation set has 500 faces of each of the seven expressions, so there accuracy and mean recall are one.
 
-**What is missing.** The cells of the confusion matrices (Tables 4 and 5) and the figures of the ablations were not at hand when
-this was written, nor which of the figures below stand in Tables 2, 3 and 6, where `source` names none. They are NaN here; none
-is guessed. With the paper in hand, add them to `CELLS` and `ABLATIONS`: the tests hold the diagonals against their known means.
+**What is missing.** The cells of the confusion matrices (Tables 4 and 5) were not at hand when this was written, nor the figures
+of the ablations (networks, and ratios of 10 to 90 %), nor which of the figures below stand in Tables 2, 3 and 6, where `source`
+names none. Unknown cells are NaN here; none is guessed. With the paper in hand, add them to `CELLS`: the tests hold the diagonals
+against their known means.
 """
 
 from dataclasses import asdict, dataclass
@@ -75,16 +76,6 @@ CONTRADICTIONS = (
     {"where": "expression with saliency", "what": "accuracy, reported and from Table 5's diagonal", "values": (67.65, 67.66)},
 )
 """Where the paper says two things, in %. It does not tell which one holds."""
-
-ABLATIONS = (
-    {"task": "gender", "network": "VGG-16", "trained": "last layer", "ratio": 0.3, "value": nan},
-    {"task": "gender", "network": "GilNet", "trained": "", "ratio": 0.3, "value": nan},
-    *(
-        {"task": "gender", "network": "AlexNet", "trained": "fc6-fc8", "ratio": r, "value": nan}
-        for r in (0.1, 0.3, 0.5, 0.7, 0.9)
-    ),
-)
-"""What the paper varies, on Adience: the network and the ratio."""
 
 
 def results(task: str | None = None, *, later: bool = False):

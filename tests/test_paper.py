@@ -27,28 +27,12 @@ def matrix(generator, right, faces, classes):
     return pd.DataFrame(cells, classes, classes)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_any_diagonal_of_table_5s_sum_yields_its_accuracy(seed):
-    generator = np.random.default_rng(seed)
+def test_2368_of_7_times_500_faces_are_one_accuracy_and_mean_recall(generator):
+    """Arithmetic of the reported sum, over a drawn diagonal: Table 5's own cells are not known."""
     counts = matrix(generator, parts(generator, 2368, 500, 7), 500, base.EXPRESSIONS)
     scores = evaluation.scores(counts)
     assert round(100 * scores["accuracy"], 2) == round(100 * scores["mean_recall"], 2) == paper.DIAGONAL_MEANS[5]
     assert round(paper.diagonal_mean(evaluation.percent(counts)), 2) == paper.DIAGONAL_MEANS[5]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_any_diagonal_of_table_4s_sum_yields_its_mean_recall_and_another_accuracy(seed):
-    generator = np.random.default_rng(seed)
-    tenths = [*parts(generator, 4969 - 292, 1000, 7), 292]  # in 0.1 %; 38-43 stands last here, which changes no mean
-    counts = matrix(generator, tenths, 1000, base.AGE_GROUPS)
-    counts = counts.mul([3, 3, 3, 2, 6, 3, 1, 1], axis=0)  # Adience's groups are unequal
-    scores = evaluation.scores(counts)
-    assert (
-        round(100 * scores["mean_recall"], 2)
-        == round(paper.diagonal_mean(evaluation.percent(counts)), 2)
-        == paper.DIAGONAL_MEANS[4]
-    )
-    assert abs(scores["accuracy"] - scores["mean_recall"]) > 0.001
 
 
 @pytest.mark.parametrize("table", [4, 5])
