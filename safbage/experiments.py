@@ -30,7 +30,7 @@ from safbage.work import write_whole
 
 WITHOUT, WITH = 0.0, RATIO
 LEVEL = 0.05
-"""Below this p a difference is called one."""
+"""Below this p, corrected for the number of tests, a difference is called one."""
 FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
 """What the paper's "accuracy" is, by task (see `paper`)."""
 PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
@@ -183,7 +183,9 @@ def compare(arms: dict[Arm, pd.DataFrame], task: str, *, repetitions: int = 10_0
         `arms`: by name `network`, `ratio`, what `cross_validate` notes it was made of, `summary` (mean ± standard error over
         folds, per figure), `folds`, `confusion` (counts), `reliability`, and accuracy `by_<group>`; `tests`: every arm against
         the one without saliency of the same network, by McNemar's test and the paired bootstrap, for accuracy and mean recall;
-        `verdict`: one sentence a test.
+        each of the two with `p_holm`, corrected for the number of tests, and `alike` of `folds`, the folds whose difference has
+        the whole's sign; `verdict`: one sentence a test. Faces are drawn again, trainings are not: of networks trained with
+        another seed the tests say nothing.
 
     Raises:
         ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.
@@ -199,9 +201,20 @@ def compare(arms: dict[Arm, pd.DataFrame], task: str, *, repetitions: int = 10_0
             pair = (arms[base], table)
             test = {"without": str(base), "with": str(arm), "mcnemar": evaluation.mcnemar(*pair)}
             for figure in ("accuracy", "mean_recall"):
-                test[figure] = evaluation.paired_bootstrap(*pair, statistic=figure, repetitions=repetitions)
+                found = evaluation.paired_bootstrap(*pair, statistic=figure, repetitions=repetitions)
+                test[figure] = found | _folds_alike(described[str(base)], described[str(arm)], figure, found["difference"])
             tests.append(test)
+    for figure in ("accuracy", "mean_recall"):
+        for test, p in zip(tests, evaluation.holm([test[figure]["p"] for test in tests]), strict=True):
+            test[figure] |= {"p_holm": p, "tests": len(tests)}
     return {"task": task, "arms": described, "tests": tests, "verdict": [verdict(test, FIGURES[task]) for test in tests]}
+
+
+def _folds_alike(without, with_saliency, figure, difference):
+    """In how many folds the arms differ to the same side as in all together."""
+    folds = [{row["fold"]: row[figure] for row in arm["folds"]} for arm in (without, with_saliency)]
+    signs = [np.sign(folds[1][fold] - folds[0][fold]) for fold in folds[0]]
+    return {"alike": sum(int(sign == np.sign(difference)) for sign in signs), "folds": len(signs)}
 
 
 def describe(predictions: pd.DataFrame, classes: tuple[str, ...]) -> dict:
@@ -211,6 +224,9 @@ def describe(predictions: pd.DataFrame, classes: tuple[str, ...]) -> dict:
     by_group = {f"by_{name}": _records(evaluation.by_group(predictions, name, classes)) for name in groups}
     if {"race", "gender"} <= set(groups):
         by_group["by_race_and_gender"] = _records(evaluation.by_group(predictions, ["race", "gender"], classes))
+    known = predictions.dropna(subset=groups)
+    if len(groups) == 3 and len(known):
+        by_group["by_race_and_gender_and_age_group"] = _records(evaluation.by_group(known, groups, classes))
     return {
         "faces": len(predictions),
         "summary": json.loads(evaluation.summarise(folds).to_json(orient="index")),
@@ -225,13 +241,15 @@ def _records(table):
 
 
 def verdict(test: dict, figure: str) -> str:
-    """A test in one sentence: does saliency help, as the paper claims?"""
+    """A test in one sentence: does saliency help these networks, as the paper claims?"""
     found, name = test[figure], figure.replace("_", " ")
     points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-    measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; p = {found['p']:.2g})"
+    p = f"p = {found['p_holm']:.2g}" + (f" after Holm's correction over {found['tests']} tests" if found["tests"] > 1 else "")
+    measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
     shown = "saliency helps" if points > 0 else "saliency costs"
-    says = shown if found["p"] < LEVEL else "no difference is shown"
-    return f"{test['with']}: {says}: {measured} on {found['faces']:,} faces"
+    says = shown if found["p_holm"] < LEVEL else "no difference is shown"
+    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if found["folds"] > 1 else ""
+    return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
 
 
 def with_paper(report: dict) -> pd.DataFrame:

@@ -157,8 +157,34 @@ def test_a_comparison_by_hand():
     assert [test["mcnemar"][name] for name in ("both", "only_a", "only_b", "neither")] == [60, 0, 30, 10]
     assert test["accuracy"]["difference"] == pytest.approx(0.3) and test["mean_recall"]["difference"] == pytest.approx(0.3)
     (sentence,) = report["verdict"]
-    assert sentence.startswith("alexnet, ratio 30 %: saliency helps: +30.0 points of accuracy (95 % interval +2")
-    assert sentence.endswith("on 100 faces")
+    said = "alexnet, ratio 30 %: on these trained networks saliency helps: +30.0 points of accuracy (95 % interval +2"
+    assert sentence.startswith(said) and "Holm" not in sentence
+    assert sentence.endswith("on 100 faces, to the same side in 5 of 5 folds")
+
+
+def test_a_verdict_counts_the_folds_that_agree():
+    """Of five folds of 20 faces, in 0–2 four more are right, in 3 two fewer, in 4 as many."""
+    fold = np.arange(100) // 20
+    base, place = first(0.5, 100), np.arange(100) % 20
+    better = base | ((fold < 3) & (np.isin(place, [5, 6, 15, 16])))
+    better &= ~((fold == 3) & (place < 2))
+    report = experiments.compare(two_arms(base, better), "gender", repetitions=50)
+    found = report["tests"][0]["accuracy"]
+    assert (found["alike"], found["folds"]) == (3, 5) and report["verdict"][0].endswith("to the same side in 3 of 5 folds")
+
+
+def test_many_arms_are_judged_together():
+    """A gain that alone would be one is none among ten looked at."""
+    base = first(0.5, 100)
+    better = base | np.isin(np.arange(100), [5, 15, 25, 35, 45, 55, 65])
+    better &= np.arange(100) != 0
+    arms = {Arm("alexnet", 0.0): answers(base)} | {Arm("alexnet", r / 10): answers(better) for r in range(1, 10)}
+    two = dict(list(arms.items())[:2])
+    alone, among = (experiments.compare(some, "gender", repetitions=2000) for some in (two, arms))
+    p = alone["tests"][0]["accuracy"]["p"]
+    assert 0.05 / 9 < p < 0.05 and "saliency helps" in alone["verdict"][0]
+    assert among["tests"][0]["accuracy"]["p_holm"] == pytest.approx(9 * p)
+    assert all("no difference is shown" in line and "Holm's correction over 9 tests" in line for line in among["verdict"])
 
 
 @pytest.mark.parametrize(
@@ -207,6 +233,34 @@ def test_groups_are_told_alone_and_crossed():
         ("a", "male", 10),
         ("a", "female", 10),
     ]
+    assert "by_race_and_gender_and_age_group" not in told
+
+
+def test_three_groups_are_crossed_where_all_are_known():
+    table = answers(first(0.8, 40)).assign(race=["a", "a", "b", None] * 10, gender=["male", "female"] * 20, age_group="8-13")
+    rows = experiments.describe(table, CLASSES["gender"])["by_race_and_gender_and_age_group"]
+    assert [(row["race"], row["gender"], row["age_group"], row["faces"], row["few"]) for row in rows] == [
+        ("a", "male", "8-13", 10, True),
+        ("a", "female", "8-13", 10, True),
+        ("b", "male", "8-13", 10, True),
+    ]
+
+
+def test_crossed_groups_are_shown_and_few_faces_marked(capsys):
+    table = answers(first(0.8, 80)).assign(race=["a", "a", "a", "b"] * 20, gender=["male", "female"] * 40)
+    show(experiments.compare({Arm("alexnet", 0.3): table}, "gender", repetitions=10))
+    lines = capsys.readouterr().out.splitlines()
+    assert any("accuracy by race and gender, % [95 % interval]; * few faces" in line for line in lines)
+    faces = {words[1].strip(): words[2].strip() for words in (line.split("│") for line in lines) if len(words) > 3}
+    assert (faces["a, male"], faces["a, female"], faces["b, female"]) == ("40", "20*", "20*")
+
+
+def test_cells_of_the_paper_are_announced_where_some_are_known(report, capsys):
+    show(report)
+    assert "in brackets Table 4's cells" in capsys.readouterr().out
+    classes = CLASSES["expression"]
+    show(experiments.compare({Arm("alexnet", 0.3): answers(first(0.5, 70), classes=classes)}, "expression", repetitions=10))
+    assert "in brackets" not in capsys.readouterr().out
 
 
 # --- beside the paper, and on disk -----------------------------------------------------------------------------------

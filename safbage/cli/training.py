@@ -174,7 +174,7 @@ def _recipe(task, epochs, rate, batch):
 
 def show(report: dict) -> None:
     """Print a report: arms beside the paper's, confusions beside its known cells, groups, verdicts."""
-    from safbage import experiments
+    from safbage import experiments, paper
 
     task, console = report["task"], Console(highlight=False)
     console.print(f"\n{task}, % ± standard error over folds, beside what the paper reports on {_dataset(task)}", soft_wrap=True)
@@ -189,14 +189,17 @@ def show(report: dict) -> None:
         console.print(line, soft_wrap=True)
     for name, arm in report["arms"].items():
         published = {"age": 4, "expression": 5}.get(task)
-        beside = f"; in brackets Table {published}'s cells, where known" if published and name == PAPERS_ARM else ""
+        known = published and name == PAPERS_ARM and paper.CELLS[published]
+        beside = f"; in brackets Table {published}'s cells, where known" if known else ""
         console.print(f"\n{name}: % of each row's faces{beside}", soft_wrap=True)
         console.print(confusion_table(task, arm["confusion"], published if beside else None))
     for name, arm in report["arms"].items():
-        for group in ("race", "gender", "age_group"):
-            if f"by_{group}" in arm:
-                console.print(f"\n{name}: accuracy by {group.replace('_', ' ')}, % [95 % interval]", soft_wrap=True)
-                console.print(group_table(group, arm[f"by_{group}"]))
+        for groups in (("race",), ("gender",), ("age_group",), ("race", "gender")):
+            rows, of = arm.get(f"by_{'_and_'.join(groups)}"), " and ".join(groups).replace("_", " ")
+            if rows:
+                few = "; * few faces" if any(row["few"] for row in rows) else ""
+                console.print(f"\n{name}: accuracy by {of}, % [95 % interval]{few}", soft_wrap=True, markup=False)
+                console.print(group_table(groups, rows))
     for line in report["verdict"]:
         console.print(line, soft_wrap=True)
 
@@ -227,12 +230,13 @@ def confusion_table(task, counts, published=None):
     return table
 
 
-def group_table(group, rows):
-    """Accuracy by group, with Wilson's interval."""
+def group_table(groups, rows):
+    """Accuracy by group, with Wilson's interval; groups of few faces have a star."""
     table = Table()
     for name in ("", "faces", "accuracy"):
         table.add_column(name, justify="left" if not name else "right")
     for row in rows:
         low, value, high = (100 * row[name] for name in ("low", "accuracy", "high"))
-        table.add_row(row[group], f"{row['faces']:,}", f"{value:.1f} [{low:.1f}, {high:.1f}]")
+        faces = f"{row['faces']:,}" + ("*" if row["few"] else "")
+        table.add_row(", ".join(row[group] for group in groups), faces, f"{value:.1f} [{low:.1f}, {high:.1f}]")
     return table
