@@ -3,9 +3,9 @@
     python benchmarks/light_saliency.py --faces WORK/utkface WORK/fer2013
 
 `--faces` are data sets that ``safbage prepare`` prepared; only their test splits are used. The light network that ships learnt
-from UTKFace (without labels) by another draw, so that most of that test split is known to it; its card's figures are of faces
-that it had not seen. Times are medians of alternating runs on this machine, so that their ratio holds elsewhere roughly; answers are
-compared face by face (exact McNemar test).
+from UTKFace (without labels) by another draw, so that most of that test split is known to it; the figures on its card are of
+faces that it had not seen. Times are medians of alternating runs on this machine, so that their ratio holds elsewhere roughly;
+answers are compared face by face (exact McNemar test).
 """
 
 import argparse
