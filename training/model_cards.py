@@ -207,7 +207,7 @@ def recipe(data):
     return f"""{chr(10).join(commands)}
     safbage prepare adience WORK/adience --data-dir DATA
     python training/train_classifiers.py --utkface WORK/utkface --fer2013 WORK/fer2013 \\
-        --scenes OSIE/stimuli --work WORK --ship
+        --scenes OSIE/stimuli --work WORK --precision mixed_bfloat16 --ship
     python training/evaluate_classifiers.py WORK/utkface WORK/fer2013 WORK/adience --ship
 
 Two teachers, then the student, which learns from labels and from the teachers' answers at once. Every face is shown once per

@@ -185,10 +185,13 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
     """Both rounds, epoch by epoch, saved after each; each round goes on from its predecessor's best epoch on validation faces."""
     rows = [(k, i) for k, data in enumerate(sets) for i in np.flatnonzero(data.split == "train") if has_target(targets[k], i)]
     tasks = list(model.output)
+    for data in sets:
+        data.reweighted(settings.size)  # before the threads ask for it
     for number, name in enumerate(ROUNDS):
         steps = settings.epochs[number] * -(-len(rows) // settings.batch)
+        rise = min(settings.warm_up, steps // 2)
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - settings.warm_up, warmup_target=settings.rate / (1 + number), warmup_steps=settings.warm_up
+            0.0, steps - rise, warmup_target=settings.rate / (1 + number), warmup_steps=rise
         )
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
         model.compile(optimizer, loss=dict.fromkeys(tasks, "categorical_crossentropy"))
@@ -275,9 +278,11 @@ def main():
     parser.add_argument("--scenes", type=Path, help="photos whose pieces stand in for what the data sets cut off")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
-    parser.add_argument("--only", choices=list(SETTINGS), help="stop after this training")
+    parser.add_argument("--only", choices=list(SETTINGS)[:2], help="stop after this teacher; without --ship")
     parser.add_argument("--ship", action="store_true", help="store the student in safbage/trained")
     args = parser.parse_args()
+    if args.only and args.ship:
+        parser.error("--only ends before there is anything to --ship")
 
     scenes = augmentation.read_scenes(args.scenes)
     utkface, fer2013 = Faces(args.utkface), Faces(args.fer2013)
