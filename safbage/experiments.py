@@ -316,7 +316,7 @@ def save(report: dict, path: str | Path, provenance: dict) -> None:
     """Write a report as JSON with how it was made: `provenance` (data, recipe), and the command, the backend, versions."""
     backend = keras.config.backend()
     versions = {name: version(name) for name in ("safbage", "keras", backend, "numpy", "pandas", "scipy")}
-    made = provenance | {"command": " ".join(sys.argv), "backend": backend, "versions": versions}
+    made = provenance | {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "backend": backend, "versions": versions}
     text = json.dumps(report | {"provenance": made}, indent=1, default=str, allow_nan=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
