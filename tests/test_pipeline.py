@@ -142,14 +142,14 @@ def test_what_is_no_photo_at_all_is_refused(model, wrong):
 
 
 def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch):
-    detect = faces.detect_faces
+    detect = faces.detect_enlarged
 
     def failing(image):
         if image.shape[0] == 100:
             raise RuntimeError("out of something")
         return detect(image)
 
-    monkeypatch.setattr(faces, "detect_faces", failing)
+    monkeypatch.setattr(faces, "detect_enlarged", failing)
     table = model.predict([astronaut, astronaut[:100], astronaut], progress=False)
     assert table.status.tolist() == ["ok", "failed: RuntimeError: out of something", "ok"]
     with pytest.raises(RuntimeError):
