@@ -70,4 +70,37 @@ with quiet_start():
 if keras.config.backend() == "tensorflow":
     tensorflow()
 
-__all__ = ["keras", "layers", "ops", "quiet_start", "tensorflow"]
+
+def value_and_gradient(function, x):
+    """A function's values and the gradient of their sum, on whichever backend Keras runs: Keras itself has no such call.
+
+    Args:
+        function: takes a tensor, gives one number for each of its N rows.
+        x: array N×….
+
+    Returns:
+        The values (N) and the gradient (as `x`), NumPy arrays. Where each value depends on its own row alone, a row of the
+        gradient is that of its own value.
+    """
+    x = ops.convert_to_tensor(x, "float32")
+    if keras.config.backend() == "tensorflow":
+        with tensorflow().GradientTape() as tape:
+            tape.watch(x)
+            values = function(x)
+        gradient = tape.gradient(values, x)
+    elif keras.config.backend() == "jax":
+        import jax
+
+        values, back = jax.vjp(function, x)
+        (gradient,) = back(jax.numpy.ones_like(values))
+    else:
+        import torch
+
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            values = function(x)
+        (gradient,) = torch.autograd.grad(values.sum(), x)
+    return ops.convert_to_numpy(values), ops.convert_to_numpy(gradient)
+
+
+__all__ = ["keras", "layers", "ops", "quiet_start", "tensorflow", "value_and_gradient"]

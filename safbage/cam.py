@@ -1,6 +1,20 @@
-"""Class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4): where a class's evidence lies."""
+"""Where a class's evidence lies: class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
+
+`class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP. `grad_cam`, `grad_cam_plus_plus` and
+`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps; `normalize` stretches them for drawing.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+
+from safbage import images, saliency_metrics
+from safbage.backend import keras, layers, ops, value_and_gradient
+from safbage.classifiers import split_after
+
+BATCH = 32
+"""Faces that go through a network together."""
 
 
 def class_activation_maps(features: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -27,3 +41,191 @@ def normalize(map: np.ndarray) -> np.ndarray:
     low = map.min(axis=(-2, -1), keepdims=True)
     span = map.max(axis=(-2, -1), keepdims=True) - low
     return (map - low) / np.where(span > 0, span, 1)
+
+
+def grad_cam(
+    model: keras.Model, faces: np.ndarray, *, target: int | Sequence[int] | None = None, layer: str | None = None
+) -> np.ndarray:
+    """Grad-CAM (Selvaraju et al. 2017): a layer's features, each weighted by the mean gradient of the class's score by it.
+
+    On a network that ends in pooling and softmax this is CAM, where CAM is positive, up to scale.
+
+    Args:
+        model: faces to probabilities; its last layer is a softmax.
+        faces: N×H×W×3 in 0–255, as the network takes them: reweighted, where it learnt so.
+        target: the class's number, one for all faces or one each; the class that the network answers where None.
+        layer: name of the layer whose features are looked at; by default `last_convolution`.
+
+    Returns:
+        N×h×w float32, ≥ 0, of the layer's size and any range.
+
+    Raises:
+        ValueError: faces, target or layer do not fit the network, or its last layer is no softmax.
+    """
+    features, gradient = _evidence(model, faces, target, layer)
+    return np.maximum((features * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1), 0)
+
+
+def grad_cam_plus_plus(
+    model: keras.Model, faces: np.ndarray, *, target: int | Sequence[int] | None = None, layer: str | None = None
+) -> np.ndarray:
+    """Grad-CAM++ (Chattopadhay et al. 2018): as `grad_cam`, but only gradients that speak for the class weigh, and places
+    that share a feature with few others weigh more: it tells several traces of one class apart.
+
+    The paper's equations 10 and 19 of the exponential of the score, which cancels out up to the map's scale. (The authors' code
+    and tf-keras-vis divide each feature's shares by their sum as well, which the equations do not.)
+    """
+    features, gradient = _evidence(model, faces, target, layer)
+    speaking = np.maximum(gradient, 0)
+    shares = speaking / (2 + features.sum(axis=(1, 2), keepdims=True) * speaking)
+    return np.maximum((features * shares.sum(axis=(1, 2), keepdims=True)).sum(axis=-1), 0)
+
+
+def occlusion(
+    model: keras.Model,
+    faces: np.ndarray,
+    *,
+    target: int | Sequence[int] | None = None,
+    size: int = 32,
+    stride: int = 16,
+    fill: float | None = None,
+) -> np.ndarray:
+    """Occlusion (Zeiler and Fergus 2014): how far the class's probability falls when a grey patch hides a place.
+
+    Asks nothing of the network's insides, and needs many answers: 169 a face by default.
+
+    Args:
+        model, faces, target: as `grad_cam`.
+        size, stride: side of the patch, and its step, in pixels.
+        fill: the patch's value, 0–255; by default each face's mean colour.
+
+    Returns:
+        N×H×W float32 in [−1, 1]: at each pixel the mean fall over all patches that hide it; negative where hiding helps.
+
+    Raises:
+        ValueError: faces, target, size or stride do not fit.
+    """
+    faces = _checked(model, faces)
+    height, width = faces.shape[1:3]
+    if not (1 <= stride <= size <= min(height, width)):
+        raise ValueError(f"expected 1 ≤ stride ≤ size ≤ {min(height, width)}; got stride {stride} and size {size}")
+    tops, lefts = _steps(height, size, stride), _steps(width, size, stride)
+    answers = _predicted(model, faces)
+    maps = []
+    for face, answer, wanted in zip(faces, answers, _targets(target, answers), strict=True):
+        fall, hidden = np.zeros((height, width)), np.zeros((height, width))
+        colour = face.mean(axis=(0, 1)) if fill is None else fill
+        for top in tops:
+            patched = np.repeat(face[None], len(lefts), axis=0)
+            for one, left in zip(patched, lefts, strict=True):
+                one[top : top + size, left : left + size] = colour
+            probabilities = _predicted(model, patched)[:, wanted]
+            for left, probability in zip(lefts, probabilities, strict=True):
+                place = (slice(top, top + size), slice(left, left + size))
+                fall[place] += answer[wanted] - probability
+                hidden[place] += 1
+        maps.append(fall / hidden)
+    return np.stack(maps).astype("float32")
+
+
+def last_convolution(model: keras.Model) -> str:
+    """Name of the last layer that still has places (a 4-D output) and is no pooling: "conv5" of AlexNet, "conv5_3" of VGG-16."""
+    passing = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
+    for layer in reversed(model.layers):
+        if len(layer.output.shape) == 4 and not isinstance(layer, passing):
+            return layer.name
+    raise ValueError(f"{model.name} has no layer with places")
+
+
+def agreement(maps: np.ndarray, cams: np.ndarray, answers: Sequence[str] | None = None) -> pd.DataFrame:
+    """How far where people look (saliency) is where a class's evidence lies (CAM), face by face.
+
+    Args:
+        maps: saliency, N×h×w, ≥ 0.
+        cams: raw class activation maps, N×k×l; brought to the maps' size.
+        answers: the class of each CAM, to be kept beside it.
+
+    Returns:
+        A row per face: `correlation` (Pearson's, −1 to 1, 0 where either is flat), `shared` (the common mass of the saliency and
+        the CAM's positive part, each of sum 1: from 0, apart, to 1, equal) and `answer` where given.
+
+    Raises:
+        ValueError: there are not as many of each.
+    """
+    maps, cams = np.asarray(maps, "float32"), np.asarray(cams, "float32")
+    if maps.ndim != 3 or cams.ndim != 3 or len(maps) != len(cams) or (answers is not None and len(answers) != len(maps)):
+        raise ValueError(f"expected as many maps N×h×w as CAMs N×k×l and answers; got {maps.shape} and {cams.shape}")
+    rows = []
+    for map, cam in zip(maps, cams, strict=True):
+        stretched = images.resize(cam, map.shape)
+        shared = saliency_metrics.sim(map, np.maximum(stretched, 0)) if (stretched > 0).any() else 0.0
+        rows.append({"correlation": saliency_metrics.cc(map, stretched), "shared": shared})
+    table = pd.DataFrame(rows, columns=["correlation", "shared"], dtype=float)
+    return table if answers is None else table.assign(answer=list(answers))
+
+
+def agreement_by_class(table: pd.DataFrame) -> pd.DataFrame:
+    """`agreement` by answer: `faces`, and the mean and standard error of `correlation` and `shared`; NaN errors for one face."""
+    groups = table.groupby("answer", sort=False)
+    columns = {"faces": groups.size()}
+    for name in ("correlation", "shared"):
+        columns |= {name: groups[name].mean(), f"± {name}": groups[name].sem()}
+    return pd.DataFrame(columns)
+
+
+def _evidence(model, faces, target, layer):
+    """A layer's features, N×h×w×K, and the gradient by them of the target's score, the number that enters the softmax."""
+    faces = _checked(model, faces)
+    below, _ = split_after(model, layer or last_convolution(model))
+    softmax = model.layers[-1]
+    if not isinstance(softmax, layers.Dense) or softmax.activation is not keras.activations.softmax:
+        raise ValueError(f"{model.name} ends in {softmax.name}; expected a Dense layer with softmax")
+    if len(below.outputs[0].shape) != 4:
+        raise ValueError(f"the output of {layer} has no places; choose a convolution, such as {last_convolution(model)}")
+    before = keras.Model(below.outputs[0], softmax.input)
+
+    def score(x, chosen):
+        kernel, bias = (ops.cast(variable, "float32") for variable in (softmax.kernel, softmax.bias))
+        scores = ops.matmul(ops.cast(before(x, training=False), "float32"), kernel) + bias
+        return ops.sum(ops.multiply(scores, chosen), axis=-1)
+
+    chosen = np.eye(softmax.units, dtype="float32")[_targets(target, _predicted(model, faces))]
+    found = []
+    for i in range(0, len(faces), BATCH):
+        features = np.asarray(below.predict_on_batch(faces[i : i + BATCH]), "float32")
+        own = chosen[i : i + BATCH]
+        found.append((features, value_and_gradient(lambda x, own=own: score(x, own), features)[1]))
+    features, gradients = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return features, gradients
+
+
+def _checked(model, faces):
+    """The faces as float32; ValueError where they do not fit the network."""
+    faces, expected = np.asarray(faces), tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) != 1 or faces.shape[1:] != expected or not len(faces):
+        size = "×".join(str(side) for side in expected)
+        raise ValueError(f"{model.name} takes one or more faces N×{size}; got {faces.shape}")
+    return faces.astype("float32")
+
+
+def _predicted(model, faces):
+    """Probabilities N×C."""
+    parts = [model.predict_on_batch(faces[i : i + BATCH]) for i in range(0, len(faces), BATCH)]
+    return np.asarray(np.concatenate(parts), "float32")
+
+
+def _targets(target, probabilities):
+    """A class's number for each face."""
+    count, classes = probabilities.shape
+    if target is None:
+        return probabilities.argmax(axis=1)
+    targets = np.broadcast_to(np.asarray(target), (count,)) if np.ndim(target) == 0 else np.asarray(target)
+    whole = targets.shape == (count,) and np.issubdtype(targets.dtype, np.integer)
+    if not whole or targets.min() < 0 or targets.max() >= classes:
+        raise ValueError(f"target is a class from 0 to {classes - 1}, one for all or one for each of {count} faces; got {target}")
+    return targets
+
+
+def _steps(length, size, stride):
+    """Where patches begin so that they cover a side whole."""
+    return sorted({*range(0, length - size + 1, stride), length - size})

@@ -1,13 +1,13 @@
 """The classifiers that answer age, gender and expression: the paper's networks and those of its future work.
 
 `classifier` builds any network of `NETWORKS`; `freeze_below` and `split_at` part what is trained from what is not.
-`load` gives the shipped AlexNet-GAP of all tasks as one model, for the pipeline.
+`load` gives the shipped AlexNet-GAP of all tasks as one model, for the pipeline; `shipped` that of one task by itself.
 Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the papers.
 """
 
 from safbage.backend import keras
 from safbage.classifiers.classes import CLASSES
-from safbage.classifiers.cutting import freeze_below, split_at
+from safbage.classifiers.cutting import freeze_below, split_after, split_at
 from safbage.classifiers.imagenet import put_in
 from safbage.classifiers.networks import (
     SIZE,
@@ -19,7 +19,7 @@ from safbage.classifiers.networks import (
     resnet50,
     vgg16,
 )
-from safbage.classifiers.shared import load
+from safbage.classifiers.shared import load, shipped
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -64,5 +64,7 @@ __all__ = [
     "classifier",
     "freeze_below",
     "load",
+    "shipped",
+    "split_after",
     "split_at",
 ]

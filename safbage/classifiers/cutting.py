@@ -64,6 +64,23 @@ def split_at(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
     return below, keras.Model(cut, model.outputs[0], name=f"{model.name}_from_{name}")
 
 
+def split_after(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
+    """Cut `model` behind layer `name`: (below: faces to that layer's output, above: from there to probabilities).
+
+    As `split_at` otherwise; ValueError, too, for the last layer, behind which there is nothing.
+    """
+    call = _call(model, name)
+    cut = call.output_tensors[0]
+    if cut._keras_history == model.outputs[0]._keras_history:
+        raise ValueError(f"{name} is {model.name}'s last layer; there is nothing behind it")
+    if not _is_clean(model, cut):
+        raise ValueError(
+            f"{model.name} is not cut in two behind {name}: another path goes around it; choose a block's last layer"
+        )
+    below = keras.Model(model.inputs[0], cut, name=f"{model.name}_to_{name}")
+    return below, keras.Model(cut, model.outputs[0], name=f"{model.name}_behind_{name}")
+
+
 def _input_of(model, name):
     """The tensor that enters layer `name`, before dropouts; None where there is not exactly one."""
     call = _call(model, name)

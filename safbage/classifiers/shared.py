@@ -1,9 +1,9 @@
-"""The shipped AlexNet-GAP of all tasks, which share conv1–conv4: what the pipeline runs."""
+"""The shipped AlexNet-GAP: of all tasks, which share conv1–conv4, as the pipeline runs it, and of one task by itself."""
 
 from safbage import weights
 from safbage.backend import keras
 from safbage.classifiers.classes import CLASSES
-from safbage.classifiers.networks import SIZE, conv1_to_conv4, gap
+from safbage.classifiers.networks import SIZE, alexnet_gap, conv1_to_conv4, gap
 from safbage.reweighting import Reweighting
 from safbage.trunks import alexnet_conv5
 
@@ -37,4 +37,18 @@ def load(tasks: tuple[str, ...]) -> keras.Model:
     for task in tasks:
         own = weights.load(f"alexnet-gap-{task}")
         weights.assign(model, {name.replace("/", f"_{task}/"): value for name, value in own.items()})
+    return model
+
+
+def shipped(task: str) -> keras.Model:
+    """The shipped AlexNet-GAP of one task, as `classifier` builds it: (reweighted) faces to probabilities.
+
+    Raises:
+        ValueError: a task that is not in `CLASSES`.
+        WeightsError: shipped weights are missing or damaged.
+    """
+    if task not in CLASSES:
+        raise ValueError(f"task is one of {', '.join(CLASSES)}; got {task!r}")
+    model = alexnet_gap(len(CLASSES[task]))
+    weights.assign(model, weights.load(SHARED) | weights.load(f"alexnet-gap-{task}"))
     return model
