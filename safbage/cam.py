@@ -1,7 +1,7 @@
 """Where a class's evidence lies: class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
 
 `class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP. `grad_cam`, `grad_cam_plus_plus` and
-`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps; `normalize` stretches them for drawing.
+`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps; `normalize` stretches them.
 """
 
 from collections.abc import Sequence
@@ -95,8 +95,11 @@ def occlusion(
     Asks nothing of the network's insides, and needs many answers: 169 a face by default.
 
     Args:
-        model, faces, target: as `grad_cam`.
-        size, stride: side of the patch, and its step, in pixels.
+        model: as `grad_cam` takes it, and the next two.
+        faces: N×H×W×3.
+        target: the class.
+        size: side of the patch in pixels.
+        stride: its step in pixels.
         fill: the patch's value, 0–255; by default each face's mean colour.
 
     Returns:
