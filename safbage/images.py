@@ -33,17 +33,32 @@ def read(path: str | Path) -> np.ndarray:
         raise FileNotFoundError(f"no such file: {path}")
     if path.stat().st_size == 0:
         raise ImageError(f"{path.name} is empty (0 bytes)")
+    return _photo(path, path.name)
+
+
+def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
+    """`read` of a file's bytes, such as an upload; `name` stands in messages.
+
+    Raises:
+        ImageError: as `read`.
+    """
+    if not len(data):
+        raise ImageError(f"{name} is empty (0 bytes)")
+    return _photo(io.BytesIO(data), name)
+
+
+def _photo(file, name):
     try:
-        with Image.open(path) as image:
-            return _to_rgb(_upright(image, path.name))
+        with Image.open(file) as image:
+            return _to_rgb(_upright(image, name))
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{path.name} is not an image, or of a kind that Pillow cannot read") from None
+        raise ImageError(f"{name} is not an image, or of a kind that Pillow cannot read") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path.name} is too large to decode safely: {error}") from None
+        raise ImageError(f"{name} is too large to decode safely: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: AVIF, DDS
-        raise ImageError(f"{path.name} is damaged: {error}") from error
+        raise ImageError(f"{name} is damaged: {error}") from error
 
 
 def astronaut() -> np.ndarray:

@@ -7,7 +7,7 @@ seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and 
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class Explanation:
         crops: N×224×224×3 uint8.
         maps: ML-Net's saliency of the crops, N×28×28 float32 in [0, 1].
         ratio: the reweighting ratio used.
+        mode: its formula, as `reweighting.reweight` has them; "blend" is the paper's.
         probabilities: task to N×C float32.
         cams: task to N×13×13×C float32, one raw class activation map per class.
         error: the exception behind a failure.
@@ -49,11 +50,26 @@ class Explanation:
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     cams: dict[str, np.ndarray] = field(default_factory=dict)
     error: Exception | None = None
+    mode: str = "blend"
 
     @property
     def reweighted(self) -> np.ndarray:
         """The reweighted crops, N×224×224×3 uint8."""
-        return reweighting.reweight(self.crops, self.maps, self.ratio)
+        return reweighting.reweight(self.crops, self.maps, self.ratio, mode=self.mode)
+
+    def only(self, face: int) -> "Explanation":
+        """The same of one face alone; IndexError where there is no such face."""
+        if not 0 <= face < len(self.faces):
+            raise IndexError(f"face {face} of {len(self.faces)}, counted from 0")
+        one = slice(face, face + 1)
+        return replace(
+            self,
+            faces=self.faces[one],
+            crops=self.crops[one],
+            maps=self.maps[one],
+            probabilities={task: values[one] for task, values in self.probabilities.items()},
+            cams={task: values[one] for task, values in self.cams.items()},
+        )
 
     def rows(self, *, probabilities: bool = False) -> list[dict]:
         """A dict of plain values per face, or the one row that says why there is none."""
@@ -153,8 +169,8 @@ def _saliency_network(source: str | Path) -> keras.Model:
 class SafBage:
     """Detector, ML-Net and AlexNet-GAP together. Build it with `SafBage.load`.
 
-    `ratio` may be set at any time. To see what it does to a face, give `classify` the crop and map that `explain` found: then
-    only the classifier runs again.
+    `ratio` may be set at any time. To see what it does to a face, give `at_ratio` what `explain` found: then only the classifier
+    runs again.
     """
 
     def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model):
@@ -238,6 +254,26 @@ class SafBage:
             raise seen.error
         return seen
 
+    def at_ratio(self, seen: Explanation, ratio: float, *, mode: str = "blend") -> Explanation:
+        """The faces of an explanation at another ratio: neither the detector nor ML-Net runs again.
+
+        Args:
+            seen: what `explain` gave.
+            ratio: of the reweighting, 0–1.
+            mode: its formula, as `reweighting.reweight` has them.
+
+        Raises:
+            ValueError: the ratio or the mode is unknown or out of range, or there is no face.
+        """
+        if not len(seen.crops):
+            raise ValueError(f"{seen.photo} has no face to reweight: {seen.status}")
+        found = []
+        for i in range(0, len(seen.crops), BATCH):
+            found.append(self._run(seen.crops[i : i + BATCH], seen.maps[i : i + BATCH], ratio, mode))
+        probabilities = {task: np.concatenate([part[task] for part, _ in found]) for task in self.tasks}
+        cams = {task: np.concatenate([part[task] for _, part in found]) for task in self.tasks}
+        return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
+
     def explain_each(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[Explanation]:
         """Explain photos one after the other, in order, while their faces go through the networks in batches.
 
@@ -285,7 +321,8 @@ class SafBage:
         rows = []
         for i in range(0, len(crops), BATCH):
             part = crops[i : i + BATCH]
-            outputs, _ = self._run(part, saliency.predict_faces(part, self.mlnet) if maps is None else maps[i : i + BATCH])
+            own = saliency.predict_faces(part, self.mlnet) if maps is None else maps[i : i + BATCH]
+            outputs, _ = self._run(part, own, self.ratio)
             rows += [{"face": i + k, **answers(outputs, k, probabilities=probabilities)} for k in range(len(part))]
         return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, probabilities=probabilities)])
 
@@ -325,7 +362,7 @@ class SafBage:
         for i in range(0, len(crops), BATCH):
             part = crops[i : i + BATCH]
             maps = saliency.predict_faces(part, self.mlnet)
-            parts.append((maps, *self._run(part, maps)))
+            parts.append((maps, *self._run(part, maps, self.ratio)))
         if not parts:
             return
         maps = np.concatenate([maps for maps, _, _ in parts])
@@ -339,12 +376,15 @@ class SafBage:
             seen.cams = {task: cams[task][own] for task in self.tasks}
             start = own.stop
 
-    def _run(self, crops, maps):
+    def _run(self, crops, maps, ratio, mode="blend"):
         """Reweight and classify a batch: probabilities and CAMs by task."""
+        ratio = reweighting.check_ratio(ratio)
+        if mode != "blend":  # the model's own formula; faces reweighted by another go in with ratio 0
+            crops, ratio = reweighting.reweight(crops, maps, ratio, mode=mode), 0.0
         inputs = {
             "face": crops.astype("float32"),
             "map": np.asarray(maps, "float32"),
-            "ratio": np.full((len(crops), 1), reweighting.check_ratio(self.ratio), "float32"),
+            "ratio": np.full((len(crops), 1), ratio, "float32"),
         }
         outputs = {name: np.asarray(value) for name, value in self.classifier.predict_on_batch(inputs).items()}
         cams = {t: cam.class_activation_maps(outputs[f"conv5_{t}"], self._kernels[t]) for t in self.tasks}

@@ -81,23 +81,25 @@ def boxes(photo: np.ndarray, faces: Sequence[Face], *, labels: Sequence[str] = (
     return ax
 
 
+def blended(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS) -> np.ndarray:
+    """A map in [0, 1] (h×w, any size) laid over a grey face (H×W×3 uint8), more opaque where it is higher; as `face`."""
+    smooth = np.clip(images.resize(np.ascontiguousarray(map, "float32"), face.shape[:2]), 0, 1)
+    opaque = (0.25 + 0.55 * smooth)[..., None]
+    painted = plt.get_cmap(colours)(smooth)[..., :3] * 255
+    return np.round(opaque * painted + (1 - opaque) * face.mean(axis=2, keepdims=True)).astype("uint8")
+
+
 def overlay(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS, title: str = "", colour_bar=True, ax=None):
-    """A map in [0, 1] (h×w, any size) laid over a grey face (H×W×3 uint8)."""
-    ax = ax or plt.subplots()[1]
-    height, width = face.shape[:2]
-    ax.imshow(face.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-    smooth = np.clip(images.resize(np.ascontiguousarray(map, "float32"), (height, width)), 0, 1)
-    shown = ax.imshow(smooth, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.55 * smooth)
+    """`blended`, with a colour bar."""
+    ax = image(blended(face, map, colours=colours), title=title, ax=ax)
     if colour_bar:
-        _colour_bar(shown, ax)
-    ax.set_title(title)
-    ax.set_axis_off()
+        _colour_bar(plt.cm.ScalarMappable(plt.Normalize(0, 1), colours), ax)
     return ax
 
 
-def saliency(face: np.ndarray, map: np.ndarray, *, title: str = "saliency", ax=None):
+def saliency(face: np.ndarray, map: np.ndarray, *, colours: str = MAP_COLOURS, title: str = "saliency", ax=None):
     """Where people would look: an ML-Net map over its face."""
-    return overlay(face, map, colours=MAP_COLOURS, title=title, ax=ax)
+    return overlay(face, map, colours=colours, title=title, ax=ax)
 
 
 def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax=None):
@@ -114,12 +116,14 @@ def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax
     return ax
 
 
-def class_activation(seen: Explanation, task: str, *, face: int = 0, target: int | None = None, ax=None):
+def class_activation(
+    seen: Explanation, task: str, *, face: int = 0, target: int | None = None, colours: str = CAM_COLOURS, ax=None
+):
     """Where a class's evidence lies (the answer's, unless `target` names another), over the reweighted face."""
     target = int(np.argmax(seen.probabilities[task][face])) if target is None else target
     map = cam.normalize(seen.cams[task][face, :, :, target])
     title = f"CAM of {task}: {classifiers.CLASSES[task][target]}"
-    return overlay(seen.reweighted[face], map, colours=CAM_COLOURS, title=title, ax=ax)
+    return overlay(seen.reweighted[face], map, colours=colours, title=title, ax=ax)
 
 
 def explanation(seen: Explanation) -> Figure:
@@ -156,6 +160,37 @@ def explanation(seen: Explanation) -> Figure:
             class_activation(seen, task, face=i, ax=map)
             values = seen.probabilities[task][i]
             probabilities(task, values, title=f"{classifiers.CLASSES[task][values.argmax()]} ({values.max():.0%})", ax=bars)
+    return figure
+
+
+def reweighted_view(
+    seen: Explanation,
+    task: str,
+    *,
+    target: int | None = None,
+    map_colours: str = MAP_COLOURS,
+    cam_colours: str = CAM_COLOURS,
+) -> Figure:
+    """The first face at its ratio, as the ratio explorer shows it: crop, saliency, reweighted, one CAM, and all probabilities.
+
+    Args:
+        seen: an explanation with a face.
+        task: whose CAM is shown.
+        target: the CAM's class; the answer where None.
+        map_colours: colours of the saliency map.
+        cam_colours: colours of the CAM.
+    """
+    figure = plt.figure(figsize=(13, 6.4), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.35, 1])
+    crop, map, reweighted, evidence = top.subplots(1, 4)
+    image(seen.crops[0], title="face", ax=crop)
+    saliency(seen.crops[0], seen.maps[0], colours=map_colours, title="where people look (ML-Net)", ax=map)
+    formula = "" if seen.mode == "blend" else f" ({seen.mode})"
+    image(seen.reweighted[0], title=f"reweighted, ratio {seen.ratio:.0%}{formula}", ax=reweighted)
+    class_activation(seen, task, target=target, colours=cam_colours, ax=evidence)
+    axes = bottom.subplots(1, len(seen.probabilities), squeeze=False)[0]
+    for (name, values), bars in zip(seen.probabilities.items(), axes, strict=True):
+        probabilities(name, values[0], ax=bars)
     return figure
 
 

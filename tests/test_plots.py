@@ -35,7 +35,15 @@ def test_every_plot_draws_into_the_axes_given(seen):
 
 def test_maps_have_a_fixed_scale(seen):
     faint = plots.saliency(seen.crops[0], seen.maps[0] * 0.1)
-    assert faint.images[1].get_clim() == (0, 1)
+    assert np.array_equal(faint.images[0].get_array(), plots.blended(seen.crops[0], seen.maps[0] * 0.1))
+    assert faint.child_axes[0].get_ylim() == (0, 1)
+
+
+def test_a_blend_by_hand():
+    face = np.full((1, 2, 3), 100, "uint8")
+    shown = plots.blended(face, np.array([[0.0, 1.0]]), colours="gray")
+    assert shown[0, 0].tolist() == [75] * 3  # a quarter of black over 100
+    assert shown[0, 1].tolist() == [224] * 3  # four fifths of white over 100
 
 
 def test_boxes_fit_a_reduced_photo(seen):
