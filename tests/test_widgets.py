@@ -134,7 +134,13 @@ def test_formula_class_and_colours_can_be_chosen(explorer, model, seen):
 
 
 def upload(explorer, name, content):
-    file = {"name": name, "type": "image/jpeg", "size": len(content), "content": memoryview(content), "last_modified": datetime.now()}
+    file = {
+        "name": name,
+        "type": "image/jpeg",
+        "size": len(content),
+        "content": memoryview(content),
+        "last_modified": datetime.now(),
+    }
     explorer.source.value = "a photo of your own"
     explorer.upload.value = (file,)
 

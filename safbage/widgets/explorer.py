@@ -16,8 +16,8 @@ from safbage.widgets.parts import COLOURS, Message, Picture, bars, pixels, scale
 EMBEDDED, GIVEN, UPLOADED, PREPARED = "the embedded photo", "the given photo", "a photo of your own", "a face of the data set"
 ANSWER = -1
 """Stands for "the class that is answered" among the CAM's classes."""
-FORMULAS = {"blend": "face · ((1 − r) + r · S)", "clip": "only where S ≥ r"}
-STYLE = {"description_width": "90px"}
+FORMULAS = {"blend": "blend: (1 − r) + r · S", "clip": "clip: where S ≥ r"}
+STYLE = {"description_width": "64px"}
 WIDTH = 200
 """Of each picture on the screen, in pixels."""
 
@@ -78,15 +78,17 @@ class RatioExplorer(ipywidgets.VBox):
             value=round(100 * self.model.ratio), min=0, max=100, description="ratio, %", style=STYLE, layout={"width": "560px"}
         )
         self.papers = ipywidgets.Button(description=f"as the paper ({reweighting.RATIO:.0%})")
-        formulas = [(f"{name}: {formula}", name) for name, formula in FORMULAS.items()]
-        self.formula = ipywidgets.Dropdown(options=formulas, description="formula", style=STYLE)
+        self.formula = ipywidgets.Dropdown(
+            options=[(words, name) for name, words in FORMULAS.items()], description="formula", style=STYLE
+        )
         self.task = ipywidgets.Dropdown(options=list(self.model.tasks), description="CAM of", style=STYLE)
         self.target = ipywidgets.Dropdown(options=self._targets(), description="class", style=STYLE)
         self.map_colours = ipywidgets.Dropdown(options=COLOURS, value=plots.MAP_COLOURS, description="map in", style=STYLE)
         self.cam_colours = ipywidgets.Dropdown(options=COLOURS, value=plots.CAM_COLOURS, description="CAM in", style=STYLE)
         self.options = [self.formula, self.task, self.target, self.map_colours, self.cam_colours]
         for control in self.options:
-            control.layout.width = "290px"
+            control.layout.width = "222px"
+        self.formula.layout.width = "270px"
         self.save = ipywidgets.Button(description="save this view", icon="download")
 
     def _make_views(self):

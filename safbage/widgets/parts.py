@@ -26,6 +26,7 @@ class Picture(ipywidgets.VBox):
         self.image = ipywidgets.Image(format="jpeg", width=width)  # a tenth of a PNG's time and bytes
         self.caption = ipywidgets.HTML(layout={"width": f"{width}px"})
         super().__init__([self.title, self.image, self.caption], layout={"margin": "0 12px 0 0", "overflow": "visible"})
+        self.add_class("safbage-picture")
 
     def show(self, picture: np.ndarray, caption: str) -> None:
         """Change picture (H×W×3 uint8) and caption (plain text; what follows a line break is small HTML, such as `scale`)."""

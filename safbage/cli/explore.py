@@ -1,0 +1,92 @@
+"""``safbage explore``: the ratio explorer as a page of this machine's own, for those who want no notebook."""
+
+import os
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safbage.cli.base import app, say
+
+TITLE = """# The ratio explorer
+
+Turn the dial: the face is darkened where nobody looks, and the answers follow. At 0 % the network sees the face as it is, at
+100 % only what draws the eye. The networks learnt at 30 %; what they answer elsewhere shows what they lean on.
+"""
+CARE = """All stays on this machine. Age, gender and expression are apparent ones, as annotators judged pictures, and often wrong:
+use them to decide nothing about anyone."""
+LARGEST_UPLOAD = 200 * 2**20
+"""Bytes of a message from the page; Tornado's own bound of 10 MiB would cut the connection at a large photo."""
+
+
+@app.command()
+def explore(
+    photo: Annotated[Path | None, typer.Argument(help="A photo to begin with; otherwise the embedded one.")] = None,
+    prepared: Annotated[Path | None, typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too.")] = None,
+    ratio: Annotated[float, typer.Option(min=0, max=1, help="To begin with.")] = 0.3,
+    save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
+    port: Annotated[int, typer.Option(help="Of the page; the next free one where it is taken.")] = 8866,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. By default only this machine can open the page.")
+    ] = "localhost",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+):
+    """Open the ratio explorer in the browser. Ctrl-C ends it.
+
+    The page's address holds a token, made anew each time: without it, nobody else on this machine can open it either.
+    """
+    from safbage import images
+
+    if photo is not None:
+        images.read(photo)  # a wrong path is told here, not on the page
+    if prepared is not None:
+        from safbage.prepared import Prepared
+
+        Prepared(prepared)
+    say("Starting …")
+    with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
+        page = write_page(Path(folder) / "explore.ipynb", photo, prepared=prepared, ratio=ratio, save_to=save_to)
+        _serve(page, port, host, browser)
+
+
+def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: float, save_to: Path) -> Path:
+    """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones."""
+    import nbformat
+
+    whole = {name: str(value.resolve()) for name, value in dict(prepared=prepared, save_to=save_to).items() if value is not None}
+    options = [repr(str(photo.resolve()))] if photo is not None else []
+    options += [f"prepared=Prepared({whole['prepared']!r})"] if prepared is not None else []
+    options += [f"save_to={whole['save_to']!r}"]
+    lines = ["from safbage import SafBage, widgets"]
+    lines += ["from safbage.prepared import Prepared"] * (prepared is not None)
+    lines += ["", f"widgets.ratio_explorer(SafBage.load(ratio={ratio}), {', '.join(options)})"]
+    cells = [
+        nbformat.v4.new_markdown_cell(TITLE),
+        nbformat.v4.new_code_cell("\n".join(lines)),
+        nbformat.v4.new_markdown_cell(CARE),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def _serve(page, port, host, browser):
+    """Run Voilà until Ctrl-C."""
+    here = str(Path(__file__).parent)  # holds voila/templates/safbage
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("JUPYTER_PATH")]))
+    from voila.app import Voila
+
+    class Page(Voila):
+        def launch_browser(self):  # called once the port is known; Voilà's own leaves the token out
+            say(f"The explorer is at {self.display_url}\nCtrl-C ends it.")
+            if browser:
+                webbrowser.open(self.display_url)
+
+    server = Page(port=port, ip=host, open_browser=True, auto_token=True, log_level="ERROR")
+    server.tornado_settings = {"websocket_max_message_size": LARGEST_UPLOAD, "ws_ping_timeout": 30_000}
+    if os.name == "posix":  # sockets that only this user can open, instead of ports
+        server.config.KernelManager.transport = "ipc"
+    server.initialize([str(page), "--template=safbage", "--show_tracebacks=True"])
+    server.start()

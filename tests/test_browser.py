@@ -1,0 +1,238 @@
+"""The ratio explorer in a real browser, driven as a person would: in JupyterLab and as the page of `safbage explore`.
+
+Needs Chromium: from the path, or where CHROMIUM says. Screenshots are left in outputs/browser (or SAFBAGE_ARTEFACTS), to be seen.
+"""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from safbage import classifiers, images, reweighting
+
+ARTEFACTS = Path(os.environ.get("SAFBAGE_ARTEFACTS") or REPOSITORY / "outputs" / "browser")
+WAIT = 120_000
+"""Milliseconds, for what starts a kernel and loads networks."""
+CELL = """from safbage import SafBage, widgets
+
+widgets.ratio_explorer(SafBage.load())"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None and os.environ.get("CI"):
+        pytest.fail("needs Chromium: install it, or say where it is in CHROMIUM")
+    if path is None:
+        pytest.skip("needs Chromium (install it, or say where it is in CHROMIUM)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root has no sandbox
+        yield browser
+        browser.close()
+
+
+def url_of(process, log):
+    """The address with its token that a server has written into its log."""
+    deadline = time.monotonic() + WAIT / 1000
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/\S*token=\w+", log.read_text())
+        if found:
+            return found[0]
+        time.sleep(0.2)
+    raise AssertionError(f"the server did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="module", params=["jupyterlab", "explore"])
+def server(request, tmp_path_factory):
+    """(name, address, working folder) of JupyterLab with a notebook, or of `safbage explore`."""
+    folder, log = tmp_path_factory.mktemp(request.param), tmp_path_factory.mktemp("log") / "log"
+    if request.param == "jupyterlab":
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        cells = [nbformat.v4.new_code_cell(CELL)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "explorer.ipynb")
+        command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
+        command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    else:
+        command = ["-m", "safbage.cli", "explore", "--no-browser", "--port", "9866"]
+    with open(log, "w") as file:
+        process = subprocess.Popen([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            yield request.param, url_of(process, log), folder
+        finally:
+            process.send_signal(signal.SIGINT if request.param == "explore" else signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, server):
+    """(name, page with the explorer in view, its working folder, what the console had to complain about)."""
+    name, url, folder = server
+    page = chromium.new_page(viewport={"width": 1280, "height": 1100})
+    complaints = []
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    if name == "jupyterlab":
+        page.goto(url.replace("/lab?", "/lab/tree/explorer.ipynb?"), timeout=WAIT)
+        page.locator(".jp-Notebook .cm-content").first.click(timeout=WAIT)
+        page.wait_for_selector('[data-status="idle"]', timeout=WAIT, state="attached")
+        page.keyboard.press("Shift+Enter")
+    else:
+        page.goto(url, timeout=WAIT)
+    page.wait_for_selector("[data-class]", timeout=WAIT)
+    yield name, page, folder, complaints
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def seen(model):
+    return model.explain(images.astronaut())
+
+
+def picture(page, title):
+    """The picture under a title, as the browser holds it."""
+    box = page.locator(".safbage-picture", has=page.get_by_text(title, exact=True)).locator("img")
+    source = box.evaluate(
+        """async image => {
+            const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+            return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(''));
+        }"""
+    )
+    return images.decode(base64.b64decode(source)).astype(int)
+
+
+def bars(page, task):
+    """Class to percentage, as written beside the bars."""
+    cells = page.locator(f'[data-class^="{task} "]')
+    pairs = cells.evaluate_all("all => all.map(one => [one.dataset.class, one.textContent])")
+    return {name.removeprefix(f"{task} "): float(text.rstrip("%")) for name, text in pairs}
+
+
+def ratio(page):
+    return int(page.locator(".widget-slider", has_text="ratio").locator(".widget-readout").inner_text())
+
+
+def settle(page, words, seconds=20):
+    """Wait until these words are in view."""
+    page.get_by_text(words).first.wait_for(timeout=seconds * 1000)
+
+
+def agrees(page, model, seen, percent, mode="blend"):
+    """Bars and the reweighted face are what the library computes."""
+    expected = model.at_ratio(seen, percent / 100, mode=mode)
+    for task, values in expected.probabilities.items():
+        found = bars(page, task)
+        assert list(found) == list(classifiers.CLASSES[task])
+        assert np.allclose(list(found.values()), 100 * values[0], atol=0.11), (task, found)
+    wanted = reweighting.reweight(seen.crops[0], seen.maps[0], percent / 100, mode=mode)
+    assert np.abs(picture(page, "reweighted") - wanted).mean() < 3
+
+
+def drag(page, share):
+    """Drag the ratio's handle to a share of the slider's length, in small steps."""
+    handle = page.locator(".widget-slider", has_text="ratio").locator(".noUi-handle").first
+    track = page.locator(".widget-slider", has_text="ratio").locator(".noUi-target").first.bounding_box()
+    at = handle.bounding_box()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(track["x"] + share * track["width"], track["y"] + track["height"] / 2, steps=25)
+    page.mouse.up()
+
+
+def shoot(page, name):
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def test_it_shows_the_papers_ratio_first(opened, model, seen):
+    name, page, _, _ = opened
+    assert ratio(page) == 30
+    agrees(page, model, seen, 30)
+    assert np.abs(picture(page, "face") - seen.crops[0]).mean() < 3
+    shoot(page, f"{name}-1-first")
+
+
+def test_dragging_changes_pictures_and_bars_to_what_the_library_computes(opened, model, seen):
+    name, page, _, _ = opened
+    before = bars(page, "age")
+    for share in (0.9, 0.5, 0.62):
+        drag(page, share)
+        settle(page, f"at {ratio(page)} %:")
+        agrees(page, model, seen, ratio(page))
+        assert abs(ratio(page) - 100 * share) <= 3
+    assert bars(page, "age") != before
+    shoot(page, f"{name}-2-dragged")
+
+
+def test_the_keyboard_moves_it_and_a_button_brings_the_papers_ratio_back(opened, model, seen):
+    _, page, _, _ = opened
+    start = ratio(page)
+    page.locator(".widget-slider", has_text="ratio").locator(".noUi-handle").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    settle(page, f"at {start + 5} %:")
+    agrees(page, model, seen, start + 5)
+    page.get_by_role("button", name="as the paper").click()
+    settle(page, "at 30 %:")
+    agrees(page, model, seen, 30)
+
+
+def test_the_formula_can_be_chosen(opened, model, seen):
+    name, page, _, _ = opened
+    page.get_by_label("formula").select_option(label="clip: where S ≥ r")
+    page.wait_for_timeout(500)
+    agrees(page, model, seen, 30, mode="clip")
+    shoot(page, f"{name}-3-clipped")
+    page.get_by_label("formula").select_option(label="blend: (1 − r) + r · S")
+    page.wait_for_timeout(500)
+    agrees(page, model, seen, 30)
+
+
+def test_a_view_is_saved(opened):
+    _, page, folder, _ = opened
+    page.get_by_role("button", name="save this view").click()
+    settle(page, "saved ")
+    assert (folder / "views" / "astronaut-face0-ratio30-blend-age.png").stat().st_size > 50_000
+
+
+def upload(page, path):
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="choose a photo").click()
+    chooser.value.set_files(path)
+
+
+def test_an_upload_is_explored_and_a_broken_one_fails_in_words(opened, model, tmp_path):
+    name, page, _, _ = opened
+    page.get_by_label("look at").select_option(label="a photo of your own")
+    settle(page, "Choose a photo")
+    mirrored = np.ascontiguousarray(images.astronaut()[:, ::-1])
+    upload(page, images.write(tmp_path / "mine.png", mirrored))
+    settle(page, "mine.png: the face found is boxed", 60)
+    own = model.explain(mirrored)
+    agrees(page, model, own, 30)
+    shoot(page, f"{name}-4-uploaded")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no photo")
+    upload(page, tmp_path / "broken.jpg")
+    settle(page, "Error: broken.jpg is")
+    agrees(page, model, own, 30)  # what was in view stays
+    shoot(page, f"{name}-5-broken")
+    page.get_by_label("look at").select_option(label="the embedded photo")
+    settle(page, "astronaut: the face found is boxed")
+
+
+def test_the_console_had_nothing_to_complain_about(opened):
+    *_, complaints = opened
+    assert complaints == []
