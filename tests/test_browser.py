@@ -64,7 +64,7 @@ def server(request, tmp_path_factory):
         cells = [nbformat.v4.new_code_cell(CELL)]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "explorer.ipynb")
         command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
-        command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+        command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     else:
         command = ["-m", "safbage.cli", "explore", "--no-browser", "--port", "9866"]
     with open(log, "w") as file:

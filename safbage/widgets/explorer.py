@@ -18,8 +18,8 @@ ANSWER = -1
 """Stands for "the class that is answered" among the CAM's classes."""
 FORMULAS = {"blend": "blend: (1 − r) + r · S", "clip": "clip: where S ≥ r"}
 STYLE = {"description_width": "64px"}
-WIDTH = 200
-"""Of each picture on the screen, in pixels."""
+WIDTH = 210
+"""Of each picture on the screen, in pixels, at most."""
 
 
 def ratio_explorer(
@@ -68,7 +68,9 @@ class RatioExplorer(ipywidgets.VBox):
     def _make_controls(self):
         sources = [EMBEDDED if self.given is None else GIVEN, UPLOADED] + [PREPARED] * (self.prepared is not None)
         self.source = ipywidgets.Dropdown(options=sources, description="look at", style=STYLE)
-        self.upload = ipywidgets.FileUpload(accept="image/*", description="choose a photo", layout={"display": "none"})
+        self.upload = ipywidgets.FileUpload(
+            accept="image/*", description="choose a photo", layout={"display": "none", "width": "180px"}
+        )
         last = len(self.prepared) - 1 if self.prepared is not None else 0
         self.row = ipywidgets.BoundedIntText(
             min=0, max=last, description=f"face 0–{last}", style=STYLE, layout={"display": "none"}
@@ -100,7 +102,8 @@ class RatioExplorer(ipywidgets.VBox):
             "cam": "evidence (CAM)",
         }
         self.pictures = {name: Picture(title, width=WIDTH) for name, title in titles.items()}
-        self.bars = {task: ipywidgets.HTML(layout={"width": "300px"}) for task in self.model.tasks}
+        room = {"flex": "1 1 220px", "max_width": "300px", "margin": "0 24px 0 0"}
+        self.bars = {task: ipywidgets.HTML(layout=room) for task in self.model.tasks}
         self.message = Message()
         wrapped = {"flex_flow": "row wrap"}
         rows = [ipywidgets.HBox(list(parts.values()), layout=wrapped) for parts in (self.pictures, self.bars)]

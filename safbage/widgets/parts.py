@@ -19,13 +19,17 @@ BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
 
 
 class Picture(ipywidgets.VBox):
-    """A picture under its title, with a caption that says in words what it shows. `show` changes it in place."""
+    """A picture under its title, with a caption that says in words what it shows. `show` changes it in place.
+
+    `width` is the most it takes, in pixels; several in a row share what room there is, down to 150 each.
+    """
 
     def __init__(self, title: str, *, width: int = 224):
         self.title = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
-        self.image = ipywidgets.Image(format="jpeg", width=width)  # a tenth of a PNG's time and bytes
-        self.caption = ipywidgets.HTML(layout={"width": f"{width}px"})
-        super().__init__([self.title, self.image, self.caption], layout={"margin": "0 12px 0 0", "overflow": "visible"})
+        self.image = ipywidgets.Image(format="jpeg", layout={"width": "100%"})  # a tenth of a PNG's time and bytes
+        self.caption = ipywidgets.HTML()
+        room = {"flex": f"1 1 {min(width, 150)}px", "max_width": f"{width}px", "margin": "0 12px 0 0", "overflow": "visible"}
+        super().__init__([self.title, self.image, self.caption], layout=room)
         self.add_class("safbage-picture")
 
     def show(self, picture: np.ndarray, caption: str) -> None:
@@ -61,9 +65,9 @@ def bars(task: str, values: np.ndarray) -> str:
         bar = f"width: {100 * value:.1f}%; height: 100%; background: {ANSWER_COLOUR if i == best else BAR_COLOUR}"
         lines.append(
             '<div style="display: flex; align-items: center; line-height: 1.3">'
-            f'<span style="width: 76px">{name}</span>'
-            f'<span style="width: 130px; height: 11px; background: #8882" aria-hidden="true"><div style="{bar}"></div></span>'
-            f'<span style="width: 56px; text-align: right" data-class="{task} {name}">{value:.1%}</span></div>'
+            f'<span style="width: 70px">{name}</span>'
+            f'<span style="flex: 1; height: 11px; background: #8882" aria-hidden="true"><div style="{bar}"></div></span>'
+            f'<span style="width: 52px; text-align: right" data-class="{task} {name}">{value:.1%}</span></div>'
         )
     return "".join(lines)
 
