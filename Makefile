@@ -27,7 +27,7 @@ test: $(VENV)/installed-test
 
 lab: $(VENV)/installed
 	$(BIN)/safbage weights --fetch
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ServerApp.tornado_settings="{'websocket_max_message_size': 200000000}" notebooks/00_start_here.ipynb
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

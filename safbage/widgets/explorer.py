@@ -18,6 +18,10 @@ ANSWER = -1
 """Stands for "the class that is answered" among the CAM's classes."""
 FORMULAS = {"blend": "blend: (1 − r) + r · S", "clip": "clip: where S ≥ r"}
 STYLE = {"description_width": "64px"}
+CHOOSE = (
+    "Choose a photo: it stays on the machine that runs this. (A JupyterLab that was not started by `make lab` drops files above "
+    "10 MB; then give ratio_explorer the photo's path.)"
+)
 WIDTH = 210
 """Of each picture on the screen, in pixels, at most."""
 
@@ -129,7 +133,7 @@ class RatioExplorer(ipywidgets.VBox):
         for control, source in ((self.upload, UPLOADED), (self.row, PREPARED)):
             control.layout.display = None if self.source.value == source else "none"
         if self.source.value == UPLOADED and not self.upload.value:
-            self.message.say("Choose a photo: it stays on the machine that runs this notebook.")
+            self.message.say(CHOOSE)
         else:
             self._on_photo()
 
