@@ -316,7 +316,8 @@ def save(report: dict, path: str | Path, provenance: dict) -> None:
     """Write a report as JSON with how it was made: `provenance` (data, recipe), and the command, the backend, versions."""
     backend = keras.config.backend()
     versions = {name: version(name) for name in ("safbage", "keras", backend, "numpy", "pandas", "scipy")}
-    made = provenance | {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "backend": backend, "versions": versions}
+    words = [word if not Path(word).is_absolute() else Path(word).name for word in sys.argv]  # of whole paths the last part
+    made = provenance | {"command": " ".join(words), "backend": backend, "versions": versions}
     text = json.dumps(report | {"provenance": made}, indent=1, default=str, allow_nan=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,13 +12,8 @@ import functools
 import hashlib
 import itertools
 import json
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +22,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from tqdm.auto import tqdm
 
-from safbage import faces, images, mlnet, saliency, weights
+from safbage import faces, images, mlnet, parallel, saliency, weights
 from safbage.backend import keras
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
-from safbage.work import WorkError, clear_asides, keep_settings, write_whole
+from safbage.work import clear_asides, keep_settings, write_whole
 
 DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
@@ -287,6 +283,12 @@ def prepare(
     names = table.image.where(table.image.notna(), "").astype(str)
     table = table.reset_index(drop=True).assign(image=names.to_numpy(), row=np.arange(len(table)))
     weights.fetch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # of two preparations of one folder, the second waits and finds all made
+        return _prepare(table, folder, options, workers, scheduler, retry_failed, progress)
+
+
+def _prepare(table, folder, options, workers, scheduler, retry_failed, progress):
     count = -(-len(table) // options.shard_size)
     made_of = {"table": _fingerprint(table), "shards": count, "weights": _weights(options)}
     keep_settings(folder, asdict(options) | made_of)
@@ -322,55 +324,11 @@ def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
     """Make all parts here, in processes or on a cluster; rows of each as it is done."""
     jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
     if scheduler:
-        yield from _on_cluster(jobs, scheduler)
+        yield from parallel.on_cluster(make_shard, jobs, scheduler)
     elif workers == 1 or len(jobs) < 2:
         yield from (make_shard(*job) for job in jobs)
     else:
-        yield from _in_processes(jobs, min(workers, len(jobs)))
-
-
-def _in_processes(jobs, workers):
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    environment = {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)  # read by TensorFlow when the processes start
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
-    try:
-        futures: list[Future] = [pool.submit(make_shard, *job) for job in jobs]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise WorkError("a worker process died, perhaps for want of memory; the same call goes on, try fewer workers") from error
-    finally:
-        for process in (pool._processes or {}).values():  # after an error or Ctrl-C nobody waits for half a shard
-            if not all(future.done() for future in futures):
-                process.terminate()
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _follow_parent():
-    """Ctrl-C is the parent's to handle; and where the parent is killed, its workers end, too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def watch():
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _on_cluster(jobs, scheduler):
-    try:
-        from dask import distributed
-    except ImportError as error:
-        raise ImportError('a cluster needs Dask: pip install "safbage[cluster]"') from error
-    with distributed.Client(scheduler) as client:
-        futures = [client.submit(make_shard, *job, pure=False, retries=2) for job in jobs]
-        for future in distributed.as_completed(futures):
-            yield future.result()
+        yield from parallel.in_processes(make_shard, jobs, workers)
 
 
 def _fingerprint(table):

@@ -10,9 +10,17 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+SHARED = "SAFBAGE_SHARED"
+"""Environment variable with the folder for what a sweep's points share."""
+
 
 class WorkError(RuntimeError):
     """A work folder holds something begun with other settings; the message says which and what to do."""
+
+
+def shared_folder(own: str | Path) -> Path:
+    """Where a notebook keeps what reruns with other settings can use, too: its own folder, or in a sweep the sweep's."""
+    return Path(os.environ.get(SHARED) or own)
 
 
 def write_whole(path: Path, write) -> None:

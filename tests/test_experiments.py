@@ -404,6 +404,7 @@ def test_evaluate_prints_saves_and_resumes(tmp_path, prepared, trainings, safbag
     saved = json.loads((tmp_path / "results" / "drawn.json").read_text())
     assert saved["provenance"]["data"] == "prepared" and saved["provenance"]["folds"] == 2
     assert "rate=0.01" in saved["provenance"]["recipe"] and len(trainings) == 4
+    assert str(tmp_path) not in saved["provenance"]["command"]  # whose folders they were is nobody's business
     assert "evaluate" in saved["provenance"]["command"] and saved["provenance"]["backend"] in saved["provenance"]["versions"]
     assert saved["provenance"]["limit"] is None and saved["provenance"]["shipped"] is False
     for name, arm in saved["arms"].items():

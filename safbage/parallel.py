@@ -1,0 +1,84 @@
+"""Many independent jobs at once: in processes of this machine, or by the workers of a Dask cluster."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from safbage.work import WorkError
+
+
+def shares(workers: int) -> dict[str, str]:
+    """Environment variables that give each of so many processes its share of the processor's threads and of a GPU's memory.
+
+    TensorFlow, JAX, PyTorch and NumPy read them when they start.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    environment = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)
+    return environment | {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / workers:.3f}"}
+
+
+def in_processes(function: Callable, jobs: Sequence[tuple], workers: int) -> Iterator:
+    """``function(*job)`` of every job, in up to `workers` fresh processes; results as they come.
+
+    After an error or Ctrl-C the processes are ended at once; where this process is killed, they end, too.
+
+    Raises:
+        WorkError: a process died.
+        Whatever `function` raises.
+    """
+    workers = min(workers, len(jobs))
+    environment = shares(workers)
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)  # read when the processes start
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    try:
+        futures: list[Future] = [pool.submit(function, *job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise WorkError("a worker process died, perhaps for want of memory; the same call goes on, try fewer workers") from error
+    finally:
+        for process in (pool._processes or {}).values():  # nobody waits for what is half done
+            if not all(future.done() for future in futures):
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _follow_parent():
+    """Ctrl-C is the parent's to handle; and where the parent is killed, its workers end, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Iterator:
+    """``function(*job)`` of every job, by a Dask scheduler's workers; a job whose worker dies is given to another.
+
+    Args:
+        function: importable where the workers run.
+        jobs: each the arguments of one call.
+        scheduler: address, ``tcp://host:8786``.
+
+    Raises:
+        ImportError: Dask is missing.
+        Whatever `function` raises.
+    """
+    try:
+        from dask import distributed
+    except ImportError as error:
+        raise ImportError('a cluster needs Dask: pip install "safbage[cluster]"') from error
+    with distributed.Client(scheduler) as client:
+        futures = [client.submit(function, *job, pure=False, retries=2) for job in jobs]
+        for future in distributed.as_completed(futures):
+            yield future.result()
