@@ -19,13 +19,14 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from safbage import evaluation, paper
+from safbage import evaluation, paper, parallel
 from safbage.backend import keras
 from safbage.classifiers import CLASSES
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO
 from safbage.training import COLUMNS, GROUPS, Recipe, fine_tune
+from safbage.training.results import open_trained
 from safbage.work import write_whole
 
 WITHOUT, WITH = 0.0, RATIO
@@ -61,6 +62,8 @@ def cross_validate(
     seed: int = 0,
     imagenet: bool = True,
     limit: int | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> dict[Arm, pd.DataFrame]:
     """Fine-tune every network at every ratio, fold by fold, and gather what each answered to the faces that it did not see.
@@ -77,6 +80,8 @@ def cross_validate(
         seed: of initial weights, dropout and order.
         imagenet: start from what ImageNet weights there are.
         limit: use only so many labelled faces.
+        workers: trainings at once on this machine; they share out its threads and its GPU's memory.
+        scheduler: address of a Dask scheduler whose workers train instead; they see both folders.
         progress: show bars.
 
     Returns:
@@ -90,23 +95,22 @@ def cross_validate(
     runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
     found = {arm: [] for arm in arms}
     made_of = {}
+    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit)
+    settings = [
+        common | dict(network=arm.network, ratio=arm.ratio, fold=fold, work=str(Path(work).resolve() / name_of(task, arm, fold)))
+        for arm, fold in runs
+    ]
+    if workers > 1 or scheduler:
+        policy = keras.config.dtype_policy().name
+        jobs = [(str(prepared.folder.resolve()), task, policy, options) for options in settings]
+        done = parallel.on_cluster(_train, jobs, scheduler) if scheduler else parallel.in_processes(_train, jobs, workers)
+        for _ in tqdm(done, "trainings", len(jobs), disable=not progress):
+            pass
+        progress = False  # what follows only reads
     bar = tqdm(runs, "trainings", disable=not progress)
-    for arm, fold in bar:
+    for (arm, fold), options in zip(bar, settings, strict=True):
         bar.set_postfix_str(f"{arm}, " + ("split" if fold is None else f"fold {fold}"))
-        name = f"{task}-{arm.network}-{100 * arm.ratio:g}-" + ("split" if fold is None else f"fold{fold}")
-        result = fine_tune(
-            prepared,
-            task,
-            work=Path(work) / name,
-            network=arm.network,
-            ratio=arm.ratio,
-            recipe=recipe,
-            fold=fold,
-            seed=seed,
-            imagenet=imagenet,
-            limit=limit,
-            progress=progress,
-        )
+        result = fine_tune(prepared, task, **options, progress=progress)
         found[arm].append(result.predictions.assign(fold=0 if fold is None else fold))
         layers = {name: result.metrics[name] for name in ("trained_layers", "imagenet_layers", "frozen_at_random")}
         made_of.setdefault(arm, layers | {"used": []})["used"].append(result.metrics["settings"]["faces"])
@@ -114,6 +118,33 @@ def cross_validate(
     for arm, table in tables.items():
         table.attrs["made_of"] = made_of[arm]
     return tables
+
+
+def name_of(task: str, arm: Arm, fold: int | None) -> str:
+    """A training's folder: ``gender-alexnet-30-fold0``, or ``…-split``."""
+    return f"{task}-{arm.network}-{100 * arm.ratio:g}-" + ("split" if fold is None else f"fold{fold}")
+
+
+def _train(folder, task, policy, options):
+    """One training in a process of its own."""
+    keras.config.set_dtype_policy(policy)
+    fine_tune(Prepared(folder), task, **options, progress=False)
+
+
+def histories(folder: str | Path) -> pd.DataFrame:
+    """How all finished trainings below a folder went: a row per training and epoch.
+
+    Columns: those of `FineTuned.history`, and the training's `task`, `network`, `ratio`, `fold` and `seed`; no rows where there
+    is none.
+    """
+    tables = []
+    for path in sorted(Path(folder).rglob("history.csv")):
+        if (path.parent / "metrics.json").exists():
+            settings = open_trained(path.parent).metrics["settings"]
+            chosen = {name: settings[name] for name in ("task", "network", "ratio", "fold", "seed")}
+            tables.append(pd.read_csv(path).assign(**chosen))
+    columns = ["epoch", "loss", "accuracy", "mean_recall", "task", "network", "ratio", "fold", "seed"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def answer_as_shipped(

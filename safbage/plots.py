@@ -320,6 +320,25 @@ def training_curves(histories: Mapping[str, pd.DataFrame], *, measure: str = "ac
     return ax
 
 
+def against_ratio(report: dict, *, figure: str = "accuracy", ax=None):
+    """A figure of each arm (`experiments.compare`) against its ratio, ± one standard error over folds, a line per network."""
+    ax = ax or plt.subplots(figsize=(6.4, 3.6), layout="constrained")[1]
+    arms = sorted(report["arms"].values(), key=lambda arm: arm["ratio"])
+    for network, colour in zip(dict.fromkeys(arm["network"] for arm in arms), cycle(ARM_COLOURS), strict=False):
+        own = [arm for arm in arms if arm["network"] == network]
+        values = [arm["summary"][figure]["mean"] for arm in own]
+        errors = [arm["summary"][figure]["error"] or 0 for arm in own]
+        ratios = [100 * arm["ratio"] for arm in own]
+        ax.errorbar(ratios, values, errors, marker="o", capsize=3, color=colour, label=network)
+    ax.set_xlabel("ratio of the reweighting, %")
+    ax.set_ylabel(figure.replace("_", " "))
+    ax.yaxis.set_major_formatter("{x:.0%}")
+    ax.grid(color="#e6eaee")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return ax
+
+
 def gallery(predictions: pd.DataFrame, crops: Sequence[np.ndarray], *, shown: int = 12, columns: int = 6, ax=None):
     """The wrong answers given with most confidence: crop, label → answer, confidence.
 

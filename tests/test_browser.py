@@ -68,7 +68,9 @@ def server(request, tmp_path_factory):
     else:
         command = ["-m", "safbage.cli", "explore", "--no-browser", "--port", "9866"]
     with open(log, "w") as file:
-        process = subprocess.Popen([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+        options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+        process = subprocess.Popen([sys.executable, *command], **options)
         try:
             yield request.param, url_of(process, log), folder
         finally:

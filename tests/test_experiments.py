@@ -1,6 +1,8 @@
 """Experiments: arms over folds that nothing trains twice, reports that JSON holds, verdicts by hand; the commands, in process."""
 
+import html
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -9,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from typer.testing import CliRunner
 
-from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, training, weights
+from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, reproduction, training, weights
 from safbage.classifiers import CLASSES
 from safbage.cli.training import show
 from safbage.datasets.base import DatasetError
@@ -477,3 +480,66 @@ def test_what_is_missing_is_told(tmp_path, prepared, safbage):
         code, _, err = safbage(name, tmp_path, "--task", "gender", "--work", tmp_path / "work")
         assert code == 1 and "holds no prepared faces" in err
         assert not (tmp_path / "work").exists()
+
+
+# --- the paper at the push of a button -------------------------------------------------------------------------------
+
+TINY = reproduction.Scale(
+    sets=dict.fromkeys(training.COLUMNS, "synthetic"),
+    pictures=dict.fromkeys(training.COLUMNS, 96),
+    epochs=dict.fromkeys(training.COLUMNS, 1),
+    network="tiny",
+    networks=("tiny",),
+    ratios=(0.0, 0.3, 0.9),
+    folds=2,
+    saliency="light",
+    imagenet=False,
+)
+
+
+def test_all_experiments_are_reproduced_on_one_page(tmp_path, trainings, monkeypatch):
+    monkeypatch.setitem(reproduction.SCALES, "tiny", TINY)
+    monkeypatch.setattr(sys, "argv", ["safbage", "reproduce"])
+    reports = reproduction.reproduce(tmp_path, "tiny", progress=False)
+    assert list(reports) == list(reproduction.EXPERIMENTS)
+    count = len(trainings)
+    assert count == 2 * (2 + 2 + 2 + 3 + 2)
+    assert {arm["ratio"] for arm in reports["ratios"]["arms"].values()} == {0.0, 0.3, 0.9}
+    seconds = reproduction.timings(tmp_path)
+    assert set(seconds) == {"prepare synthetic", *reproduction.EXPERIMENTS} and min(seconds.values()) > 0
+
+    again = CliRunner().invoke(cli.app, ["reproduce", "--scale", "tiny", "--output", str(tmp_path)])
+    assert again.exit_code == 0, again.output
+    assert len(trainings) == count  # nothing is trained twice
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for report in reports.values():
+        assert all(html.escape(line, quote=False) in html.unescape(page) for line in report["verdict"])
+    curves = experiments.histories(tmp_path / "work" / "ratios")
+    assert len(curves) == 6 and set(curves.ratio) == {0.0, 0.3, 0.9}
+    assert page.count("<img alt=") == page.count("<img") > 10
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prepared):
+    keep = ["image", "gender", *datasets.base.BOX]
+    faces, _ = datasets.synthetic(prepared.folder.parent / "pictures", 40, size=96, pictures_per_subject=2, progress=False)
+    own = tmp_path / "own"
+    preparation.prepare(faces[keep], own, preparation.Options(detect="box", saliency="light"), progress=False)
+    reports = reproduction.reproduce(tmp_path / "out", TINY, sets=[str(own)], progress=False)
+    assert list(reports) == ["gender", "ratios", "networks"]
+
+
+def test_what_cannot_be_reproduced_is_told(tmp_path):
+    with pytest.raises(ValueError, match="smoke, laptop, full"):
+        reproduction.reproduce(tmp_path, "huge")
+    with pytest.raises(DatasetError, match="no utkface in"):
+        reproduction.reproduce(tmp_path, "laptop", data_dir=tmp_path, progress=False)
+
+
+def test_trainings_run_in_processes_too(tmp_path, prepared):
+    recipe = replace(training.AGE_GENDER_RECIPE, epochs=1, variants=((False, 0),))
+    options = dict(networks=("alexnet-gap",), ratios=(0.0,), folds=range(2), recipe=recipe, limit=32, progress=False)
+    apart = experiments.cross_validate(prepared, "gender", work=tmp_path / "two", workers=2, **options)
+    alone = experiments.cross_validate(prepared, "gender", work=tmp_path / "one", **options)
+    (a,), (b,) = apart.values(), alone.values()
+    assert a.label.tolist() == b.label.tolist() and np.allclose(a.p_male, b.p_male, atol=1e-4)

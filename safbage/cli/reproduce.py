@@ -1,0 +1,48 @@
+"""``safbage reproduce``: all of the paper's experiments, and one page that tells what they came to."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safbage.cli.base import app, fail, say
+
+
+@app.command()
+def reproduce(
+    scale: Annotated[
+        str, typer.Option(help="smoke (drawn faces, minutes), laptop (hours), or full (the paper's, for a GPU).")
+    ] = ("laptop"),
+    output: Annotated[Path, typer.Option(help="Folder for all of it; resumed if it exists.")] = Path("outputs/reproduction"),
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="In place of the scale's; a name or a prepared folder; repeat it.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")] = None,
+    precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
+    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
+):
+    """Prepare the data sets, train and test every arm of the paper's experiments, and write one HTML report.
+
+    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from safbage import experiments, report, reproduction
+
+    options = dict(sets=dataset or (), data_dir=data_dir, precision=precision, workers=workers, scheduler=scheduler)
+    try:
+        reports = reproduction.reproduce(output, scale, **options)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on where it was, in {output}")
+        raise typer.Exit(130) from None
+    page = output / "report.html"
+    histories = experiments.histories(output / "work" / "ratios")
+    report.write(page, reports, reproduction.timings(output), histories)
+    for found in reports.values():
+        for line in found["verdict"]:
+            say(f"{found['experiment']['title']}: {line}")
+    print(page)

@@ -1,0 +1,247 @@
+"""The paper at the push of a button: data sets prepared, every arm trained and tested, every table and figure beside the paper's.
+
+    reports = reproduce("outputs/reproduction", "laptop", data_dir="/data")
+    print(reports["gender"]["verdict"])
+
+All that takes long lies in the output folder, and a killed run goes on there. `report.write` makes one page of it.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from safbage import datasets, experiments, preparation
+from safbage.backend import keras
+from safbage.datasets.base import DatasetError
+from safbage.prepared import Prepared
+from safbage.training import COLUMNS, RECIPES
+from safbage.work import write_whole
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question that the paper asks.
+
+    Attributes:
+        title: of its part of the report.
+        task: "age", "gender" or "expression".
+        where: in the paper.
+        varied: what differs between its arms: "saliency" (without, and with it at 30 %), "ratio", or "network" (each without
+            and with saliency).
+    """
+
+    title: str
+    task: str
+    where: str
+    varied: str = "saliency"
+
+
+EXPERIMENTS = {
+    "gender": Experiment("Gender, with and without saliency", "gender", "The headline results"),
+    "age": Experiment("Age, with and without saliency", "age", "Tables 2 and 4"),
+    "expression": Experiment("Expression, with and without saliency", "expression", "The headline results and Table 5"),
+    "ratios": Experiment("How much saliency: the ratio", "gender", "Figure 3", "ratio"),
+    "networks": Experiment("Other networks", "gender", "Section IV-C", "network"),
+}
+"""By the names of their results. Which of the paper's numbers stands in which table is told as far as `paper` knows it."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is done.
+
+    Attributes:
+        sets: data set by task.
+        pictures: how many are drawn from a task's set and prepared; all where it is not named.
+        epochs: by task; the paper's where it is not named.
+        faces: by experiment, how many labelled faces it uses; all prepared ones where it is not named.
+        network: of all experiments but the one on networks.
+        networks: of that one.
+        ratios: of the experiment on ratios.
+        folds: how many are tested.
+        saliency: "mlnet", or "light" (see `mlnet.load`).
+        imagenet: start from what ImageNet weights there are.
+    """
+
+    sets: Mapping[str, str]
+    pictures: Mapping[str, int] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    faces: Mapping[str, int] = field(default_factory=dict)
+    network: str = "alexnet"
+    networks: tuple[str, ...] = ("alexnet", "gilnet", "resnet50", "vgg16")
+    ratios: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+    folds: int = 5
+    saliency: str = "mlnet"
+    imagenet: bool = True
+
+
+SCALES = {
+    "smoke": Scale(
+        sets=dict.fromkeys(COLUMNS, "synthetic"),
+        pictures=dict.fromkeys(COLUMNS, 240),
+        epochs=dict.fromkeys(COLUMNS, 2),
+        faces={"ratios": 120, "networks": 120},
+        network="alexnet-gap",
+        networks=("alexnet-gap", "gilnet"),
+        ratios=(0.0, 0.3, 0.9),
+        folds=2,
+        saliency="light",
+    ),
+    "laptop": Scale(
+        sets={"age": "utkface", "gender": "utkface", "expression": "fer2013"},
+        pictures={"age": 4500, "gender": 4500, "expression": 3500},
+        epochs={"age": 3, "gender": 3, "expression": 4},
+        faces={"expression": 2500, "ratios": 600, "networks": 240},
+        saliency="light",
+    ),
+    "full": Scale(
+        sets={"age": "adience", "gender": "adience", "expression": "affectnet"},
+        networks=("alexnet", "alexnet-caffe", "gilnet", "vgg16", "resnet50", "densenet121"),
+    ),
+}
+"""``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours without any accelerator;
+``full`` is the paper's protocol, for a GPU."""
+
+PREPARATION = {
+    "synthetic": {"detect": "box"},  # the painter knows where it painted
+    "fer2013": {"without_face": "whole", "min_face": 0.4},  # 48×48 pixels, nothing but face
+}
+"""Options of `preparation` that a data set needs."""
+WHOLE_SPLIT = ("affectnet",)
+"""Sets that the paper tests by one split instead of folds."""
+
+
+def reproduce(
+    output: str | Path,
+    scale: str | Scale = "laptop",
+    *,
+    sets: Sequence[str] = (),
+    data_dir: str | Path | None = None,
+    precision: str = "float32",
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> dict[str, dict]:
+    """Run all of the paper's experiments, and keep what each comes to in ``results/<name>.json``.
+
+    Args:
+        output: folder for all of it: ``prepared``, ``work``, ``results`` and ``timings.json``. Killed, the same call goes on.
+        scale: a name of `SCALES`, or one of your own.
+        sets: data sets in place of the scale's, by name or as folders that `preparation` filled: each task takes the first that
+            has labels for it, and one that none has labels for is left out.
+        data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
+        precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has it.
+        workers: processes on this machine.
+        scheduler: address of a Dask scheduler whose workers do it instead; they see the output folder.
+        progress: show bars.
+
+    Returns:
+        By experiment what `experiments.compare` returns, with `experiment` (title, task, where) and `provenance`.
+
+    Raises:
+        ValueError: an unknown scale.
+        DatasetError: a data set is unknown or not found, or none has labels for any task.
+        As `preparation.prepare` and `training.fine_tune`.
+    """
+    if isinstance(scale, str) and scale not in SCALES:
+        raise ValueError(f"scale is one of {', '.join(SCALES)}; got {scale!r}")
+    name, scale = (scale, SCALES[scale]) if isinstance(scale, str) else ("own", scale)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    cluster = dict(workers=workers, scheduler=scheduler, progress=progress)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        found = _prepare(output, scale, sets, data_dir, precision, cluster)
+        return {
+            key: _run(output, name, scale, key, *found[experiment.task], cluster)
+            for key, experiment in EXPERIMENTS.items()
+            if experiment.task in found
+        }
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _prepare(output, scale, sets, data_dir, precision, cluster):
+    """By task the name of its set and the prepared faces."""
+    chosen = {task: [scale.sets[task]] for task in scale.sets} if not sets else {task: list(sets) for task in COLUMNS}
+    prepared, found = {}, {}
+    for name in dict.fromkeys(name for names in chosen.values() for name in names):
+        tasks = [task for task, names in chosen.items() if name in names and task not in found]
+        if tasks:
+            prepared[name] = _prepared(output, scale, name, tasks, data_dir, precision, cluster)
+            labelled = [task for task in tasks if COLUMNS[task] in prepared[name].table]
+            found |= {task: (name, prepared[name]) for task in labelled if (prepared[name].codes(COLUMNS[task]) >= 0).any()}
+    if not found:
+        raise DatasetError(f"{', '.join(prepared)}: no labels of age, gender or expression")
+    return found
+
+
+def _prepared(output, scale, name, tasks, data_dir, precision, cluster):
+    """A data set's faces: prepared before, or now."""
+    if (Path(name) / "shards").is_dir():
+        return Prepared(name)
+    counts = [scale.pictures.get(task) for task in tasks]
+    limit = None if None in counts else max(counts)
+    folder = output / "prepared" / Path(name).name
+    with timed(output, f"prepare {name}"):
+        if name == "synthetic":
+            table = datasets.synthetic(folder / "pictures", limit or 10_000, pictures_per_subject=2).faces
+        else:
+            where = datasets.find(name, data_dir)
+            if where is None:
+                looked = data_dir or "the folder that SAFBAGE_DATA names"
+                raise DatasetError(f"no {name} in {looked}; name sets you have, or the scale smoke, which needs none")
+            table = datasets.load(name, where).faces
+            table = table if limit is None else table.sample(min(limit, len(table)), random_state=0)
+        options = preparation.Options(**PREPARATION.get(name, {}), saliency=scale.saliency, precision=precision)
+        preparation.prepare(table, folder, options, **cluster)
+    return Prepared(folder)
+
+
+def _run(output, scale_name, scale, key, name, prepared, cluster):
+    """One experiment: its trainings, its report, kept as JSON."""
+    experiment = EXPERIMENTS[key]
+    arms = {
+        "saliency": dict(networks=(scale.network,)),
+        "ratio": dict(networks=(scale.network,), ratios=scale.ratios),
+        "network": dict(networks=scale.networks),
+    }[experiment.varied]
+    recipe = RECIPES[experiment.task]
+    if experiment.task in scale.epochs:
+        recipe = replace(recipe, epochs=scale.epochs[experiment.task])
+    folds = None if name in WHOLE_SPLIT else range(scale.folds)
+    options = arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=folds, imagenet=scale.imagenet)
+    with timed(output, key):
+        predictions = experiments.cross_validate(prepared, experiment.task, work=output / "work" / key, **options, **cluster)
+        report = experiments.compare(predictions, experiment.task)
+    report |= {"experiment": {"title": experiment.title, "where": experiment.where, "varied": experiment.varied}}
+    provenance = {"data": Path(name).name, "scale": scale_name, "faces": len(prepared), "prepared": prepared.provenance}
+    provenance |= options | {"precision": keras.config.dtype_policy().name, "seconds": timings(output)[key]}
+    path = output / "results" / f"{key}.json"
+    experiments.save(report, path, provenance)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def timings(output: str | Path) -> dict[str, float]:
+    """Seconds by stage that a reproduction took so far, in all its calls."""
+    path = Path(output) / "timings.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+@contextmanager
+def timed(output: Path, stage: str):
+    """Add the time that a block takes, also where it is broken off, to a stage's."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        table = timings(output)
+        table[stage] = round(table.get(stage, 0) + time.perf_counter() - start, 1)
+        write_whole(output / "timings.json", lambda aside: aside.write_text(json.dumps(table, indent=1)))
