@@ -71,7 +71,7 @@ class Scale:
     epochs: Mapping[str, int] = field(default_factory=dict)
     faces: Mapping[str, int] = field(default_factory=dict)
     network: str = "alexnet"
-    networks: tuple[str, ...] = ("alexnet", "gilnet", "resnet50", "vgg16")
+    networks: tuple[str, ...] = ("alexnet", "gilnet", "vgg16")
     ratios: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
     folds: int = 5
     saliency: str = "mlnet"
@@ -94,7 +94,7 @@ SCALES = {
         sets={"age": "utkface", "gender": "utkface", "expression": "fer2013"},
         pictures={"age": 4500, "gender": 4500, "expression": 3500},
         epochs={"age": 3, "gender": 3, "expression": 4},
-        faces={"expression": 2500, "ratios": 600, "networks": 240},
+        faces={"expression": 2500, "ratios": 600, "networks": 120},
         saliency="light",
     ),
     "full": Scale(
