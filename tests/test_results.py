@@ -1,0 +1,25 @@
+"""The project's own results: each is whole, tells how it was made, and stands in the README as it was measured."""
+
+import pytest
+from conftest import REPOSITORY
+
+from safbage import experiments, reproduction
+
+REPORTS = experiments.saved(REPOSITORY / "results")
+
+
+def test_there_are_results():
+    assert set(REPORTS) == set(reproduction.EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_readme_shows_what_was_measured(name):
+    report, readme = REPORTS[name], (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert experiments.markdown(report).strip() in readme
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_result_tells_how_it_was_made(name):
+    made = REPORTS[name]["provenance"]
+    assert made["command"].startswith("safbage reproduce") and made["data"] in ("utkface", "fer2013")
+    assert made["versions"]["safbage"] and made["prepared"]["weights"] and "/" not in made["command"]
