@@ -24,17 +24,20 @@ def shares(workers: int) -> dict[str, str]:
 def in_processes(function: Callable, jobs: Sequence[tuple], workers: int) -> Iterator:
     """``function(*job)`` of every job, in up to `workers` fresh processes; results as they come.
 
-    After an error or Ctrl-C the processes are ended at once; where this process is killed, they end, too.
+    Each has its `shares` of `workers`, also where fewer jobs are left: with more threads, sums round otherwise, and a resumed
+    run would not give the same bytes. After an error or Ctrl-C the processes are ended at once; where this process is killed,
+    they end, too.
 
     Raises:
         WorkError: a process died.
         Whatever `function` raises.
     """
-    workers = min(workers, len(jobs))
+    if not jobs:
+        return
     environment = shares(workers)
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)  # read when the processes start
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=_follow_parent)
     try:
         futures: list[Future] = [pool.submit(function, *job) for job in jobs]
         for future in as_completed(futures):

@@ -5,7 +5,8 @@
 
 A shard is a Parquet file of consecutive rows of the table: the crop as JPEG or PNG, the map as 28×28 float16, the labels, and
 where it all came from. Shards do not depend on each other, so a killed run goes on with those that are missing, and any number
-of processes or machines may make them; the result is the same, row for row.
+of processes or machines may make them; the result is the same, row for row. The same call on the same machine gives the same
+bytes; other numbers of threads sum in another order, and the last digit of a box or a map may differ.
 """
 
 import functools
@@ -325,7 +326,7 @@ def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
     jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
     if scheduler:
         yield from parallel.on_cluster(make_shard, jobs, scheduler)
-    elif workers == 1 or len(jobs) < 2:
+    elif workers == 1:
         yield from (make_shard(*job) for job in jobs)
     else:
         yield from parallel.in_processes(make_shard, jobs, workers)

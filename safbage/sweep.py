@@ -146,7 +146,7 @@ def run(
             jobs.append((str(copy), str(output / name), settings | point, str(output / "shared")))
     if scheduler:
         yield from parallel.on_cluster(run_point, jobs, scheduler)
-    elif jobs:
+    else:
         yield from parallel.in_processes(run_point, jobs, workers)
 
 

@@ -51,7 +51,9 @@ def test_a_station_imports_only_those_before_it(station):
 
 def test_a_wrong_import_is_found(tmp_path):
     path = tmp_path / "wrong.py"
-    path.write_text("import os\nfrom safbage import images\ndef f():\n    from safbage.cli.base import app\n    import safbage.plots\n")
+    lines = ["import os", "from safbage import images", "def f():", "    from safbage.cli.base import app"]
+    lines += ["    import safbage.plots"]
+    path.write_text("\n".join(lines))
     assert imported(path) == {"images", "cli", "plots"}
 
 
