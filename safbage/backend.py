@@ -124,6 +124,9 @@ def precision(policy: str):
 def predict_batches(model, inputs, size: int):
     """A network's outputs for N rows, as NumPy arrays, in batches of few shapes, for each of which it is compiled once.
 
+    Where a `keras.distribution.DataParallel` is set (on JAX, before the network is built), each of its devices, a power of two,
+    takes its share of every batch.
+
     Args:
         model: a `keras.Model`.
         inputs: an array of N rows, or a dict of such; N is at least 1.
@@ -133,17 +136,21 @@ def predict_batches(model, inputs, size: int):
     Returns:
         What the model's outputs are: an array of N rows, or a dict of such.
     """
+    parallel = keras.distribution.distribution()
+    devices = parallel.device_mesh.devices.size if parallel else 1
     count, parts = len(keras.tree.flatten(inputs)[0]), []
     for start in range(0, count, size):
         rows = min(size, count - start)
-        filling = (1 << (rows - 1).bit_length()) - rows
-        batch = keras.tree.map_structure(lambda x, i=start, n=filling: _filled(x[i : i + size], n), inputs)
-        parts.append(keras.tree.map_structure(lambda y, n=rows: np.asarray(y)[:n], model.predict_on_batch(batch)))
+        filled = max(devices, 1 << (rows - 1).bit_length())
+
+        def batch_of(array, start=start, rows=rows, filled=filled):
+            part = array[start : start + rows]
+            part = np.concatenate([part, np.repeat(part[-1:], filled - rows, axis=0)]) if filled > rows else part
+            return keras.distribution.distribute_tensor(part, parallel.get_data_layout(part.shape)) if parallel else part
+
+        outputs = model.predict_on_batch(keras.tree.map_structure(batch_of, inputs))
+        parts.append(keras.tree.map_structure(lambda y, rows=rows: np.asarray(y)[:rows], outputs))
     return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-
-
-def _filled(array, copies):
-    return np.concatenate([array, np.repeat(array[-1:], copies, axis=0)]) if copies else array
 
 
 def value_and_gradient(function, x):

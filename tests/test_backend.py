@@ -81,3 +81,28 @@ def test_batches_of_a_gpu_take_half_of_the_smallest_ones_memory(monkeypatch, meb
     monkeypatch.setattr(backend.shutil, "which", lambda name: name)
     monkeypatch.setattr(backend.subprocess, "run", lambda *a, **o: SimpleNamespace(stdout=mebibytes))
     assert backend.batch_size.__wrapped__() == size
+
+
+def test_several_devices_share_every_batch():
+    """Two devices that JAX makes of the CPU; the answers are those of one."""
+    pytest.importorskip("jax")
+    code = """
+import keras
+import numpy as np
+from safbage.backend import predict_batches
+x = np.random.default_rng(0).random((5, 8, 8, 3), "float32")
+for parallel in (None, keras.distribution.DataParallel()):
+    keras.distribution.set_distribution(parallel)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(inputs)))
+    taken, predict = [], model.predict_on_batch
+    model.predict_on_batch = lambda x: taken.append((len(x), len(x.sharding.device_set) if parallel else 1)) or predict(x)
+    found = predict_batches(model, x, 4)
+    assert taken == ([(4, 2), (2, 2)] if parallel else [(4, 1), (1, 1)]), taken
+    expected = found if parallel is None else expected
+assert found.shape == expected.shape and np.allclose(found, expected, atol=1e-5)
+"""
+    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr

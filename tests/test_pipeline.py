@@ -236,6 +236,27 @@ def test_reduced_precision_answers_alike_in_float32(model, astronaut):
         assert np.allclose(rough[task], seen.probabilities[task], atol=0.05)
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_answer_alike(backend, model, astronaut, tmp_path):
+    pytest.importorskip(backend)
+    seen = model.explain(astronaut)
+    np.save(tmp_path / "crops.npy", seen.crops)
+    code = """
+import sys
+import numpy as np
+from safbage import SafBage
+np.savez(sys.argv[2], **SafBage.load()._run(np.load(sys.argv[1])))
+assert "tensorflow" not in sys.modules
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "crops.npy"), str(tmp_path / "found.npz")]
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": backend})
+    found = np.load(tmp_path / "found.npz")
+    assert np.allclose(found["map"], seen.maps, atol=1e-3)
+    for task in CLASSES:
+        assert np.allclose(found[task], seen.probabilities[task], atol=1e-3)
+        assert np.allclose(found[f"cam_{task}"], seen.cams[task], atol=0.01)
+
+
 def test_the_ratio_is_checked_when_it_is_set(model):
     with pytest.raises(ValueError, match="between 0 and 1"):
         model.ratio = 30
