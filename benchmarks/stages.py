@@ -114,7 +114,12 @@ def tensors(network):
     return {f"{layer.name}/{v.name}": keras.ops.convert_to_numpy(v) for layer in network.layers for v in layer.weights}
 
 
-def peers(found, python, rate, rounds):
+def has_torch(python):
+    """Whether a Python is there and has PyTorch, in which the peers' networks are written."""
+    return Path(python).exists() and subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0
+
+
+def peers(found, python, rounds):
     """ML-Net and AlexNet on the same weights, ours and every peer in turn; the share of the fastest that ours reaches."""
     keras.utils.set_random_seed(0)
     work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
@@ -268,10 +273,10 @@ def main():
         cold(found, args.rounds)
     if "stages" in parts:
         stages(found, model, rate)
-    if "peers" in parts and args.peers:
-        peers(found, args.peers, rate, args.rounds)
+    if "peers" in parts and args.peers and has_torch(args.peers):
+        peers(found, args.peers, args.rounds)
     elif "peers" in parts:
-        print("left out: all peers (name a Python that has them with --peers)")
+        print("left out: all peers; name a Python that has torch, onnx, onnxruntime and openvino with --peers")
     if "folder" in parts:
         whole_folder(found, model, args.photos, args.rounds)
     if "memory" in parts:
