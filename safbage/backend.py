@@ -136,8 +136,8 @@ def predict_batches(model, inputs, size: int):
     Returns:
         What the model's outputs are: an array of N rows, or a dict of such.
     """
-    parallel = keras.distribution.distribution()
-    devices = parallel.device_mesh.devices.size if parallel else 1
+    sharing = keras.distribution.distribution()
+    devices = sharing.device_mesh.devices.size if sharing else 1
     count, parts = len(keras.tree.flatten(inputs)[0]), []
     for start in range(0, count, size):
         rows = min(size, count - start)
@@ -146,7 +146,7 @@ def predict_batches(model, inputs, size: int):
         def batch_of(array, start=start, rows=rows, filled=filled):
             part = array[start : start + rows]
             part = np.concatenate([part, np.repeat(part[-1:], filled - rows, axis=0)]) if filled > rows else part
-            return keras.distribution.distribute_tensor(part, parallel.get_data_layout(part.shape)) if parallel else part
+            return keras.distribution.distribute_tensor(part, sharing.get_data_layout(part.shape)) if sharing else part
 
         outputs = model.predict_on_batch(keras.tree.map_structure(batch_of, inputs))
         parts.append(keras.tree.map_structure(lambda y, rows=rows: np.asarray(y)[:rows], outputs))
