@@ -1,14 +1,35 @@
-"""Many independent jobs at once: in processes of this machine, or by the workers of a Dask cluster."""
+"""Many independent jobs at once: in threads that run ahead, in processes of this machine, or by a Dask cluster's workers."""
 
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from safbage.work import WorkError
+
+
+def ahead(function: Callable, items: Iterable, *, threads: int, limit: int) -> Iterator:
+    """``function(item)`` of every item, in order, computed by threads up to `limit` items ahead: bounded memory.
+
+    Once the iterator is closed, or an error of `function` has come out of it, nothing more begins.
+
+    Raises:
+        Whatever `function` raises, in its item's turn.
+    """
+    pool, remaining = ThreadPoolExecutor(threads), iter(items)
+    try:
+        running = deque(pool.submit(function, item) for item in itertools.islice(remaining, limit))
+        while running:
+            result = running.popleft().result()
+            running.extend(pool.submit(function, item) for item in itertools.islice(remaining, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def shares(workers: int) -> dict[str, str]:
