@@ -2,7 +2,7 @@
 
 import sys
 
-from safbage.cli import data, demo, explore, predict, prepare, reproduce, saliency, sweep, training, upkeep  # noqa: F401  (each adds its commands to the application)
+from safbage.cli import course, data, demo, explore, predict, prepare, reproduce, saliency, sweep, training, upkeep  # noqa: F401  (each adds its commands to the application)
 from safbage.cli.base import app, say
 
 
