@@ -301,7 +301,8 @@ def verdict(test: dict, figure: str) -> str:
     measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
     shown = "saliency helps" if points > 0 else "saliency costs"
     says = shown if found["p_holm"] < LEVEL else "no difference is shown"
-    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if found["folds"] > 1 else ""
+    sided = found["folds"] > 1 and points  # equal arms have no side
+    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if sided else ""
     return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
 
 
