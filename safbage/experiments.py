@@ -131,20 +131,42 @@ def _train(folder, task, policy, options):
     fine_tune(Prepared(folder), task, **options, progress=False)
 
 
+CHOSEN = ("task", "network", "ratio", "fold", "seed")
+"""What tells trainings of one experiment apart."""
+
+
 def histories(folder: str | Path) -> pd.DataFrame:
     """How all finished trainings below a folder went: a row per training and epoch.
 
     Columns: those of `FineTuned.history`, and the training's `task`, `network`, `ratio`, `fold` and `seed`; no rows where there
-    is none.
+    is none. A training that lies there twice, as an arm that several points of a sweep share, counts once.
     """
-    tables = []
+    tables = [run.history.assign(**chosen) for run, chosen in _finished(folder)]
+    columns = ["epoch", "loss", "accuracy", "mean_recall", *CHOSEN]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def predictions(folder: str | Path) -> pd.DataFrame:
+    """What all finished trainings below a folder answered to faces that they had not seen: a row per training and face.
+
+    Columns: those of `FineTuned.predictions`, and as in `histories` the training's own; `fold` is 0 where the table's split was
+    tested. No rows where there is no training. The rows of one network, ratio and seed are an arm, as `compare` takes it.
+    """
+    tables = [run.predictions.assign(**chosen | {"fold": chosen["fold"] or 0}) for run, chosen in _finished(folder)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["label", "answer", *CHOSEN])
+
+
+def _finished(folder):
+    """Each finished training below a folder, and how it was chosen."""
+    seen = set()
     for path in sorted(Path(folder).rglob("history.csv")):
         if (path.parent / "metrics.json").exists():
-            settings = open_trained(path.parent).metrics["settings"]
-            chosen = {name: settings[name] for name in ("task", "network", "ratio", "fold", "seed")}
-            tables.append(pd.read_csv(path).assign(**chosen))
-    columns = ["epoch", "loss", "accuracy", "mean_recall", "task", "network", "ratio", "fold", "seed"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+            run = open_trained(path.parent)
+            settings = run.metrics["settings"]
+            key = json.dumps(settings, sort_keys=True)
+            if key not in seen:
+                seen.add(key)
+                yield run, {name: settings[name] for name in CHOSEN}
 
 
 def answer_as_shipped(
@@ -279,7 +301,8 @@ def verdict(test: dict, figure: str) -> str:
     measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
     shown = "saliency helps" if points > 0 else "saliency costs"
     says = shown if found["p_holm"] < LEVEL else "no difference is shown"
-    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if found["folds"] > 1 else ""
+    sided = found["folds"] > 1 and points  # equal arms have no side
+    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if sided else ""
     return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
 
 
