@@ -359,6 +359,21 @@ def markdown(report: dict) -> str:
     return "\n".join([*lines, "", *(f"- {line}" for line in report["verdict"])]) + "\n"
 
 
+def headline(reports: Iterable[dict]) -> str:
+    """Reports of one arm with saliency and one without, a row each, as a table in Markdown: the figure that the paper compares,
+    the difference with its 95 % interval and p-value, and the paper's two figures."""
+    lines = ["| | faces | without | with saliency | difference, points | p | the paper |", "|---|---|---|---|---|---|---|"]
+    for report in reports:
+        (test,), figure, rows = report["tests"], FIGURES[report["task"]], with_paper(report).set_index("arm")
+        ours = [plus_minus(rows[figure][arm], rows[f"± {figure}"][arm]) for arm in (test["without"], test["with"])]
+        theirs = " → ".join(plus_minus(rows.paper[arm], rows["± paper"][arm]) for arm in (test["without"], test["with"]))
+        found = test[figure]
+        points, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+        cells = [f"{report['task']}, {figure.replace('_', ' ')}, %", f"{found['faces']:,}", *ours, f"{points} ({low} to {high})"]
+        lines.append(f"| {' | '.join([*cells, format(found['p'], '.2g'), theirs])} |")
+    return "\n".join(lines) + "\n"
+
+
 def plus_minus(value: float | None, error: float | None) -> str:
     """ "62.1 ± 3.2", without what is not known."""
     if value is None or np.isnan(value):
