@@ -46,12 +46,15 @@ def test_without_solutions_no_answer_is_left(tmp_path):
         assert "attempts" not in text and not any(cell.source in text for cell in hidden)
 
 
-def test_what_is_no_solution_stays():
-    cell = nbformat.v4.new_code_cell("answer = None", metadata={"tags": ["exercise"], "attempts": {"answer = 1": "right"}})
-    solution = nbformat.v4.new_code_cell("1", metadata={"tags": ["solution"]})
-    text = nbformat.writes(nbformat.v4.new_notebook(cells=[cell, solution]))
-    (left,) = nbformat.reads(strip_solutions(text), 4).cells
-    assert left.source == "answer = None" and left.metadata == {"tags": ["exercise"]}
+def test_what_is_no_solution_stays_without_what_a_run_left():
+    code, output = nbformat.v4.new_code_cell, nbformat.v4.new_output("stream", text="right: 1")
+    stub = code("answer = None", metadata={"tags": ["exercise"], "attempts": {"answer = 1": "right"}})
+    cells = [stub, code("check", outputs=[output], execution_count=2), code("1", metadata={"tags": ["solution"]})]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"widgets": {}})
+    left = nbformat.reads(strip_solutions(nbformat.writes(notebook)), 4)
+    assert [cell.source for cell in left.cells] == ["answer = None", "check"] and left.metadata == {}
+    assert left.cells[0].metadata == {"tags": ["exercise"]}
+    assert left.cells[1].outputs == [] and left.cells[1].execution_count is None
 
 
 def test_a_wheel_holds_the_whole_course():

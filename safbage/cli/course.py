@@ -48,11 +48,14 @@ def notebooks() -> list[Path]:
 
 
 def strip_solutions(text: str) -> str:
-    """A notebook, as JSON, without its solutions and without the answers that its tests try."""
+    """A notebook, as JSON, without its solutions, without the answers that tests try, and without outputs that may show them."""
     import nbformat
 
     notebook = nbformat.reads(text, 4)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("attempts", None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     return nbformat.writes(notebook) + "\n"
