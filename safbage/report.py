@@ -24,6 +24,9 @@ from safbage.work import write_whole
 CONFUSION_TABLES = {"age": 4, "expression": 5}
 """The paper's table of a task's confusion matrix."""
 
+DATA = {"synthetic": "drawn faces (no people; what is reached on them says nothing about photos)"}
+"""What to call a data set whose name does not say what it is."""
+
 
 def write(path: str | Path, reports: Mapping[str, dict], timings: Mapping[str, float], histories: pd.DataFrame) -> None:
     """Write the page.
@@ -39,11 +42,16 @@ def write(path: str | Path, reports: Mapping[str, dict], timings: Mapping[str, f
         date=date.today().isoformat(),
         parts=[_part(report, histories) for report in reports.values()],
         stages=[(stage, f"{seconds / 60:.1f}") for stage, seconds in timings.items()],
-        minutes=f"{sum(timings.values()) / 60:.0f}",
+        minutes=_minutes(sum(timings.values())),
         contradictions=[row | {"values": " / ".join(f"{value:g}" for value in row["values"])} for row in paper.CONTRADICTIONS],
         stations=_picture(plots.explanation(SafBage.load().explain(images.astronaut())), "One photo through every stage"),
     )
     write_whole(Path(path), lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _minutes(seconds):
+    """ "3 minutes", or "2.2 hours"."""
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def _part(report, histories):
@@ -61,7 +69,7 @@ def _part(report, histories):
     return {
         "title": about["title"],
         "where": about["where"],
-        "data": report["provenance"]["data"],
+        "data": DATA.get(report["provenance"]["data"], report["provenance"]["data"]),
         "rows": rows,
         "notes": experiments.notes(report),
         "verdict": report["verdict"],
