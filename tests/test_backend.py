@@ -30,6 +30,13 @@ def test_the_first_import_is_silent():
     assert not any(note in done.stderr for note in NOTES)
 
 
+@pytest.mark.parametrize("chosen, found", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_onednn_is_on_unless_the_user_says_otherwise(chosen, found):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"} | chosen
+    code = "import os, safbage; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment).stdout.strip() == found
+
+
 class Doubling:
     """Stands for a network; notes the shapes it is given."""
 
