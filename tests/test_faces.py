@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from conftest import data_folder
 
-from safbage import faces, images
-from safbage.faces import Face, crop_face, detect_faces, non_maximum_suppression, square
+from safbage import detector, faces, images
+from safbage.detector import non_maximum_suppression
+from safbage.faces import Face, crop_face, detect_faces, square
 
 
 def iou(a, b):
@@ -83,9 +84,12 @@ def test_a_face_in_a_large_photo_is_found_in_its_own_pixels(astronaut):
 
 @pytest.mark.parametrize("shape, options", [((6000, 9000), {}), ((1500, 1500), {"min_face_size": 1})])
 def test_no_level_of_the_pyramid_is_larger_than_max_side(monkeypatch, shape, options):
-    sizes, networks = [], faces._networks()
-    level = networks._level
-    monkeypatch.setattr(networks, "_level", lambda photo, size, threshold: (sizes.append(size), level(photo, size, threshold))[1])
+    sizes, networks = [], detector.networks()
+
+    def noted(cells):
+        return lambda photo, size, threshold: (sizes.append(size), cells(photo, size, threshold))[1]
+
+    monkeypatch.setattr(networks, "_cells", {odd: noted(cells) for odd, cells in networks._cells.items()})
     detect_faces(np.zeros((*shape, 3), "uint8"), max_side=400, **options)
     assert 390 <= np.max(sizes) <= 400
 
@@ -147,6 +151,21 @@ def test_the_astronauts_box_is_that_of_the_mtcnn_package(astronaut):
     (row,) = MTCNN().detect_faces(astronaut, output_type="numpy")
     (face,) = detect_faces(astronaut)
     assert iou(face.box, row[1:5]) >= 0.999
+
+
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow", reason="compares with the package's models")
+@pytest.mark.parametrize("size", [(12, 12), (13, 24), (24, 13), (31, 45)])
+def test_the_proposal_network_is_the_packages_at_odd_and_even_sizes(generator, size):
+    """Its first layers are merged, so cells at the right and lower border, where a pooled pixel has fewer neighbours, tell."""
+    from mtcnn import MTCNN
+
+    photo = generator.uniform(-1, 1, (*size, 3)).astype("float32")
+    offsets, scores = MTCNN().get_stage(stage_id=1).model(photo[None])
+    odd = tuple(side % 2 for side in size)
+    cells, own_offsets, own_scores = detector.networks()._cells[odd](photo, np.array(size, "int32"), 0.0)
+    assert np.array_equal(cells, np.argwhere(np.ones(scores.shape[1:3])))
+    assert np.allclose(own_offsets, np.reshape(offsets, (-1, 4)), atol=1e-5)
+    assert np.allclose(own_scores, np.reshape(scores, (-1, 2))[:, 1], atol=1e-5)
 
 
 # --- suppression ------------------------------------------------------------------------------------------------------
