@@ -44,14 +44,14 @@ def compare(photos, peer):
     from safbage import faces
 
     stock = MTCNN()
-    seconds, overlaps, faces_of_ours = {"ours": [], "mtcnn": [], "facenet_pytorch": []}, [], 0
+    seconds, overlaps, faces_of_ours = {"ours": [], "mtcnn": []} | ({"facenet_pytorch": []} if peer else {}), [], 0
     for i, photo in enumerate(tqdm([photos[0], *photos])):
         ours, own = timed(faces.detect_faces, photo, min_face_size=SMALLEST)
         theirs, stocks = timed(stock.detect_faces, photo, min_face_size=SMALLEST, output_type="numpy")
-        others = peer(photo) if peer else np.nan
+        others = [peer(photo)] if peer else []
         if i == 0:  # the first photo warms all of them up
             continue
-        for name, value in zip(seconds, (own, stocks, others), strict=True):
+        for name, value in zip(seconds, (own, stocks, *others), strict=True):
             seconds[name].append(value)
         faces_of_ours += len(ours)
         overlaps += [max((overlap(face.box, row[1:5]) for face in ours), default=0.0) for row in theirs]
