@@ -157,9 +157,11 @@ def _proposal(network):
         x = _prelu(_convolution(x, *weights["conv2"]), slopes[2])
         x = _prelu(_convolution(x, *weights["conv3"]), slopes[3])
         cells = tf.where(tf.sigmoid(_convolution(x, *of_face))[0, :, :, 0] > threshold)
-        x = tf.gather_nd(x[0], cells)[:, None, None]
-        scores = tf.nn.softmax(_convolution(x, *weights["conv4-2"]))
-        return cells, _convolution(x, *weights["conv4-1"])[:, 0, 0], scores[:, 0, 0, 1]
+        x = tf.gather_nd(
+            x[0], cells
+        )  # of them, the 1×1 convolutions are products; oneDNN's convolutions fail where there are none
+        offsets, scores = (tf.matmul(x, weights[name][0][0, 0]) + weights[name][1] for name in ("conv4-1", "conv4-2"))
+        return cells, offsets, tf.nn.softmax(scores)[:, 1]
 
     return propose
 
