@@ -85,14 +85,16 @@ def _figures_of_arm(task, name, arm):
     beside = f" (the paper's Table {table} averages {paper.DIAGONAL_MEANS[table]} % with saliency)" if table else ""
     counts = pd.DataFrame(arm["confusion"], index=classes, columns=classes)
     mean = evaluation.scores(counts)["mean_recall"]
-    yield _picture(plots.confusion(counts, title=name).figure, f"Confusion, {name}: the diagonal averages {mean:.1%}{beside}")
+    yield _picture(
+        plots.confusion(counts, title=name).figure, f"Confusion of {task}, {name}: the diagonal averages {mean:.1%}{beside}"
+    )
     bins = pd.DataFrame(arm["reliability"])
-    yield _picture(plots.reliability(bins).figure, f"Calibration, {name}")
+    yield _picture(plots.reliability(bins).figure, f"Calibration of {task}, {name}")
     if arm["ratio"]:
         for group in ("race", "gender", "age_group"):
             if arm.get(f"by_{group}"):
                 drawn = plots.by_group(pd.DataFrame(arm[f"by_{group}"]))
-                yield _picture(drawn.figure, f"Accuracy by {group.replace('_', ' ')}, {name}")
+                yield _picture(drawn.figure, f"Accuracy of {task} by {group.replace('_', ' ')}, {name}")
 
 
 def _figures_by_ratio(report, histories):
