@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT := outputs/demo
 
-.PHONY: demo test lab lint clean
+.PHONY: demo test lab lint bench clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
@@ -33,5 +33,16 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+$(VENV)-peers/installed:
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check torch onnx onnxruntime openvino
+	touch $@
+
+# Where the peers cannot be installed, they are left out, and the report says so.
+bench: $(VENV)/installed
+	$(BIN)/safbage weights --fetch
+	-$(MAKE) $(VENV)-peers/installed
+	$(BIN)/python benchmarks/stages.py --peers $(VENV)-peers/bin/python
+
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(VENV)-peers outputs

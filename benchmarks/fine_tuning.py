@@ -124,7 +124,7 @@ def main():
     pairs = zip(cached_model.weights, full_model.weights, strict=True)
     difference = max(float(np.abs(ops.convert_to_numpy(a) - ops.convert_to_numpy(b)).max()) for a, b in pairs)
 
-    saliency_network, (crops, _) = mlnet.load(), prepared.faces(rows[: 2 * saliency.BATCH])
+    saliency_network, (crops, _) = mlnet.load(), prepared.faces(rows[:32])
     saliency.predict_faces(crops, saliency_network)
     taken = [seconds(lambda: saliency.predict_faces(crops, saliency_network)) for _ in range(args.rounds)]
     per_face = float(np.median(taken)) / len(crops)

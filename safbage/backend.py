@@ -8,9 +8,12 @@ import contextlib
 import functools
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
+
+import numpy as np
 
 NOTES = [
     "All log messages before absl::InitializeLog",
@@ -71,6 +74,85 @@ if keras.config.backend() == "tensorflow":
     tensorflow()
 
 
+@functools.cache
+def has_gpu() -> bool:
+    """Whether Keras's backend computes on a GPU (or TPU)."""
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+@functools.cache
+def batch_size() -> int:
+    """Faces that go through the networks together where nobody says how many; a power of two.
+
+    On a CPU two for each core, from 4 to 16: ML-Net's first layers take 26 MB a face, and larger batches leave the caches. On a
+    GPU as many as fit into half of its memory, up to 256.
+    """
+    most = 2 * (os.cpu_count() or 1)
+    low, high = 4, 16
+    if has_gpu():
+        most, low, high = _gpu_memory() // (2 * FACE_BYTES), 4, 256
+    return 1 << (min(max(most, low), high).bit_length() - 1)
+
+
+FACE_BYTES = 100_000_000
+"""What one face takes on a GPU while it goes through the networks: the largest layers of ML-Net, some of them at once."""
+
+
+def _gpu_memory():
+    """Bytes of the smallest GPU; 8 GB where nobody tells."""
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    if not shutil.which(query[0]):
+        return 8_000_000_000
+    return 2**20 * min(map(int, subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()))
+
+
+@contextlib.contextmanager
+def precision(policy: str):
+    """Networks built while the block runs compute under this dtype policy, such as "float32" or "mixed_bfloat16"."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def predict_batches(model, inputs, size: int):
+    """A network's outputs for N rows, as NumPy arrays, in batches of few shapes, for each of which it is compiled once.
+
+    Where a `keras.distribution.DataParallel` is set (on JAX, before the network is built), each of its devices, a power of two,
+    takes its share of every batch.
+
+    Args:
+        model: a `keras.Model`.
+        inputs: an array of N rows, or a dict of such; N is at least 1.
+        size: rows of a batch, a power of two. The last batch is filled up to the next power of two with copies of its last row,
+            which are answered in vain.
+
+    Returns:
+        What the model's outputs are: an array of N rows, or a dict of such.
+    """
+    sharing = keras.distribution.distribution()
+    devices = sharing.device_mesh.devices.size if sharing else 1
+    count, parts = len(keras.tree.flatten(inputs)[0]), []
+    for start in range(0, count, size):
+        rows = min(size, count - start)
+        filled = max(devices, 1 << (rows - 1).bit_length())
+
+        def batch_of(array, start=start, rows=rows, filled=filled):
+            part = array[start : start + rows]
+            part = np.concatenate([part, np.repeat(part[-1:], filled - rows, axis=0)]) if filled > rows else part
+            return keras.distribution.distribute_tensor(part, sharing.get_data_layout(part.shape)) if sharing else part
+
+        outputs = model.predict_on_batch(keras.tree.map_structure(batch_of, inputs))
+        parts.append(keras.tree.map_structure(lambda y, rows=rows: np.asarray(y)[:rows], outputs))
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+
 def value_and_gradient(function, x):
     """A function's values and the gradient of their sum, on whichever backend Keras runs: Keras itself has no such call.
 
@@ -103,4 +185,15 @@ def value_and_gradient(function, x):
     return ops.convert_to_numpy(values), ops.convert_to_numpy(gradient)
 
 
-__all__ = ["keras", "layers", "ops", "quiet_start", "tensorflow", "value_and_gradient"]
+__all__ = [
+    "batch_size",
+    "has_gpu",
+    "keras",
+    "layers",
+    "ops",
+    "precision",
+    "predict_batches",
+    "quiet_start",
+    "tensorflow",
+    "value_and_gradient",
+]

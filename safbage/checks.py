@@ -22,6 +22,9 @@ def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = No
     except (TypeError, ValueError):
         print(f"not yet: a single number is expected, this is {type(answer).__name__}")
         return
+    if not np.isfinite(value):
+        print(f"not yet: {value} is no number; was something divided by zero?")
+        return
     if np.isclose(value, expected, rtol=tolerance, atol=tolerance):
         print(f"right: {_shown(value)}")
         return

@@ -48,7 +48,8 @@ def examine() -> list[Finding]:
 
 
 def _packages():
-    """Every package that safbage requires, against the version it asks for."""
+    """The packages that safbage requires, against the versions it asks for: each that is not right, and how many are."""
+    right = 0
     for text in importlib.metadata.requires("safbage"):
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -60,8 +61,10 @@ def _packages():
             yield Finding(requirement.name, False, "not installed", mend)
         else:
             ok = requirement.specifier.contains(version, prereleases=True)
-            found = version if ok else f"{version}, but {requirement.specifier} is needed"
-            yield Finding(requirement.name, ok, found, mend)
+            right += ok
+            if not ok:
+                yield Finding(requirement.name, False, f"{version}, but {requirement.specifier} is needed", mend)
+    yield Finding("packages", True, f"{right} are here in the versions needed")
 
 
 def _opencv():
@@ -83,7 +86,7 @@ def _backend():
         mend = "unset KERAS_BACKEND or install that backend; else install safbage in a fresh environment"
         return [Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)]
     gpu = ", ".join(gpu.name for gpu in gpus) if gpus else "none seen by TensorFlow; the CPU is used, which is fine"
-    return [Finding("Keras backend", True, backend), Finding("GPU", True, gpu)]
+    return [Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}"), Finding("GPU", True, gpu)]
 
 
 def report(findings: list[Finding] | None = None) -> str:

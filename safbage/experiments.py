@@ -131,20 +131,42 @@ def _train(folder, task, policy, options):
     fine_tune(Prepared(folder), task, **options, progress=False)
 
 
+CHOSEN = ("task", "network", "ratio", "fold", "seed")
+"""What tells trainings of one experiment apart."""
+
+
 def histories(folder: str | Path) -> pd.DataFrame:
     """How all finished trainings below a folder went: a row per training and epoch.
 
     Columns: those of `FineTuned.history`, and the training's `task`, `network`, `ratio`, `fold` and `seed`; no rows where there
-    is none.
+    is none. A training that lies there twice, as an arm that several points of a sweep share, counts once.
     """
-    tables = []
+    tables = [run.history.assign(**chosen) for run, chosen in _finished(folder)]
+    columns = ["epoch", "loss", "accuracy", "mean_recall", *CHOSEN]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def predictions(folder: str | Path) -> pd.DataFrame:
+    """What all finished trainings below a folder answered to faces that they had not seen: a row per training and face.
+
+    Columns: those of `FineTuned.predictions`, and as in `histories` the training's own; `fold` is 0 where the table's split was
+    tested. No rows where there is no training. The rows of one network, ratio and seed are an arm, as `compare` takes it.
+    """
+    tables = [run.predictions.assign(**chosen | {"fold": chosen["fold"] or 0}) for run, chosen in _finished(folder)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["label", "answer", *CHOSEN])
+
+
+def _finished(folder):
+    """Each finished training below a folder, and how it was chosen."""
+    seen = set()
     for path in sorted(Path(folder).rglob("history.csv")):
         if (path.parent / "metrics.json").exists():
-            settings = open_trained(path.parent).metrics["settings"]
-            chosen = {name: settings[name] for name in ("task", "network", "ratio", "fold", "seed")}
-            tables.append(pd.read_csv(path).assign(**chosen))
-    columns = ["epoch", "loss", "accuracy", "mean_recall", "task", "network", "ratio", "fold", "seed"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+            run = open_trained(path.parent)
+            settings = run.metrics["settings"]
+            key = json.dumps(settings, sort_keys=True)
+            if key not in seen:
+                seen.add(key)
+                yield run, {name: settings[name] for name in CHOSEN}
 
 
 def answer_as_shipped(
@@ -279,7 +301,8 @@ def verdict(test: dict, figure: str) -> str:
     measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
     shown = "saliency helps" if points > 0 else "saliency costs"
     says = shown if found["p_holm"] < LEVEL else "no difference is shown"
-    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if found["folds"] > 1 else ""
+    sided = found["folds"] > 1 and points  # equal arms have no side
+    alike = f", to the same side in {found['alike']} of {found['folds']} folds" if sided else ""
     return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
 
 
@@ -334,6 +357,21 @@ def markdown(report: dict) -> str:
         lines.append(f"| {' | '.join([row['arm'], *cells])} |")
     lines += [part for line in notes(report) for part in ("", line)]
     return "\n".join([*lines, "", *(f"- {line}" for line in report["verdict"])]) + "\n"
+
+
+def headline(reports: Iterable[dict]) -> str:
+    """Reports of one arm with saliency and one without, a row each, as a table in Markdown: the figure that the paper compares,
+    the difference with its 95 % interval and p-value, and the paper's two figures."""
+    lines = ["| | faces | without | with saliency | difference, points | p | the paper |", "|---|---|---|---|---|---|---|"]
+    for report in reports:
+        (test,), figure, rows = report["tests"], FIGURES[report["task"]], with_paper(report).set_index("arm")
+        ours = [plus_minus(rows[figure][arm], rows[f"± {figure}"][arm]) for arm in (test["without"], test["with"])]
+        theirs = " → ".join(plus_minus(rows.paper[arm], rows["± paper"][arm]) for arm in (test["without"], test["with"]))
+        found = test[figure]
+        points, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+        cells = [f"{report['task']}, {figure.replace('_', ' ')}, %", f"{found['faces']:,}", *ours, f"{points} ({low} to {high})"]
+        lines.append(f"| {' | '.join([*cells, format(found['p'], '.2g'), theirs])} |")
+    return "\n".join(lines) + "\n"
 
 
 def plus_minus(value: float | None, error: float | None) -> str:

@@ -1,14 +1,35 @@
-"""Many independent jobs at once: in processes of this machine, or by the workers of a Dask cluster."""
+"""Many independent jobs at once: in threads that run ahead, in processes of this machine, or by a Dask cluster's workers."""
 
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from safbage.work import WorkError
+
+
+def ahead(function: Callable, items: Iterable, *, threads: int, limit: int) -> Iterator:
+    """``function(item)`` of every item, in order, computed by threads up to `limit` items ahead: bounded memory.
+
+    Once the iterator is closed, or an error of `function` has come out of it, nothing more begins.
+
+    Raises:
+        Whatever `function` raises, in its item's turn.
+    """
+    pool, remaining = ThreadPoolExecutor(threads), iter(items)
+    try:
+        running = deque(pool.submit(function, item) for item in itertools.islice(remaining, limit))
+        while running:
+            result = running.popleft().result()
+            running.extend(pool.submit(function, item) for item in itertools.islice(remaining, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def shares(workers: int) -> dict[str, str]:
@@ -24,17 +45,20 @@ def shares(workers: int) -> dict[str, str]:
 def in_processes(function: Callable, jobs: Sequence[tuple], workers: int) -> Iterator:
     """``function(*job)`` of every job, in up to `workers` fresh processes; results as they come.
 
-    After an error or Ctrl-C the processes are ended at once; where this process is killed, they end, too.
+    Each has its `shares` of `workers`, also where fewer jobs are left: with more threads, sums round otherwise, and a resumed
+    run would not give the same bytes. After an error or Ctrl-C the processes are ended at once; where this process is killed,
+    they end, too.
 
     Raises:
         WorkError: a process died.
         Whatever `function` raises.
     """
-    workers = min(workers, len(jobs))
+    if not jobs:
+        return
     environment = shares(workers)
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)  # read when the processes start
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=_follow_parent)
     try:
         futures: list[Future] = [pool.submit(function, *job) for job in jobs]
         for future in as_completed(futures):

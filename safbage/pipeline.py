@@ -7,6 +7,7 @@ seen = model.explain("holiday/beach.jpg")   # crops, maps, reweighted faces and 
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from safbage import cam, classifiers, faces, images, mlnet, reweighting, saliency
+from safbage import backend, classifiers, faces, images, mlnet, network, parallel, reweighting, saliency
 from safbage.backend import keras
 from safbage.faces import Face
 
-BATCH = 16
-"""Photos held, and faces that go through the classifier, together."""
+PHOTOS = 16
+"""Photos that wait, at most, until there are faces enough for a batch."""
+THREADS = min(8, max(2, os.cpu_count() or 1))
+"""Threads that read photos and find their faces while the networks run; each is a photo ahead of the one it works on."""
 
 
 @dataclass
@@ -162,7 +165,7 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(files + [Path(error.filename) for error in closed])
 
 
-def _saliency_network(source: str | Path) -> keras.Model:
+def _mlnet(source):
     return saliency.shipped() if source == "mlnet" else mlnet.load(source)
 
 
@@ -173,10 +176,10 @@ class SafBage:
     runs again.
     """
 
-    def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model):
-        self.tasks, self.ratio = tuple(tasks), ratio
-        self.mlnet, self.classifier = mlnet, classifier
-        self._kernels = {t: np.asarray(classifier.get_layer(f"softmax_{t}").kernel) for t in self.tasks}
+    def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model, batch_size: int):
+        self.tasks, self.ratio, self.batch_size = tuple(tasks), ratio, batch_size
+        self.classifier = classifier
+        self.network = network.join(mlnet, classifier)
 
     @classmethod
     def load(
@@ -185,6 +188,8 @@ class SafBage:
         tasks: tuple[str, ...] = tuple(classifiers.CLASSES),
         ratio: float = reweighting.RATIO,
         saliency: str | Path = "mlnet",
+        batch_size: int | None = None,
+        precision: str | None = None,
     ) -> "SafBage":
         """Load the networks.
 
@@ -193,17 +198,26 @@ class SafBage:
             ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
             saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times cheaper (its effect
                 is on the model card); or a file of ML-Net weights, as `mlnet.load` takes.
+            batch_size: faces that go through the networks together, a power of two; by default what suits the machine, see
+                `backend.batch_size`.
+            precision: Keras's dtype policy for the convolutions; by default "mixed_bfloat16" on a GPU, Keras's own policy
+                (float32) on a CPU. Answers are float32 in any case.
 
         Raises:
-            ValueError: a task or the ratio is unknown or out of range.
+            ValueError: a task, the ratio or the batch size is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
             CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or not there.
         """
         named = isinstance(tasks, list | tuple) and len(tasks) > 0
         if not named or any(task not in classifiers.CLASSES for task in tasks):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
-        tasks = tuple(dict.fromkeys(tasks))
-        return cls(tasks, reweighting.check_ratio(ratio), _saliency_network(saliency), classifiers.load(tasks))
+        tasks, ratio = tuple(dict.fromkeys(tasks)), reweighting.check_ratio(ratio)
+        batch_size = backend.batch_size() if batch_size is None else batch_size
+        if not isinstance(batch_size, int) or batch_size < 1 or batch_size & (batch_size - 1):
+            raise ValueError(f"batch_size is a power of two, such as 16; got {batch_size!r}")
+        policy = precision or ("mixed_bfloat16" if backend.has_gpu() else keras.config.dtype_policy().name)
+        with backend.precision(policy):
+            return cls(tasks, ratio, _mlnet(saliency), classifiers.load(tasks), batch_size)
 
     @property
     def ratio(self) -> float:
@@ -267,11 +281,9 @@ class SafBage:
         """
         if not len(seen.crops):
             raise ValueError(f"{seen.photo} has no face to reweight: {seen.status}")
-        found = []
-        for i in range(0, len(seen.crops), BATCH):
-            found.append(self._run(seen.crops[i : i + BATCH], seen.maps[i : i + BATCH], ratio, mode))
-        probabilities = {task: np.concatenate([part[task] for part, _ in found]) for task in self.tasks}
-        cams = {task: np.concatenate([part[task] for _, part in found]) for task in self.tasks}
+        outputs = self._run(seen.crops, maps=seen.maps, ratio=ratio, mode=mode)
+        probabilities = {task: outputs[task] for task in self.tasks}
+        cams = {task: outputs[f"cam_{task}"] for task in self.tasks}
         return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
 
     def explain_each(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[Explanation]:
@@ -283,19 +295,30 @@ class SafBage:
             yield from batch
 
     def explain_batches(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[list[Explanation]]:
-        """As `explain_each`, a list at a time: all photos whose faces went through the networks together."""
+        """As `explain_each`, a list at a time: all photos whose last face has gone through the networks.
+
+        Threads read photos and find faces ahead, while the networks run on batches of faces of the photos before.
+        """
         listed = list_photos(photos)
+        most = PHOTOS if keep_images else max(PHOTOS, self.batch_size)
+        waiting: list[Explanation] = []
+        unanswered: list[tuple[Explanation, int]] = []
+        found = parallel.ahead(lambda one: self._detect(*one, keep_images), listed, threads=THREADS, limit=2 * THREADS)
         shown = len(listed) > 1 if progress is None else progress
-        waiting = []
-        with tqdm(total=len(listed), desc="photos", unit="photo", disable=not shown) as bar:
-            for name, photo in listed:
-                waiting.append(self._detect(name, photo, keep_images))
+        with closing(found), tqdm(total=len(listed), desc="photos", unit="photo", disable=not shown) as bar:
+            for number, seen in enumerate(found, 1):
                 bar.update()
-                if sum(len(seen.faces) for seen in waiting) >= BATCH or len(waiting) >= BATCH:
-                    yield self._answered(waiting)
-                    waiting = []
-            if waiting:
-                yield self._answered(waiting)
+                waiting.append(seen)
+                unanswered += [(seen, i) for i in range(len(seen.faces))]
+                full = number == len(listed) or len(waiting) >= most
+                while unanswered and (full or len(unanswered) >= self.batch_size):
+                    self._answer(unanswered[: self.batch_size])
+                    del unanswered[: self.batch_size]
+                first = unanswered[0][0] if unanswered else None
+                answered = next((i for i, other in enumerate(waiting) if other is first), len(waiting))
+                if answered:
+                    yield waiting[:answered]
+                    del waiting[:answered]
 
     def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
         """Answer ready face crops, without detection.
@@ -319,11 +342,10 @@ class SafBage:
             if maps.ndim != 3 or len(maps) != len(crops) or 0 in maps.shape[1:] or not ((maps >= 0) & (maps <= 1)).all():
                 raise ValueError(f"expected {len(crops)} maps N×h×w in [0, 1], one for each crop; got shape {maps.shape}")
         rows = []
-        for i in range(0, len(crops), BATCH):
-            part = crops[i : i + BATCH]
-            own = saliency.predict_faces(part, self.mlnet) if maps is None else maps[i : i + BATCH]
-            outputs, _ = self._run(part, own, self.ratio)
-            rows += [{"face": i + k, **answers(outputs, k, probabilities=probabilities)} for k in range(len(part))]
+        if len(crops):
+            outputs = self._run(crops, maps=maps)
+            found = {task: outputs[task] for task in self.tasks}
+            rows = [{"face": i, **answers(found, i, probabilities=probabilities)} for i in range(len(crops))]
         return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, probabilities=probabilities)])
 
     def _detect(self, name, photo, keep_image):
@@ -338,54 +360,40 @@ class SafBage:
             seen.faces = faces.detect_enlarged(image)
             if seen.faces:
                 seen.crops = np.stack([faces.crop_face(image, face) for face in seen.faces])
+                room = {name: np.zeros((len(seen.faces), *y.shape[1:]), "float32") for name, y in self.network.output.items()}
+                seen.maps = room["map"]
+                seen.probabilities = {task: room[task] for task in self.tasks}
+                seen.cams = {task: room[f"cam_{task}"] for task in self.tasks}
                 seen.status = "ok"
         except Exception as error:  # one bad photo must not cost the others theirs
             _fail(seen, error)
         return seen
 
-    def _answered(self, waiting):
-        """These photos, their faces answered: together, or where that fails each alone, so that one cannot spoil the rest."""
+    def _answer(self, batch):
+        """Fill in maps, probabilities and CAMs of faces, (photo, number) each.
+
+        All together, or where that fails each alone, so that one cannot spoil the rest.
+        """
         try:
-            self._answer(waiting)
-        except Exception:
-            for seen in waiting:
-                try:
-                    self._answer([seen])
-                except Exception as error:
-                    _fail(seen, error)
-        return waiting
-
-    def _answer(self, waiting):
-        """Fill in maps, probabilities and CAMs of all faces of these photos."""
-        crops = np.concatenate([seen.crops for seen in waiting]) if waiting else []
-        parts = []
-        for i in range(0, len(crops), BATCH):
-            part = crops[i : i + BATCH]
-            maps = saliency.predict_faces(part, self.mlnet)
-            parts.append((maps, *self._run(part, maps, self.ratio)))
-        if not parts:
+            outputs = self._run(np.stack([seen.crops[i] for seen, i in batch]))
+        except Exception as error:
+            if len(batch) == 1:
+                return _fail(batch[0][0], error)
+            for one in batch:
+                self._answer([one])
             return
-        maps = np.concatenate([maps for maps, _, _ in parts])
-        outputs = {t: np.concatenate([outputs[t] for _, outputs, _ in parts]) for t in self.tasks}
-        cams = {t: np.concatenate([cams[t] for _, _, cams in parts]) for t in self.tasks}
-        start = 0
-        for seen in waiting:
-            own = slice(start, start + len(seen.faces))
-            seen.maps = maps[own]
-            seen.probabilities = {task: outputs[task][own] for task in self.tasks}
-            seen.cams = {task: cams[task][own] for task in self.tasks}
-            start = own.stop
+        for row, (seen, i) in enumerate(batch):
+            seen.maps[i] = outputs["map"][row]
+            for task in self.tasks:
+                seen.probabilities[task][i] = outputs[task][row]
+                seen.cams[task][i] = outputs[f"cam_{task}"][row]
 
-    def _run(self, crops, maps, ratio, mode="blend"):
-        """Reweight and classify a batch: probabilities and CAMs by task."""
-        ratio = reweighting.check_ratio(ratio)
+    def _run(self, crops, *, maps=None, ratio=None, mode="blend"):
+        """What `network.join` gives for crops; where there are maps already, the reweighting and the classifiers alone run."""
+        ratio = self.ratio if ratio is None else reweighting.check_ratio(ratio)
         if mode != "blend":  # the model's own formula; faces reweighted by another go in with ratio 0
             crops, ratio = reweighting.reweight(crops, maps, ratio, mode=mode), 0.0
-        inputs = {
-            "face": crops.astype("float32"),
-            "map": np.asarray(maps, "float32"),
-            "ratio": np.full((len(crops), 1), ratio, "float32"),
-        }
-        outputs = {name: np.asarray(value) for name, value in self.classifier.predict_on_batch(inputs).items()}
-        cams = {t: cam.class_activation_maps(outputs[f"conv5_{t}"], self._kernels[t]) for t in self.tasks}
-        return {task: outputs[task] for task in self.tasks}, cams
+        inputs = {"face": crops, "ratio": np.full((len(crops), 1), ratio, "float32")}
+        if maps is None:
+            return backend.predict_batches(self.network, inputs, self.batch_size)
+        return backend.predict_batches(self.classifier, inputs | {"map": np.asarray(maps, "float32")}, self.batch_size)

@@ -5,15 +5,15 @@
 
 A shard is a Parquet file of consecutive rows of the table: the crop as JPEG or PNG, the map as 28×28 float16, the labels, and
 where it all came from. Shards do not depend on each other, so a killed run goes on with those that are missing, and any number
-of processes or machines may make them; the result is the same, row for row.
+of processes or machines may make them; the result is the same, row for row. The same call on the same machine gives the same
+bytes; other numbers of threads sum in another order, and the last digit of a box or a map may differ.
 """
 
 import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from safbage import faces, images, mlnet, parallel, saliency, weights
-from safbage.backend import keras
+from safbage import backend, faces, images, mlnet, parallel, saliency, weights
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
 from safbage.work import clear_asides, keep_settings, write_whole
@@ -86,13 +85,17 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
     """
     network = _network(options.saliency, options.precision)
     done, failed, waiting = [], [], []
-    with ThreadPoolExecutor(READERS) as threads:
-        for row, result in _ahead(threads, lambda row: _find(row, options), table.to_dict("records"), 2 * saliency.BATCH):
+    batch = backend.batch_size()
+    found = parallel.ahead(
+        lambda row: (row, _find(row, options)), table.to_dict("records"), threads=READERS, limit=2 * max(batch, READERS)
+    )
+    with closing(found):
+        for row, result in found:
             if isinstance(result, str):
                 failed.append({"image": row["image"], "row": row["row"], "reason": result})
                 continue
             waiting.append((row, *result))
-            if len(waiting) == saliency.BATCH:
+            if len(waiting) == batch:
                 done += _finish(waiting, network, options)
                 waiting = []
         done += _finish(waiting, network, options)
@@ -108,22 +111,8 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
 @functools.cache
 def _network(source, precision):
     """ML-Net, loaded once per process."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
+    with backend.precision(precision):
         return mlnet.load(source)
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _ahead(threads: Executor, function: Callable, rows: list[dict], limit: int) -> Iterator[tuple[dict, object]]:
-    """(row, function(row)) in order, computed by threads up to `limit` rows ahead: bounded memory."""
-    remaining = iter(rows)
-    running = [(row, threads.submit(function, row)) for row in itertools.islice(remaining, limit)]
-    while running:
-        row, future = running.pop(0)
-        yield row, future.result()
-        running += [(row, threads.submit(function, row)) for row in itertools.islice(remaining, 1)]
 
 
 def _find(row, options):
@@ -325,7 +314,7 @@ def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
     jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
     if scheduler:
         yield from parallel.on_cluster(make_shard, jobs, scheduler)
-    elif workers == 1 or len(jobs) < 2:
+    elif workers == 1:
         yield from (make_shard(*job) for job in jobs)
     else:
         yield from parallel.in_processes(make_shard, jobs, workers)

@@ -1,11 +1,11 @@
-"""Saliency maps: where people would look, predicted by ML-Net by ML-Net."""
+"""Saliency maps: where people would look, predicted by ML-Net."""
 
 import functools
 
 import numpy as np
 
 from safbage import images, mlnet
-from safbage.backend import keras
+from safbage.backend import batch_size, keras, ops, predict_batches
 
 SCENE_SIZE = (240, 320)
 """Height and width that the shipped ML-Net was trained at."""
@@ -13,13 +13,15 @@ SMALLEST = 64
 """A side of a very long, thin photo is enlarged to so many pixels; AlexNet's poolings need them."""
 MAP_SIZE = (28, 28)
 """Size of a face's map, an eighth of the face's 224×224; the size maps are stored at."""
-BATCH = 16
-"""Faces that go through ML-Net together; its first layers take some 26 MB for each."""
+
+
+def shipped() -> keras.Model:
+    """The shipped ML-Net, loaded once for each dtype policy that it is asked for under."""
+    return _shipped(keras.config.dtype_policy().name)
 
 
 @functools.cache
-def shipped() -> keras.Model:
-    """The shipped ML-Net, loaded once."""
+def _shipped(policy):
     return mlnet.load()
 
 
@@ -67,8 +69,9 @@ def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.nda
     Returns:
         N×28×28 float32 in [0, 1], each with maximum 1.
     """
-    maps = [normalize(_raw(model, crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
-    return np.concatenate(maps) if maps else np.zeros((0, *MAP_SIZE), "float32")
+    if not len(crops):
+        return np.zeros((0, *MAP_SIZE), "float32")
+    return normalize(predict_batches(model or shipped(), crops, batch_size())[:, :, :, 0])
 
 
 def _raw(network, batch):
@@ -80,3 +83,9 @@ def normalize(maps: np.ndarray) -> np.ndarray:
     """Divide a map (h×w), or each of a batch (N×h×w), by its maximum; a map that is all zero stays so."""
     peak = maps.max(axis=(-2, -1), keepdims=True)
     return maps / np.where(peak > 0, peak, 1)
+
+
+def normalized(maps):
+    """`normalize` of maps N×h×w inside a model: a tensor of Keras, or such a tensor to be."""
+    peak = ops.max(maps, axis=(-2, -1), keepdims=True)
+    return maps / ops.where(peak > 0, peak, 1)

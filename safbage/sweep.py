@@ -146,7 +146,7 @@ def run(
             jobs.append((str(copy), str(output / name), settings | point, str(output / "shared")))
     if scheduler:
         yield from parallel.on_cluster(run_point, jobs, scheduler)
-    elif jobs:
+    else:
         yield from parallel.in_processes(run_point, jobs, workers)
 
 
@@ -182,6 +182,7 @@ def run_point(notebook: str, folder: str, parameters: dict, shared: str) -> tupl
             kernel_name="python3",
             cwd=str(folder),
             progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],  # a kernel's remarks would spoil the table; its errors are in the notebook
         )
         if not (folder / "metrics.json").exists():
             raise FileNotFoundError("the notebook ran, but wrote no metrics.json into its OUTPUT_DIR")

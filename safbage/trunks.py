@@ -21,13 +21,13 @@ VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 def imagenet_normalization(name="normalization"):
     """RGB 0–255 to torchvision's normalised range, as a layer; the trunks' weights expect it."""
-    mean, variance = 255 * IMAGENET_MEAN, (255 * IMAGENET_STD) ** 2
-    return layers.Normalization(mean=mean, variance=variance, dtype="float32", name=name)  # float16 would round pixels
+    scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
+    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name=name)  # float16 would round pixels
 
 
 def caffe_normalization(name="normalization", *, mean=CAFFE_MEAN):
     """RGB 0–255 minus a mean, by default the original VGG-16's, as a layer."""
-    return layers.Normalization(mean=mean, variance=np.ones(3), dtype="float32", name=name)
+    return layers.Rescaling([1.0] * 3, (-np.asarray(mean)).tolist(), dtype="float32", name=name)
 
 
 def vgg16_block(x, block: int):

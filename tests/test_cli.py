@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from safbage import images, weights
+from safbage import doctor, images, weights
 
 
 def safbage(*arguments, env=None, **options):
@@ -197,6 +197,15 @@ def test_doctor_finds_all_in_order():
     done = safbage("doctor")
     assert done.returncode == 0, done.stdout
     assert "[FAIL]" not in done.stdout and "[OK]   Keras backend" in done.stdout
+
+
+def test_doctor_names_packages_that_are_missing_or_old(monkeypatch):
+    asked = ["numpy>=1", "no-such-package>=1", "pandas>=999", 'not-asked-for; extra == "test"']
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: asked)
+    missing, old, rest = doctor._packages()
+    assert (missing.ok, missing.found, missing.mend) == (False, "not installed", 'pip install "no-such-package>=1"')
+    assert not old.ok and old.found.endswith("but >=999 is needed")
+    assert rest.ok and rest.found == "1 are here in the versions needed"
 
 
 def test_help_is_quick_to_load():

@@ -29,16 +29,17 @@ def table(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def whole(table, tmp_path_factory):
+@pytest.fixture(scope="module", params=[1, 2])
+def whole(request, table, tmp_path_factory):
+    """(the finished process, its folder, its workers)"""
     output = tmp_path_factory.mktemp("whole")
-    done = safbage("prepare", table, output, *FAST, "--workers", 2)
+    done = safbage("prepare", table, output, *FAST, "--workers", request.param)
     assert done.returncode == 0, done.stderr
-    return done, output
+    return done, output, request.param
 
 
 def test_it_says_what_was_prepared_and_what_failed(whole):
-    done, output = whole
+    done, output, _ = whole
     assert done.stdout.strip() == str(output)
     for words in ("21 pictures", "1 without a face: no face found", "20 faces in"):
         assert words in done.stderr
@@ -46,9 +47,9 @@ def test_it_says_what_was_prepared_and_what_failed(whole):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path, workers):
+def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path):
     """SIGKILL to the whole process group after each further shard; then to the end."""
+    _, unbroken, workers = whole
     arguments = [table, tmp_path, *FAST, "--workers", workers]
     command = [str(part) for part in (sys.executable, "-m", "safbage.cli", "prepare", *arguments)]
     for kill in range(1, 6):
@@ -59,7 +60,7 @@ def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path, worke
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert safbage("prepare", *arguments).returncode == 0
-    one, other = ({p.name: p.read_bytes() for p in folder.rglob("*.parquet")} for folder in (tmp_path, whole[1]))
+    one, other = ({p.name: p.read_bytes() for p in folder.rglob("*.parquet")} for folder in (tmp_path, unbroken))
     assert one == other
 
 

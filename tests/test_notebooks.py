@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import re
+from pathlib import Path
 
 import nbformat
 import papermill
@@ -9,6 +12,19 @@ import pytest
 from conftest import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+PARAMETERS = {"PHOTO", "DATASET", "DATA_DIR", "TASK", "RATIO", "NETWORK", "FOLD", "EPOCHS", "LIMIT", "SEED", "OUTPUT_DIR"}
+OWN_PARAMETERS = {"06": {"SWEEP_DIR", "RATIOS", "SEEDS", "NETWORKS", "WORKERS"}, "10": {"PHOTOS_DIR"}}
+WORDS = {  # defined once, in a box, before anything else speaks of them
+    "Saliency map": r"saliency maps?",
+    "Reweighting ratio": r"reweighting ratio",
+    "Fine-tuning": r"fine-tun",
+    "Class activation map (CAM)": r"class activation|\bCAMs?\b",
+    "Fixation": r"fixation",
+    "Frozen": r"\bfrozen\b",
+    "Fold": r"\bfolds?\b",
+    "Recall": r"\brecalls?\b",
+    "Calibration": r"calibrat",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +38,16 @@ def path(request):
     return request.param
 
 
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
 def tagged(notebook, tag):
-    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+    return [cell for cell in notebook.cells if tag in tags(cell)]
+
+
+def sources(path, kind):
+    return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == kind]
 
 
 def test_there_are_notebooks():
@@ -41,31 +65,82 @@ def test_it_is_clean(path):
 
 
 def test_its_parameters_are_literals(path):
-    (cell,) = tagged(nbformat.read(path, 4), "parameters")
+    notebook = nbformat.read(path, 4)
+    (cell,) = tagged(notebook, "parameters")
+    assert cell is next(cell for cell in notebook.cells if cell.cell_type == "code")
+    names = set()
     for statement in ast.parse(cell.source).body:
         assert isinstance(statement, ast.Assign)
         ast.literal_eval(statement.value)
-        assert all(target.id.isupper() for target in statement.targets)
+        names |= {target.id for target in statement.targets}
+    assert "OUTPUT_DIR" in names
+    assert names <= PARAMETERS | OWN_PARAMETERS.get(path.stem[:2], set())
 
 
-def test_its_cells_are_short(path):
-    code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+def test_its_cells_are_short_and_explained(path):
+    code = sources(path, "code")
     lengths = sorted(len(source.splitlines()) for source in code)
     assert lengths[-1] <= 25 and lengths[len(lengths) // 2] <= 5
+    assert sum(len(text.split()) for text in sources(path, "markdown")) >= 5 * sum(lengths)
     assert not any("sys.path" in source or "!pip" in source or "%pip" in source for source in code)
 
 
-def with_attempts(notebook):
-    """The notebook with, after each exercise's check, the attempts of the stub's metadata, each checked in turn."""
-    cells, attempts = [], None
+def test_it_opens_and_closes_like_all(path):
+    first, *_, last = sources(path, "markdown")
+    assert first.startswith(f"# {path.stem[:2]} · ")
+    for part in ("**Goal:**", "- **Before this:**", "- **Time:**", "- **Downloads:**"):
+        assert part in first
+    assert re.search(r"minutes? on two CPU cores", first)
+    assert last.startswith("## What we saw\n")
+    assert 3 <= len(re.findall(r"^- ", last, re.M)) <= 4
+    assert "**Next:**" in last
+
+
+def test_the_table_lists_it(path):
+    (row,) = [line for line in (path.parent / "README.md").read_text(encoding="utf-8").splitlines() if f"({path.name})" in line]
+    count = sum(text.count("### Exercise ") for text in sources(path, "markdown"))
+    assert row.endswith(f"| {count} |")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_is_defined_once_where_it_is_first_used(word):
+    texts = [text for path in NOTEBOOKS for text in sources(path, "markdown")]
+    boxes = [i for i, text in enumerate(texts) if re.search(rf"^> \*\*{re.escape(word)}[.*]", text, re.M)]
+    assert len(boxes) == 1
+    first = next(i for i, text in enumerate(texts) if re.search(WORDS[word], text, re.I))
+    assert first == boxes[0]
+
+
+def test_its_exercises_are_whole(path):
+    """A stub, a check and a folded solution; in the stub's metadata a right attempt and three mistakes, each with its hint."""
+    cells = nbformat.read(path, 4).cells
+    places = [i for i, cell in enumerate(cells) if "exercise" in tags(cell)]
+    assert 2 <= len(places) <= 4
+    for i in places:
+        stub, check, solution = cells[i : i + 3]
+        assert "\nanswer = None  #" in f"\n{stub.source}" and "\nchecks." in f"\n{check.source}"
+        assert "solution" in tags(solution)
+        assert all(cell.metadata["jupyter"] == {"source_hidden": True} for cell in (check, solution))
+        said = list(stub.metadata["attempts"].values())
+        wrong = [words for words in said if not words.startswith("right")]
+        assert len(wrong) < len(said) and len(wrong) >= 3
+        assert len(set(wrong)) == len(wrong) and not any(words in "not yet, but close: " for words in wrong)
+
+
+def as_tried(notebook):
+    """The notebook as a student runs it: each cell twice in a row; after each check the attempts at its exercise, checked too."""
+
+    def added(source):
+        return nbformat.v4.new_code_cell(source, metadata={"tags": ["added"]})
+
+    cells, attempts = [], ()
     for cell in notebook.cells:
         cells.append(cell)
-        if attempts is not None and cell.cell_type == "code":
+        if cell.cell_type == "code" and "parameters" not in tags(cell):
+            cells.append(added(cell.source))
             for attempt in attempts:
-                cells += [nbformat.v4.new_code_cell(attempt), nbformat.v4.new_code_cell(cell.source)]
-            attempts = None
-        if "exercise" in cell.metadata.get("tags", []):
-            attempts = cell.metadata["attempts"]
+                cells += [added(attempt), added(cell.source)]
+            attempts = cell.metadata.get("attempts", ())
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
 
@@ -107,16 +182,18 @@ def run(notebook, folder, parameters):
 
 def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path):
     notebook = nbformat.read(path, 4)
-    exercises = tagged(notebook, "exercise")
-    assert len(exercises) == len(tagged(notebook, "solution"))
-    done, _ = run(with_attempts(notebook), tmp_path, {})
+    done, _ = run(as_tried(notebook), tmp_path, {})
     outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     printed = [output["text"] for output in outputs if output.output_type == "stream"]
-    for word in [w for cell in exercises for w in ("not attempted", *cell.metadata["attempts"].values())]:
-        found = next((text for text in printed if text.startswith(word) or word in text), None)
-        assert found is not None, word
+    for words in [w for cell in tagged(notebook, "exercise") for w in ("not attempted", *cell.metadata["attempts"].values())]:
+        begins = words if words.startswith(("right", "not attempted")) else "not yet: "
+        found = next((text for text in printed if text.startswith(begins) and words in text), None)
+        assert found is not None, words
         printed.remove(found)
+    if kept := os.environ.get("SAFBAGE_EXECUTED"):  # a folder, for the book
+        done.cells = [cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))]
+        nbformat.write(done, Path(kept) / path.name)
 
 
 def test_start_here_takes_parameters(tmp_path, astronaut):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from safbage import SafBage, faces, images, saliency
 from safbage.classifiers import CLASSES
-from safbage.pipeline import columns, list_photos
+from safbage.pipeline import PHOTOS, THREADS, columns, list_photos
 
 
 @pytest.fixture
@@ -159,14 +159,102 @@ def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch)
 def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
     run = model._run
 
-    def failing(crops, *rest):
+    def failing(crops):
         if crops[-1].mean() < 60:
             raise MemoryError("too dark to see")
-        return run(crops, *rest)
+        return run(crops)
 
     monkeypatch.setattr(model, "_run", failing)
     table = model.predict([astronaut, astronaut // 4], progress=False)
     assert table.status.tolist() == ["ok", "failed: MemoryError: too dark to see"]
+
+
+@pytest.fixture
+def drawn(model, monkeypatch):
+    """`model` without networks: a photo has as many faces as its first pixel says, and a face's probabilities are its crop's
+    first pixel; returns the sizes of the batches that were run."""
+    sizes = []
+
+    def run(crops):
+        sizes.append(len(crops))
+        value = crops[:, 0, 0, 0] / np.float32(255)
+        return {name: value.reshape(-1, *[1] * (len(y.shape) - 1)) for name, y in model.network.output.items()}
+
+    def detect(image):
+        return [faces.Face((0.0, 0.0, 10.0, 10.0), 1.0, {})] * int(image[0, 0, 0])
+
+    monkeypatch.setattr(model, "_run", run)
+    monkeypatch.setattr(model, "batch_size", 4)
+    monkeypatch.setattr(faces, "detect_enlarged", detect)
+    return sizes
+
+
+def test_faces_of_many_photos_fill_the_batches_and_photos_come_in_order(model, drawn):
+    counts = [1, 0, 3, 2, 11, 0, 0, 1]
+    batches = list(model.explain_batches([np.full((10, 10, 3), n, "uint8") for n in counts], progress=False))
+    assert [len(seen.faces) for batch in batches for seen in batch] == counts
+    assert drawn == [4, 4, 4, 4, 2] and all(batches)
+    assert [len(batch) for batch in batches] == [3, 1, 4]
+    for seen in (seen for batch in batches for seen in batch):
+        assert seen.status == ("ok" if seen.faces else "no face")
+        value = np.float32(len(seen.faces)) / np.float32(255)
+        for array in (seen.maps, *seen.probabilities.values(), *seen.cams.values()):
+            assert (array == value).all()
+
+
+def test_faces_do_not_wait_for_a_full_batch_behind_many_photos_without(model, drawn):
+    photos = [np.full((10, 10, 3), n, "uint8") for n in [1] + [0] * 40]
+    batches = list(model.explain_batches(photos, progress=False))
+    assert drawn == [1] and len(batches[0]) == PHOTOS and sum(len(batch) for batch in batches) == 41
+
+
+def test_photos_are_read_ahead_and_not_far(model, drawn, monkeypatch):
+    read = []
+    monkeypatch.setattr(faces, "detect_enlarged", lambda image: read.append(1) or [])
+    answered = model.explain_batches((np.zeros((10, 10, 3), "uint8") for _ in range(200)), progress=False)
+    next(answered)
+    assert len(read) <= 1 + 2 * THREADS
+    answered.close()
+    assert len(read) <= 1 + 2 * THREADS
+
+
+@pytest.mark.parametrize("wrong", [0, 3, -4, 2.0, "16"])
+def test_a_batch_size_is_a_power_of_two(wrong):
+    with pytest.raises(ValueError, match="power of two"):
+        SafBage.load(batch_size=wrong)
+
+
+def test_reduced_precision_answers_alike_in_float32(model, astronaut):
+    """bfloat16 keeps eight bits of each number: answers move by some hundredths, and are what they were."""
+    seen = model.explain(astronaut)
+    reduced = SafBage.load(precision="mixed_bfloat16")
+    assert reduced.network.get_layer("mlnet").get_layer("conv3_1").compute_dtype == "bfloat16"
+    rough = reduced._run(seen.crops)
+    assert all(array.dtype == np.float32 for array in rough.values())
+    assert np.abs(rough["map"] - seen.maps).mean() < 0.02
+    for task in CLASSES:
+        assert np.allclose(rough[task], seen.probabilities[task], atol=0.05)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_answer_alike(backend, model, astronaut, tmp_path):
+    pytest.importorskip(backend)
+    seen = model.explain(astronaut)
+    np.save(tmp_path / "crops.npy", seen.crops)
+    code = """
+import sys
+import numpy as np
+from safbage import SafBage
+np.savez(sys.argv[2], **SafBage.load()._run(np.load(sys.argv[1])))
+assert "tensorflow" not in sys.modules
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "crops.npy"), str(tmp_path / "found.npz")]
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": backend})
+    found = np.load(tmp_path / "found.npz")
+    assert np.allclose(found["map"], seen.maps, atol=1e-3)
+    for task in CLASSES:
+        assert np.allclose(found[task], seen.probabilities[task], atol=1e-3)
+        assert np.allclose(found[f"cam_{task}"], seen.cams[task], atol=0.01)
 
 
 def test_the_ratio_is_checked_when_it_is_set(model):
@@ -216,7 +304,7 @@ def test_classify_is_predict_without_detection(model, astronaut):
 
 def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, monkeypatch):
     seen = model.explain(astronaut)
-    monkeypatch.setattr(model.mlnet, "predict_on_batch", None)
+    monkeypatch.setattr(model.network, "predict_on_batch", None)
     monkeypatch.setattr(faces, "detect_faces", None)
     answers = []
     for ratio in (0, 0.5, 1):

@@ -18,6 +18,11 @@ def test_the_readme_shows_what_was_measured(name):
     assert experiments.markdown(report).strip() in readme
 
 
+def test_the_readme_sets_the_headline_beside_the_paper():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert experiments.headline(REPORTS[name] for name in ("gender", "age", "expression")) in readme
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_result_tells_how_it_was_made(name):
     made = REPORTS[name]["provenance"]

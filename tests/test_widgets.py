@@ -105,12 +105,12 @@ def test_the_explorer_shows_what_the_library_computes_at_every_ratio(explorer, m
     assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0]))
 
 
-def test_a_move_runs_neither_detector_nor_ml_net(explorer, monkeypatch):
+def test_a_move_runs_neither_detector_nor_ml_net(explorer, model, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("ran again")
 
     monkeypatch.setattr("safbage.faces.detect_enlarged", refuse)
-    monkeypatch.setattr("safbage.saliency.predict_faces", refuse)
+    monkeypatch.setattr(model.network, "predict_on_batch", refuse)
     before = explorer.bars["age"].value
     explorer.ratio.value = 100
     explorer.formula.value = "clip"

@@ -116,7 +116,7 @@ def main():
     keep_settings(args.work, settings | {"mlnet": weights.shipped()["mlnet"]})
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
-    faces = Faces(args.faces, args.work, saliency.BATCH)
+    faces = Faces(args.faces, args.work, 16)
     model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
     weights.assign(model, weights.load("alexnet-conv"))
     for layer in model.layers:

@@ -20,9 +20,7 @@ picture's name. The epoch is chosen on its validation part; nothing here looks a
 """
 
 import argparse
-import itertools
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +30,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from safbage import classifiers, faces, images, reweighting, trunks, weights
+from safbage import classifiers, faces, images, parallel, reweighting, trunks, weights
 from safbage.prepared import Prepared
 from safbage.work import EpochLog, keep_settings, resumable
 
@@ -120,15 +118,6 @@ def varied(data: Faces, row: int, settings: Settings, scenes: list, generator, s
     else:
         face = data.reweighted(settings.size)[row]
     return augmentation.randomly_varied(face, data.inside[row], scenes, generator, strength)
-
-
-def ahead(threads, function, items, limit=6) -> Iterator:
-    """function(item) in order, computed by threads up to `limit` items ahead."""
-    items = iter(items)
-    running = [threads.submit(function, item) for item in itertools.islice(items, limit)]
-    while running:
-        yield running.pop(0).result()
-        running += [threads.submit(function, item) for item in itertools.islice(items, 1)]
 
 
 def vgg16_teacher(tasks, settings) -> keras.Model:
@@ -222,8 +211,8 @@ def one_epoch(model, sets, targets, rows, settings, scenes, when) -> float:
         return np.stack(x).astype("float32"), y, weight
 
     losses = []
-    with ThreadPoolExecutor(THREADS) as threads:
-        for x, y, weight in tqdm(ahead(threads, build, batches), f"epoch {when[1] + 1}", len(batches), mininterval=10):
+    with closing(parallel.ahead(build, batches, threads=THREADS, limit=6)) as made:
+        for x, y, weight in tqdm(made, f"epoch {when[1] + 1}", len(batches), mininterval=10):
             losses.append(float(np.ravel(model.train_on_batch(x, y, sample_weight=weight))[0]))
     return float(np.mean(losses))
 

@@ -1,7 +1,7 @@
 """The shipped AlexNet-GAP: of all tasks, which share conv1–conv4, as the pipeline runs it, and of one task by itself."""
 
 from safbage import weights
-from safbage.backend import keras
+from safbage.backend import keras, ops
 from safbage.classifiers.classes import CLASSES
 from safbage.classifiers.networks import SIZE, alexnet_gap, conv1_to_conv4, gap
 from safbage.reweighting import Reweighting
@@ -15,7 +15,8 @@ def load(tasks: tuple[str, ...]) -> keras.Model:
     """Reweighting and the shipped AlexNet-GAP of several tasks as one model, in which conv1–conv4 run once.
 
     Inputs: {"face": N×224×224×3 in 0–255, "map": N×28×28 in [0, 1], "ratio": N×1 in [0, 1]}.
-    Outputs: for every task its probabilities N×C under its name, and conv5's output N×13×13×256 under ``conv5_<task>``.
+    Outputs: for every task its probabilities N×C under its name, and its class activation maps N×13×13×C under ``cam_<task>``
+    (`cam.class_activation_maps` of conv5's output and the softmax's weights, computed inside).
 
     Raises:
         KeyError: a task that is not in `CLASSES`.
@@ -26,12 +27,14 @@ def load(tasks: tuple[str, ...]) -> keras.Model:
         "map": keras.Input((None, None), name="map"),
         "ratio": keras.Input((1,), name="ratio"),
     }
-    x = Reweighting(name="reweighting")([inputs["face"], inputs["map"], inputs["ratio"]])
+    x = Reweighting(dtype="float32", name="reweighting")([inputs["face"], inputs["map"], inputs["ratio"]])
     x = conv1_to_conv4(x)
     outputs = {}
     for task in tasks:
         conv5 = alexnet_conv5(x, f"_{task}")
-        outputs |= {task: gap(conv5, len(CLASSES[task]), f"_{task}"), f"conv5_{task}": conv5}
+        outputs[task] = gap(conv5, len(CLASSES[task]), f"_{task}")
+        kernel = outputs[task]._keras_history.operation.kernel
+        outputs[f"cam_{task}"] = ops.matmul(ops.cast(conv5, "float32"), kernel)
     model = keras.Model(inputs, outputs, name="saf_bage")
     weights.assign(model, weights.load(SHARED))
     for task in tasks:

@@ -2,7 +2,20 @@
 
 import sys
 
-from safbage.cli import data, demo, explore, predict, prepare, reproduce, saliency, sweep, training, upkeep  # noqa: F401  (each adds its commands to the application)
+from safbage.cli import (  # noqa: F401  (each adds its commands to the application)
+    course,
+    data,
+    demo,
+    explore,
+    export,
+    predict,
+    prepare,
+    reproduce,
+    saliency,
+    sweep,
+    training,
+    upkeep,
+)
 from safbage.cli.base import app, say
 
 

@@ -18,6 +18,7 @@ def demo(
     from safbage.pipeline import SafBage
 
     output.mkdir(parents=True, exist_ok=True)
+    say("Answering the embedded photo, " + ("then running the notebook; a minute or two …" if notebook else "some seconds …"))
     model = SafBage.load()
     seen = model.explain(images.astronaut())
     seen.photo = "astronaut"

@@ -143,12 +143,16 @@ def evaluate(
 def results(
     files: Annotated[list[Path], typer.Argument(help="What `safbage evaluate --output` wrote.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
+    headline: Annotated[
+        bool, typer.Option("--headline", help="Those of one arm with saliency in one table, a row each.")
+    ] = False,
 ):
     """Print results that were measured before, as tables."""
     import json
 
     from safbage import experiments
 
+    reports = []
     for path in files:
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
@@ -156,6 +160,10 @@ def results(
                 raise ValueError("it lacks task, arms or verdict")
         except ValueError as error:
             raise fail(f"{path} holds no results of `safbage evaluate --output` ({error})", 2) from error
+        reports.append(report)
+    if headline:
+        print(experiments.headline(report for report in reports if len(report["tests"]) == 1))
+    for report in () if headline else reports:
         if markdown:
             print(experiments.markdown(report))
         else:

@@ -24,6 +24,9 @@ def weights(
         unknown = [name for name in names or [] if name not in store.REGISTRY]
         if unknown:
             raise fail(f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2)
+        missing = [name for name in names or store.TRUNKS if not store.is_cached(name)]
+        if missing:
+            say(f"Fetching {', '.join(missing)} into {store.home()}, once; this may take a minute …")
         store.fetch(*(names or []))
         say(f"{', '.join(names or store.TRUNKS)}: in {store.home()}, whole")
         return

@@ -139,18 +139,6 @@ def _identity(prepared, rows):
     return f"{len(rows)} faces ({total.hexdigest()[:16]})"
 
 
-def ahead(function, items, thread):
-    """`function(item)` for each item in order, one of them made by `thread` while its predecessor is being used."""
-    waiting = None
-    for item in items:
-        made = thread.submit(function, item)
-        if waiting is not None:
-            yield waiting.result()
-        waiting = made
-    if waiting is not None:
-        yield waiting.result()
-
-
 def answers(model: keras.Model, inputs, rows: np.ndarray, *, batch: int = 128, progress: bool = False) -> np.ndarray:
     """Probabilities (N×classes float32) that a model answers to rows' faces as they are."""
     parts = tqdm([rows[i : i + batch] for i in range(0, len(rows), batch)], desc="answers", leave=False, disable=not progress)

@@ -3,20 +3,20 @@
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from safbage import classifiers
+from safbage import classifiers, parallel
 from safbage.backend import keras, tensorflow
 from safbage.classifiers.imagenet import told
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO, check_ratio
-from safbage.training.features import Images, ahead, answers, cached
+from safbage.training.features import Images, answers, cached
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
 from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
@@ -171,8 +171,8 @@ def run_epoch(model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int,
     model.reset_metrics()
     weight = class_weights(codes[rows]) if recipe.class_weighted else None
     order = list(batches(rows, len(recipe.variants), recipe.batch, seed, epoch))
-    with ThreadPoolExecutor(1) as thread:
-        made = ahead(lambda batch: (batch[0], inputs(*batch)), order, thread)
+    made = parallel.ahead(lambda batch: (batch[0], inputs(*batch)), order, threads=1, limit=1)
+    with closing(made):
         for these, x in tqdm(made, f"epoch {epoch + 1}", len(order), leave=False, disable=not progress):
             y = codes[these]
             loss = float(model.train_on_batch(x, y, sample_weight=None if weight is None else weight[y]))

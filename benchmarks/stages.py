@@ -1,0 +1,303 @@
+"""How fast every stage is, as a share of what this machine can do; how predicting a folder compares; memory; cold starts.
+
+    python benchmarks/stages.py [--only stages,peers,folder,memory,cold] [--peers PYTHON] [--output outputs/bench]
+
+The limit is the machine's own rate of float32 matrix products, measured in the same run. PyTorch, ONNX Runtime and OpenVINO run
+the same weights (`--peers` names a Python that has them: torch, onnx, onnxruntime, openvino); all take turns, round by round, so
+that a machine that drifts drifts for all. What is not installed is left out, and said so. Writes ``bench-<kind of machine>.json``
+and ``bench.png``; where ``results`` holds the former, every figure is printed with its ratio to the one there.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from tqdm import tqdm
+
+from safbage import SafBage, backend, classifiers, faces, images, mlnet, pipeline
+from safbage.backend import keras
+
+HERE = Path(__file__).parent
+SIZES = (1, 4, 16)
+"""Batches."""
+PARTS = ("stages", "peers", "folder", "memory", "cold")
+
+
+def machine():
+    """Facts that tell one kind of machine from another."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    versions = {package: version(package) for package in ("keras", "tensorflow", "numpy")}
+    return {"cpu": name, "cores": os.cpu_count(), "backend": keras.config.backend(), "gpu": backend.has_gpu(), **versions}
+
+
+def seconds(function, rounds=3):
+    """The best of some calls after one that is not counted."""
+    function()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matrix_rate(size=2048):
+    """GFLOP/s of a float32 matrix product: the better of NumPy's and the backend's."""
+    a, b = np.random.default_rng(0).random((2, size, size), "float32")
+    x, y = keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)
+    calls = (lambda: a @ b, lambda: keras.ops.convert_to_numpy(keras.ops.matmul(x, y)))
+    return max(2 * size**3 / seconds(call, 5) / 1e9 for call in calls)
+
+
+def gflop(model, side=224):
+    """Of one face through a network's convolutions and dense layers."""
+    weighty = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    probe = keras.Model(model.inputs, [layer.output for layer in weighty])
+    outputs = probe(np.zeros((1, side, side, 3), "float32"))
+    return sum(2 * np.prod(layer.kernel.shape) * np.prod(y.shape[1:-1]) for layer, y in zip(weighty, outputs, strict=True)) / 1e9
+
+
+def photo_of(side, count=1):
+    """The embedded photo's face `count` times (a square number), in a square photo."""
+    across = int(count**0.5)
+    tile = images.resize(images.astronaut()[:400, 56:456], (side // across,) * 2)
+    return np.tile(tile, (across, across, 1))
+
+
+def stages(found, model, rate):
+    """Items per second of every stage by itself, and GFLOP/s of the networks by batch."""
+    photo = images.astronaut()
+    with tempfile.TemporaryDirectory() as folder:
+        file = images.write(Path(folder) / "a.jpg", photo)
+        found["read, 512 px, photos/s"] = 1 / seconds(lambda: images.read(file), 20)
+    for side in (256, 512, 1024, 2048):
+        shown = photo_of(side)
+        found[f"detect, {side} px, photos/s"] = 1 / seconds(lambda shown=shown: faces.detect_enlarged(shown))
+    for count in (4, 16):
+        shown = photo_of(1024, count)
+        found[f"detect, 1024 px, {count} faces, photos/s"] = 1 / seconds(lambda shown=shown: faces.detect_enlarged(shown))
+    (face, *_) = faces.detect_enlarged(photo)
+    found["crop, faces/s"] = 1 / seconds(lambda: faces.crop_face(photo, face), 20)
+    crop = faces.crop_face(photo, face)
+    work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
+    for size in SIZES:
+        crops = np.repeat(crop[None], size, axis=0)
+        for name, network in work.items():
+            taken = seconds(lambda network=network, crops=crops: network.predict_on_batch(crops))
+            found[f"{name}, batch {size}, faces/s"] = size / taken
+            found[f"{name}, batch {size}, share of the matrix rate"] = size * gflop(network) / taken / rate
+        maps, ratio = np.ones((size, 28, 28), "float32"), np.full((size, 1), 0.3, "float32")
+        inputs = {"face": crops, "map": maps, "ratio": ratio}
+        found[f"reweighting and classifiers, batch {size}, faces/s"] = size / seconds(
+            lambda inputs=inputs: model.classifier.predict_on_batch(inputs)
+        )
+        inputs = {"face": crops, "ratio": ratio}
+        found[f"all after detection, batch {size}, faces/s"] = size / seconds(
+            lambda inputs=inputs: model.network.predict_on_batch(inputs)
+        )
+
+
+def tensors(network):
+    """A network's weights by name."""
+    return {f"{layer.name}/{v.name}": keras.ops.convert_to_numpy(v) for layer in network.layers for v in layer.weights}
+
+
+def has_torch(python):
+    """Whether a Python is there and has PyTorch, in which the peers' networks are written."""
+    return Path(python).exists() and subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0
+
+
+def peers(found, python, rounds):
+    """ML-Net and AlexNet on the same weights, ours and every peer in turn; the share of the fastest that ours reaches."""
+    keras.utils.set_random_seed(0)
+    work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, network in work.items():
+            np.savez(Path(folder) / f"{name}.npz", **tensors(network))
+        command = [python, str(HERE / "network_peers.py"), folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+
+            def ask(**question):
+                peer.stdin.write(json.dumps(question) + "\n")
+                peer.stdin.flush()
+                return json.loads(peer.stdout.readline())
+
+            there = ask(what="which")
+            print("left out:", ", ".join(there["absent"]) or "none", flush=True)
+            for name, network in work.items():
+                for size in SIZES:
+                    faces_ = np.random.default_rng(0).integers(0, 256, (size, 224, 224, 3)).astype("float32")
+                    np.save(Path(folder) / "faces.npy", faces_)
+                    expected = np.asarray(network.predict_on_batch(faces_))
+                    times = {"ours": []} | {tool: [] for tool in there["there"]}
+                    for turn in range(rounds + 1):
+                        start = time.perf_counter()
+                        network.predict_on_batch(faces_)
+                        times["ours"].append(time.perf_counter() - start)
+                        for tool in there["there"]:
+                            answer = ask(what="run", tool=tool, network=name)
+                            times[tool].append(answer["seconds"])
+                            if turn == 0:
+                                given = np.load(Path(folder) / "answer.npy").reshape(expected.shape)
+                                assert np.allclose(given, expected, atol=1e-3 * np.abs(expected).max()), (tool, name)
+                    best = {tool: size / min(taken[1:]) for tool, taken in times.items()}
+                    for tool, speed in best.items():
+                        found[f"{name}, batch {size}, {tool}, faces/s"] = speed
+                    fastest = max((speed for tool, speed in best.items() if tool != "ours"), default=None)
+                    if fastest:
+                        found[f"{name}, batch {size}, ours to the fastest peer"] = best["ours"] / fastest
+            peer.stdin.close()
+
+
+def fill(folder, count):
+    """A folder of photos with a face each, of many sizes."""
+    photo, generator = images.astronaut(), np.random.default_rng(0)
+    for i in range(count):
+        height, width = generator.integers(360, 640, 2)
+        images.write(folder / f"{i:04}.jpg", images.resize(photo, (int(height), int(width))))
+
+
+def whole_folder(found, model, count, rounds):
+    """Predicting a folder beside its stages one after the other on the same photos in memory; and with more threads."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, count)
+        photos = [images.read(file) for file in sorted(folder.iterdir())]
+
+        def back_to_back():
+            crops = []
+            for photo in photos:
+                crops += [faces.crop_face(photo, face) for face in faces.detect_enlarged(photo)]
+            model.classify(np.stack(crops))
+
+        times, threads = {"stages": [], "folder": []}, pipeline.THREADS
+        for turn in range(rounds + 1):
+            for what, call in (("stages", back_to_back), ("folder", lambda: model.predict(folder, progress=False))):
+                start = time.perf_counter()
+                call()
+                if turn:
+                    times[what].append(time.perf_counter() - start)
+        found["folder, photos/s"] = count / np.median(times["folder"])
+        found["folder, to its stages back to back in memory"] = np.median(times["stages"]) / np.median(times["folder"])
+        for number in (1, 2, 4):
+            pipeline.THREADS = number
+            start = time.perf_counter()
+            model.predict(folder, progress=False)
+            found[f"folder, {number} reading threads, photos/s"] = count / (time.perf_counter() - start)
+        pipeline.THREADS = threads
+
+
+def memory(found, count):
+    """Resident memory while a folder is predicted (Linux), by the light ML-Net, for the sake of time; also how it goes on."""
+    model = SafBage.load(saliency="light")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, min(count, 50))
+        for i in range(50, count):
+            os.link(folder / f"{i % 50:04}.jpg", folder / f"{i:04}.jpg")
+        curve = []
+        for _ in tqdm(model.explain_each(folder, keep_images=False, progress=False), total=count, desc="memory"):
+            with open("/proc/self/statm") as file:
+                curve.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+    found["memory after 100 photos, MB"] = max(curve[:100])
+    found[f"memory over {count} photos, largest, MB"] = max(curve)
+    return curve[:: max(1, count // 200)]
+
+
+def cold(found, rounds):
+    """Seconds from nothing: `import tensorflow`, `safbage predict` of one photo, and every notebook's cells up to its imports."""
+    with tempfile.TemporaryDirectory() as folder:
+        photo = images.write(Path(folder) / "a.jpg", images.astronaut())
+        calls = {"import tensorflow": ["-c", "import tensorflow"], "predict": ["-m", "safbage.cli", "predict", str(photo)]}
+        for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+            cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+            last = max((i for i, source in enumerate(cells[:4]) if "import" in source), default=0)
+            calls[path.stem] = ["-c", "\n".join(cells[: last + 1])]
+        times = {name: [] for name in calls}
+        for _ in range(rounds):
+            for name, arguments in calls.items():
+                start = time.perf_counter()
+                subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=folder)
+                times[name].append(time.perf_counter() - start)
+    for name, taken in times.items():
+        found[f"cold start, {name}, s"] = min(taken)
+    found["cold start, predict beyond import tensorflow, s"] = min(times["predict"]) - min(times["import tensorflow"])
+
+
+def draw(found, curve, path):
+    """Shares of the matrix rate by batch, rates beside the peers', and the memory's curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    shares, rates, line = figure.subplots(1, 3)
+    for name in ("ML-Net", "AlexNet"):
+        keys = {size: f"{name}, batch {size}, share of the matrix rate" for size in SIZES}
+        points = {size: found[key] for size, key in keys.items() if key in found}
+        shares.plot(list(points), list(points.values()), "o-", label=name)
+    shares.set(xlabel="batch", ylabel="share of the matrix-product rate", ylim=(0, None))
+    shares.legend()
+    tools = [(key.split(", ")[2], found[key]) for key in found if key.startswith("ML-Net, batch 4, ") and key.count(",") == 3]
+    rates.barh([tool for tool, _ in tools], [value for _, value in tools])
+    rates.set(xlabel="faces/s", title="ML-Net, batches of 4")
+    line.plot(curve)
+    line.set(ylabel="resident memory, MB", xlabel="photos (as sampled)", ylim=(0, None))
+    figure.savefig(path, dpi=90)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--peers", help="a Python with torch, onnx, onnxruntime and openvino")
+    parser.add_argument("--output", type=Path, default=Path("outputs/bench"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=48, help="in the folder that is predicted")
+    parser.add_argument("--memory-photos", type=int, default=1000)
+    args = parser.parse_args()
+    parts, found, curve = args.only.split(","), {}, []
+    rate = matrix_rate()
+    found["matrix product, GFLOP/s"] = rate
+    model = SafBage.load() if {"stages", "folder"} & set(parts) else None
+    if "cold" in parts:
+        cold(found, args.rounds)
+    if "stages" in parts:
+        stages(found, model, rate)
+    if "peers" in parts and args.peers and has_torch(args.peers):
+        peers(found, args.peers, args.rounds)
+    elif "peers" in parts:
+        print("left out: all peers; name a Python that has torch, onnx, onnxruntime and openvino with --peers")
+    if "folder" in parts:
+        whole_folder(found, model, args.photos, args.rounds)
+    if "memory" in parts:
+        curve = memory(found, args.memory_photos)
+    found["matrix product again, GFLOP/s"] = matrix_rate()
+    report(machine(), {name: float(f"{value:.4g}") for name, value in found.items()}, curve, args.output)
+
+
+def report(kind, found, curve, output):
+    """Print the figures, beside those of an earlier run on the same kind of machine, and write them and the plot."""
+    label = "-".join(f"{kind['cpu']} {kind['cores']}".lower().split())
+    stored = HERE.parent / "results" / f"bench-{label}.json"
+    before = json.loads(stored.read_text())["figures"] if stored.exists() else {}
+    for name, value in found.items():
+        ratio = f"   {value / before[name]:.2f} of {stored.name}" if name in before else ""
+        print(f"{name:60} {value:10.4g}{ratio}")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"bench-{label}.json").write_text(json.dumps({"machine": kind, "figures": found}, indent=1) + "\n")
+    draw(found, curve, output / "bench.png")
+    print(f"written to {output}")
+
+
+if __name__ == "__main__":
+    main()

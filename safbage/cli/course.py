@@ -1,0 +1,58 @@
+"""``safbage course``: the notebooks, copied into a folder of the student's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safbage.cli.base import app, fail, say
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@app.command()
+def course(
+    output: Annotated[Path, typer.Option(help="Folder to copy the notebooks into.")] = Path("course"),
+    without_solutions: Annotated[
+        bool, typer.Option("--without-solutions", help="For a class: leave the solutions and the tests' sample answers out.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also replace what differs from the course's own.")] = False,
+):
+    """Copy the course's notebooks into a folder, to work in.
+
+    A notebook that is there already and was run or changed is kept. Without solutions the checks stay, since they give the hints;
+    who unfolds and reads them finds the answer.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    kept = []
+    for path in [*notebooks(), notebooks()[0].with_name("README.md")]:
+        content, target = path.read_bytes(), output / path.name
+        if without_solutions and path.suffix == ".ipynb":
+            content = strip_solutions(content.decode()).encode()
+        if not force and target.exists() and target.read_bytes() != content:
+            kept.append(path.name)
+        else:
+            target.write_bytes(content)
+    say(f"The course is in {output}. Begin with: jupyter lab {output / notebooks()[0].name}")
+    if kept:
+        raise fail(
+            f"kept as they are, since they were run or changed, or come from another version: {', '.join(kept)}. "
+            "To replace them, and lose what is in them, add --force; or name another folder with --output"
+        )
+
+
+def notebooks() -> list[Path]:
+    """The course's notebooks in order: in the installed package, or beside it in a clone of the repository."""
+    folder = next(filter(Path.is_dir, (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")))
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def strip_solutions(text: str) -> str:
+    """A notebook, as JSON, without its solutions and without the answers that its tests try."""
+    import nbformat
+
+    notebook = nbformat.reads(text, 4)
+    notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        cell.metadata.pop("attempts", None)
+    return nbformat.writes(notebook) + "\n"

@@ -1,0 +1,36 @@
+"""``safbage export``: the network after detection, for other programs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safbage.cli.base import app, fail, say
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Argument(help="saved-model, onnx, openvino or litert.")],
+    output: Annotated[Path, typer.Argument(help="The file; for saved-model, the folder.")],
+    tasks: Annotated[str, typer.Option(help="What it is to answer, separated by commas.")] = "age,gender,expression",
+    saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
+):
+    """Write all that follows detection as one network: a TensorFlow SavedModel, ONNX, OpenVINO or LiteRT.
+
+    Its inputs are "face" (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio" (N×1 float32, the paper's 0.3). Its
+    outputs, all float32: "map" (N×28×28 saliency, 0 to 1), and for every task its probabilities under its name and its raw class
+    activation maps under "cam_" and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage.
+    All formats but saved-model need packages: pip install "safbage[export]".
+    """
+    from safbage import export as exporter
+    from safbage.pipeline import SafBage
+
+    chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
+    try:
+        model = SafBage.load(tasks=chosen, saliency=saliency, precision="float32")
+        path = exporter.export(model.network, format, output)
+    except exporter.ExportError as error:
+        raise fail(str(error)) from error
+    except (ValueError, FileExistsError, FileNotFoundError) as error:
+        raise fail(str(error), 2) from error
+    say(f"written to {path}; it answers the embedded photo's face as safbage does")

@@ -1,0 +1,129 @@
+"""The network after detection for other programs: as a TensorFlow SavedModel, ONNX, OpenVINO or LiteRT, checked against ours.
+
+Whatever the format, the network takes two named inputs and gives these named outputs, for any number N of faces (LiteRT: one):
+
+    face          N×224×224×3 uint8     RGB, cropped as by `faces.crop_face`
+    ratio         N×1 float32           how strongly saliency reweights the face, 0–1; 0.3 as in the paper
+    map           N×28×28 float32       ML-Net's saliency, 0–1
+    age, …        N×C float32           for every task its probabilities, in the order of `classifiers.CLASSES`
+    cam_age, …    N×13×13×C float32     for every task its raw class activation maps
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from safbage import faces, images, reweighting
+from safbage.backend import keras, tensorflow
+
+
+class ExportError(RuntimeError):
+    """The exported network does not answer as ours."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: Keras's name for it, the file's suffix, the packages that write and run it, and how to run it.
+
+    `open` takes the file's path and gives a function from inputs by name to outputs by name. `count` is how many faces the
+    network takes, None for any number.
+    """
+
+    name: str
+    suffix: str
+    needs: tuple[str, ...]
+    open: Callable[[str], Callable[[dict], dict]]
+    count: int | None = None
+
+
+def _saved_model(path):
+    loaded = tensorflow().saved_model.load(path)
+    return lambda inputs: loaded.serve({name: tensorflow().constant(value) for name, value in inputs.items()})
+
+
+def _onnx(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def _openvino(path):
+    import openvino
+
+    network = openvino.Core().compile_model(path)
+    return lambda inputs: {port.get_any_name(): value for port, value in network(inputs).items()}
+
+
+def _litert(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path)
+    return lambda inputs: interpreter.get_signature_runner()(**inputs)
+
+
+FORMATS = {
+    "saved-model": Format("tf_saved_model", "", ("tensorflow",), _saved_model),
+    "onnx": Format("onnx", ".onnx", ("tf2onnx", "onnxruntime"), _onnx),
+    "openvino": Format("openvino", ".xml", ("openvino",), _openvino),
+    "litert": Format("litert", ".tflite", ("ai_edge_litert",), _litert, 1),
+}
+TOLERANCE = 1e-3
+"""How far an exported network's maps and probabilities may lie from ours; CAMs, as a share of their largest value."""
+
+
+def export(network: keras.Model, format: str, path: str | Path) -> Path:
+    """Write a network of `network.join`, and check that what was written answers the astronaut's face as it does.
+
+    Args:
+        network: in float32.
+        format: a key of `FORMATS`.
+        path: a file, or for "saved-model" a folder; its suffix is added where it lacks. OpenVINO writes a ``.bin`` beside.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: no such format.
+        ImportError: a package that the format needs is missing; the message says how to get it.
+        FileExistsError: there is something at that path.
+        ExportError: the answers differ.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(FORMATS)}; got {format!r}")
+    kind, path = FORMATS[format], Path(path)
+    lacking = [name for name in kind.needs if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ImportError(f'{format} needs {" and ".join(lacking)}: pip install "safbage[export]"')
+    path = path if path.suffix == kind.suffix else path.with_name(path.name + kind.suffix)
+    if path.exists():
+        raise FileExistsError(f"{path} exists; name another file, or delete it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    inputs = {
+        name: keras.InputSpec(shape=(kind.count, *x.shape[1:]), dtype=x.dtype, name=name) for name, x in network.input.items()
+    }
+    network.export(str(path), format=kind.name, verbose=False, input_signature=[inputs])
+    check(network, kind.open(str(path)), path)
+    return path
+
+
+def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) -> None:
+    """Compare both networks' answers to the embedded photo's face; ExportError where they differ."""
+    photo = images.astronaut()
+    crops = faces.crop_face(photo, FACE)[None]
+    inputs = {"face": crops, "ratio": np.full((1, 1), reweighting.RATIO, "float32")}
+    expected, found = network.predict_on_batch(inputs), exported(inputs)
+    for name, values in expected.items():
+        if name not in found:
+            raise ExportError(f"{path} has no output {name}; it has {', '.join(found)}")
+        difference = np.abs(np.asarray(found[name]) - values).max() / max(1, np.abs(values).max())
+        if not difference <= TOLERANCE:
+            raise ExportError(f"{path} answers otherwise: its {name} differs by {difference:.2g}. Delete it; do not use it.")
+
+
+FACE = (182.0, 64.0, 83.0, 107.0)
+"""The box of the embedded photo's face, so that no detector is needed to export."""

@@ -1,0 +1,68 @@
+"""``safbage course``: the notebooks for a class."""
+
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+from conftest import REPOSITORY
+
+from safbage.cli.course import notebooks, strip_solutions
+
+
+def course(*arguments):
+    return subprocess.run([sys.executable, "-m", "safbage.cli", "course", *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_the_notebooks_are_copied_as_they_are(tmp_path):
+    done = course("--output", tmp_path / "mine")
+    assert done.returncode == 0 and "jupyter lab" in done.stderr, done.stderr
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in [*notebooks(), REPOSITORY / "notebooks" / "README.md"]}
+
+
+def test_a_changed_notebook_is_kept(tmp_path):
+    assert course("--output", tmp_path).returncode == 0
+    original = notebooks()[1]
+    mine, deleted = tmp_path / original.name, tmp_path / notebooks()[2].name
+    mine.write_text("my work")
+    deleted.unlink()
+    done = course("--output", tmp_path)
+    assert done.returncode == 1 and mine.name in done.stderr and "--force" in done.stderr
+    assert notebooks()[0].name not in done.stderr.split("kept")[1]
+    assert mine.read_text() == "my work" and deleted.is_file()
+    assert course("--output", tmp_path, "--force").returncode == 0
+    assert mine.read_bytes() == original.read_bytes()
+
+
+def test_without_solutions_no_answer_is_left(tmp_path):
+    assert course("--output", tmp_path, "--without-solutions").returncode == 0
+    for original in notebooks():
+        whole, stripped = (nbformat.read(path, 4) for path in (original, tmp_path / original.name))
+        nbformat.validate(stripped)
+        hidden = [cell for cell in whole.cells if "solution" in cell.metadata.get("tags", [])]
+        assert hidden and [cell.id for cell in stripped.cells] == [cell.id for cell in whole.cells if cell not in hidden]
+        text = (tmp_path / original.name).read_text(encoding="utf-8")
+        assert "attempts" not in text and not any(cell.source in text for cell in hidden)
+
+
+def test_what_is_no_solution_stays():
+    cell = nbformat.v4.new_code_cell("answer = None", metadata={"tags": ["exercise"], "attempts": {"answer = 1": "right"}})
+    solution = nbformat.v4.new_code_cell("1", metadata={"tags": ["solution"]})
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=[cell, solution]))
+    (left,) = nbformat.reads(strip_solutions(text), 4).cells
+    assert left.source == "answer = None" and left.metadata == {"tags": ["exercise"]}
+
+
+def test_a_wheel_holds_the_whole_course():
+    """Its notebooks are named one by one; a new one must not be forgotten."""
+    build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    named = build["targets"]["wheel"]["force-include"]
+    names = [path.name for path in [*notebooks(), REPOSITORY / "notebooks" / "README.md"]]
+    assert named == {f"notebooks/{name}": f"safbage/notebooks/{name}" for name in names}
+
+
+def test_an_output_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "course").write_text("a file")
+    done = course("--output", tmp_path / "course")
+    assert done.returncode == 1 and done.stderr.startswith("safbage: ") and "Traceback" not in done.stderr

@@ -1,0 +1,73 @@
+"""The network after detection in other formats; those whose packages (`safbage[export]`) are missing are skipped by name."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from safbage import SafBage, export
+from safbage.export import FORMATS
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Of the light ML-Net, for the sake of time."""
+    return SafBage.load(saliency="light", precision="float32").network
+
+
+@pytest.fixture
+def inputs(network, generator):
+    crops = generator.integers(0, 256, (3, 224, 224, 3)).astype("uint8")
+    return {"face": crops, "ratio": np.float32([[0], [0.3], [1]])}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_answers_as_the_network(network, inputs, tmp_path, format):
+    for package in FORMATS[format].needs:
+        pytest.importorskip(package)
+    path = export.export(network, format, tmp_path / "below" / "net")
+    assert path.exists() and path.suffix == FORMATS[format].suffix
+    expected, run = network.predict_on_batch(inputs), FORMATS[format].open(str(path))
+    parts = [slice(0, 3)] if FORMATS[format].count is None else [slice(i, i + 1) for i in range(3)]
+    for part in parts:
+        found = run({name: value[part] for name, value in inputs.items()})
+        assert set(found) == set(expected)
+        for name, values in expected.items():
+            assert np.allclose(found[name], values[part], atol=1e-4 * max(1, np.abs(values).max())), name
+    with pytest.raises(FileExistsError, match="exists"):
+        export.export(network, format, path)
+
+
+def test_what_answers_otherwise_or_lacks_an_output_is_refused(network, tmp_path):
+    def shifted(inputs):
+        return {name: values + 0.01 * (name == "gender") for name, values in network.predict_on_batch(inputs).items()}
+
+    with pytest.raises(export.ExportError, match=r"its gender differs by 0\.01"):
+        export.check(network, shifted, tmp_path)
+    with pytest.raises(export.ExportError, match="no output"):
+        export.check(network, lambda inputs: {}, tmp_path)
+    broken = lambda inputs: {name: values * np.nan for name, values in network.predict_on_batch(inputs).items()}  # noqa: E731
+    with pytest.raises(export.ExportError, match="differs by nan"):
+        export.check(network, broken, tmp_path)
+
+
+def test_a_missing_package_and_an_unknown_format_are_named(network, tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], needs=("os", "no_such_package")))
+    with pytest.raises(ImportError, match=r'onnx needs no_such_package: pip install "safbage\[export\]"'):
+        export.export(network, "onnx", tmp_path / "net")
+    with pytest.raises(ValueError, match="saved-model, onnx"):
+        export.export(network, "gguf", tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(tmp_path):
+    command = [sys.executable, "-m", "safbage.cli", "export", "saved-model", str(tmp_path / "net"), "--saliency", "light"]
+    done = subprocess.run([*command, "--tasks", "gender"], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "answers the embedded photo's face as safbage does" in " ".join(done.stderr.split()) and done.stdout == ""
+    assert (tmp_path / "net" / "saved_model.pb").is_file()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "exists" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,89 @@
+"""The command that reproduces the paper, end to end as a user runs it: without any data set, at its smallest scale, twice."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from safbage import experiments, reproduction
+
+SMOKE = reproduction.SCALES["smoke"]
+
+
+def reproduce(output):
+    command = [sys.executable, "-m", "safbage.cli", "reproduce", "--scale", "smoke", "--output", str(output)]
+    done = subprocess.run(command, cwd=output.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The output folder of a first run, and what the command printed."""
+    output = tmp_path_factory.mktemp("reproduction") / "smoke"
+    return output, reproduce(output)
+
+
+class Page(HTMLParser):
+    """Pictures, tables and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.pictures, self.tables, self.links, self.text = [], 0, [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tables += tag == "table"
+        self.links += [attrs[name] for name in ("href", "src") if name in attrs]
+        if tag == "img":
+            self.pictures.append(attrs)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_every_experiment_has_its_arms_tests_and_verdicts(first):
+    output, done = first
+    reports = experiments.saved(output / "results")
+    assert set(reports) == set(reproduction.EXPERIMENTS)
+    arms = {name: {(arm["network"], arm["ratio"]) for arm in report["arms"].values()} for name, report in reports.items()}
+    both = {(SMOKE.network, 0.0), (SMOKE.network, 0.3)}
+    assert arms["gender"] == arms["age"] == arms["expression"] == both
+    assert arms["ratios"] == {(SMOKE.network, ratio) for ratio in SMOKE.ratios}
+    assert arms["networks"] == {(network, ratio) for network in SMOKE.networks for ratio in (0.0, 0.3)}
+    for name, report in reports.items():
+        assert len(report["verdict"]) == len(report["tests"]) == len(report["arms"]) - len({n for n, _ in arms[name]})
+        assert all(len(arm["folds"]) == SMOKE.folds for arm in report["arms"].values())
+        assert report["provenance"]["data"] == "synthetic" and report["provenance"]["seconds"] > 0
+        assert all(line in done.stderr for line in report["verdict"])
+
+
+def test_the_page_has_all_of_it(first):
+    output, done = first
+    assert done.stdout.split()[-1] == str(output / "report.html")
+    page = Page((output / "report.html").read_text(encoding="utf-8"))
+    for report in experiments.saved(output / "results").values():
+        assert report["experiment"]["title"] in page.text
+        assert all(line in page.text and name in page.text for line in report["verdict"] for name in report["arms"])
+    captions = [picture["alt"] for picture in page.pictures]
+    assert len(set(captions)) == len(captions) > 12 and all(len(caption) > 10 for caption in captions)
+    assert sum(caption.startswith("Figure 3 remade") for caption in captions) == 2
+    assert page.tables == len(reproduction.EXPERIMENTS) + 2  # contradictions and times
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)  # the page calls nobody
+
+
+def test_a_second_run_finds_all_done(first):
+    output, _ = first
+    kept = {path: path.stat().st_mtime_ns for part in ("prepared", "work") for path in (output / part).rglob("*.*")}
+    results = {path.name: json.loads(path.read_text()) for path in (output / "results").glob("*.json")}
+    before = reproduction.timings(output)
+    reproduce(output)
+    assert {path: path.stat().st_mtime_ns for part in ("prepared", "work") for path in (output / part).rglob("*.*")} == kept
+    for name, report in results.items():
+        again = json.loads((output / "results" / name).read_text())
+        assert again["arms"] == report["arms"] and again["verdict"] == report["verdict"]
+    more = {stage: seconds - before[stage] for stage, seconds in reproduction.timings(output).items()}
+    assert sum(more.values()) < 0.5 * sum(before.values())
