@@ -1,6 +1,6 @@
 """Look through the built book for what a reader would trip over; the exit status is 1 where there is any.
 
-    python docs/book/book_checks.py HTML
+python docs/book/book_checks.py HTML
 """
 
 import re

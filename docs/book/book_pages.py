@@ -8,6 +8,7 @@ a figure gets a text for those who do not see it, checks and solutions are folde
 
 import base64
 import io
+import math
 import pkgutil
 import re
 import shutil
@@ -19,7 +20,7 @@ import nbformat
 from PIL import Image, ImageOps
 
 import safbage
-from safbage import experiments
+from safbage import experiments, weights
 
 REPOSITORY = Path(__file__).parents[2]
 TAKEN = ["*.md", "LICENSE", "CITATION.cff", "data/*.md", "docs/*.md", "docs/*.png", "notebooks/*.md", "safbage/trained/*.md"]
@@ -38,10 +39,9 @@ def lay_out(executed: Path, pages: Path) -> None:
         target = pages / source.relative_to(REPOSITORY)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-    (pages / "notebooks").mkdir(exist_ok=True)
     cards = []
-    for path in sorted(executed.glob("*.ipynb")):
-        notebook = as_page(nbformat.read(path, 4))
+    for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
+        notebook = as_page(nbformat.read(executed / path.name, 4))
         nbformat.write(notebook, pages / "notebooks" / path.name)
         cards.append(card(notebook, path.stem, pages))
     index = pages / "index.md"
@@ -88,11 +88,21 @@ def as_page(notebook):
 def as_shown(output):
     """An output without what only a running kernel can show; None where nothing is left."""
     data = output.get("data", {})
+    if "text" in output:
+        output.text = anywhere(output.text)
+    for kind in ("text/plain", "text/html"):
+        if kind in data:
+            data[kind] = anywhere(data[kind])
     if WIDGET not in data:
         return output
     if PROGRESS.search(data.get("text/plain", "")):
         return None
     return nbformat.v4.new_output("display_data", {"text/markdown": NOTE})
+
+
+def anywhere(text: str) -> str:
+    """The text without the folders of the machine that ran it."""
+    return text.replace(str(weights.home()), "~/.cache/safbage").replace(str(Path.home()), "~")
 
 
 def heading(markdown: str) -> str:
@@ -121,11 +131,13 @@ def last_sentence(markdown: str) -> str:
 
 
 def card(notebook, name: str, pages: Path) -> str:
-    """A card of the landing page's strip: the notebook's first figure, its title, its goal; the picture is left in `strip/`."""
+    """A card of the landing page's strip: title, goal, and the figure whose shape fits best, which is left in `strip/`."""
     title = notebook.cells[0].source
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    figure = next(output.data["image/png"] for output in outputs if "image/png" in output.get("data", {}))
-    picture = Image.open(io.BytesIO(base64.b64decode(figure))).convert("RGB")
+    figures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(figure))).convert("RGB") for figure in figures]
+    wanted = THUMBNAIL[0] / THUMBNAIL[1]
+    picture = min(pictures, key=lambda picture: abs(math.log(picture.width / picture.height / wanted)))
     (pages / "strip").mkdir(exist_ok=True)
     ImageOps.pad(picture, THUMBNAIL, color="white").save(pages / "strip" / f"{name}.png")
     goal = re.search(r"\*\*Goal:\*\* (.*)", title)[1]
@@ -135,7 +147,7 @@ def card(notebook, name: str, pages: Path) -> str:
             f":link: notebooks/{name}",
             ":link-type: doc",
             f":img-top: strip/{name}.png",
-            f":img-alt: The first figure of the notebook {heading(title)}",
+            f":img-alt: A figure of the notebook {heading(title)}",
             "",
             goal[0].upper() + goal[1:],
             ":::",
@@ -145,7 +157,11 @@ def card(notebook, name: str, pages: Path) -> str:
 
 def results() -> str:
     """The page of the project's own results, each beside the paper's figures."""
-    parts = ["# Results", "Does saliency help? Each experiment of the paper, as measured here; in brackets, where the paper reports it.", ""]
+    parts = [
+        "# Results",
+        "Does saliency help? Each experiment of the paper, as measured here; in brackets, where the paper reports it.",
+        "",
+    ]
     for report in experiments.saved().values():
         about, made = report["experiment"], report["provenance"]
         parts += [f"## {about['title']}", f"{about['where']}; data set {made['data']}.", experiments.markdown(report)]
@@ -158,8 +174,16 @@ def api() -> str:
     names = [module.name for module in pkgutil.walk_packages(safbage.__path__, "safbage.")]
     hidden = ("._", "safbage.cli", "safbage.datasets.")
     rows = [f"   {name}" for name in names if not any(part in name for part in hidden)]
-    head = ["# API", "One page for each module. Pictures are RGB `uint8` H×W×3, maps `float32` H×W in [0, 1]; a batch adds one axis in front."]
-    return "\n\n".join([*head, "\n".join(["```{eval-rst}", ".. autosummary::", "   :toctree: api", "   :template: module.rst", "", *rows, "```"])])
+    head = [
+        "# API",
+        "One page for each module. Pictures are RGB `uint8` H×W×3, maps `float32` H×W in [0, 1]; a batch adds one axis in front.",
+    ]
+    return "\n\n".join(
+        [
+            *head,
+            "\n".join(["```{eval-rst}", ".. autosummary::", "   :toctree: api", "   :template: module.rst", "", *rows, "```"]),
+        ]
+    )
 
 
 def commands() -> str:

@@ -1,5 +1,7 @@
 """Sphinx's settings for the book. `book_pages.py` lays out what it reads; `make book` runs both."""
 
+import re
+
 from safbage import __version__
 
 project = "safbage"
@@ -44,15 +46,25 @@ html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
 
 
+COLON = "\ue000"
+"""Stands for a colon of prose where napoleon would take what precedes it for a type."""
+
+
 def markdown_to_rst(app, what, name, obj, options, lines):
-    """Bring tables and indented code, which the docstrings hold as Markdown has them, to reStructuredText's."""
+    """Bring tables, indented code and `<…>`, which the docstrings hold as Markdown has them, to reStructuredText's."""
     if what == "module":
         lines[:] = obj.__doc__.splitlines()  # autodoc would dedent a docstring that ends in code
-    found, before = [], ""
+    found, before, section = [], "", ""
     for line in lines:
+        line = re.sub(r"(?<!`)`([^`]*<[^`]*)`(?!`)", r"``\1``", line)
+        if line and not line.startswith(" "):
+            section = line
+        if what in ("attribute", "data", "property") or (section == "Returns:" != line):
+            line = line.replace(":", COLON)
         row = [cell.strip() for cell in line.strip("| ").split("|")]
         if line.startswith("|---"):
             continue
@@ -67,5 +79,10 @@ def markdown_to_rst(app, what, name, obj, options, lines):
     lines[:] = found
 
 
+def colons_back(app, what, name, obj, options, lines):
+    lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
 def setup(app):
-    app.connect("autodoc-process-docstring", markdown_to_rst, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", markdown_to_rst, priority=400)  # napoleon has 500
+    app.connect("autodoc-process-docstring", colons_back, priority=600)
