@@ -136,7 +136,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_found(tmp_path, fault):
     (tmp_path / "other.html").write_text("<p id='here'>", encoding="utf-8")
-    good = "<a href='other.html#here'>a</a> <a href='https://example.org'>b</a> <img src='other.html' alt='A face'> /home/me/a.jpg"
+    good = "<a href='other.html#here'>a</a> <a href='https://a.org'>b</a> <img src='other.html' alt='A face'> /home/me/a.jpg"
     (tmp_path / "page.html").write_text(good, encoding="utf-8")
     assert book_checks.faults(tmp_path) == []
     (tmp_path / "page.html").write_text(good + fault, encoding="utf-8")
