@@ -42,9 +42,9 @@ def alt(cell):
 
 def test_a_figure_is_told_by_what_is_read_off_it():
     page = book_pages.as_page(
-        notebook("# 1 · Faces", "## Find", "Look. What *is* there?", [png()], "Two `faces`. One is lost.\n\nMore.")
+        notebook("# 1 · Faces", "## Find", "Look. What *is* there?", [png()], "Two `faces`. " + "One is lost. " * 6 + "\n\nMore.")
     )
-    assert alt(page.cells[3]) == "Figure 1, Find. Two faces."
+    assert alt(page.cells[3]) == "Figure 1, Find. Two faces." + 6 * " One is lost."
 
 
 def test_a_figure_that_nobody_reads_off_is_told_by_what_is_announced():

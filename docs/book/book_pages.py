@@ -28,6 +28,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"\d+%\|")
 NOTE = "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
 THUMBNAIL = 480, 300
+ENOUGH = 80
+"""Characters of a figure's text."""
 
 
 def lay_out(executed: Path, pages: Path) -> None:
@@ -80,8 +82,9 @@ def as_page(notebook):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
             figures += 1
             reads = texts and notebook.cells[notebook.cells.index(cell) + 1] is texts[0] and not heading(texts[0].source)
-            words = first_sentence(texts[0].source) if reads else last_sentence(said)
-            shown.setdefault("image", {}).setdefault("alt", f"Figure {figures}, {section}. {words}")
+            words = beginning(texts[0].source) if reads else last_sentence(said)
+            where = section if section.endswith("?") else f"{section}."
+            shown.setdefault("image", {}).setdefault("alt", f"Figure {figures}, {where} {words}".strip())
     return notebook
 
 
@@ -122,8 +125,13 @@ def sentences(markdown: str) -> list[str]:
     return [sentence for part in paragraphs for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z*`])", plain(part))]
 
 
-def first_sentence(markdown: str) -> str:
-    return next(iter(sentences(markdown)), "")
+def beginning(markdown: str) -> str:
+    """The first sentences, enough of them to say something."""
+    found = ""
+    for sentence in sentences(markdown):
+        if len(found) < ENOUGH:
+            found = f"{found} {sentence}".strip()
+    return found
 
 
 def last_sentence(markdown: str) -> str:
@@ -159,7 +167,7 @@ def results() -> str:
     """The page of the project's own results, each beside the paper's figures."""
     parts = [
         "# Results",
-        "Does saliency help? Each experiment of the paper, as measured here; in brackets, where the paper reports it.",
+        "Does saliency help? Each experiment of the paper, as measured here, beside the paper's figures.",
         "",
     ]
     for report in experiments.saved().values():
