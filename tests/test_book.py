@@ -78,11 +78,14 @@ def test_an_error_stops_the_book():
 def test_the_folders_of_this_machine_are_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path))
     said = [
-        nbformat.v4.new_output("stream", text=f"in {tmp_path}/vgg16"),
-        nbformat.v4.new_output("display_data", {"text/html": f"{tmp_path}"}),
+        nbformat.v4.new_output("stream", text=f"in {tmp_path}/vgg16, /srv/x-1/fa..., https://a.org/b/c, 1/2/3"),
+        nbformat.v4.new_output("display_data", {"text/html": f"<td>{tmp_path}</td>"}),
     ]
     first, second = book_pages.as_page(notebook("# Faces", said)).cells[1].outputs
-    assert first.text == "in ~/.cache/safbage/vgg16" and second.data["text/html"] == "~/.cache/safbage"
+    assert (
+        first.text == "in ~/.cache/safbage/vgg16, …/fa..., https://a.org/b/c, 1/2/3"
+        and second.data["text/html"] == "<td>~/.cache/safbage</td>"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from safbage import experiments, weights
 REPOSITORY = Path(__file__).parents[2]
 TAKEN = ["*.md", "LICENSE", "CITATION.cff", "data/*.md", "docs/*.md", "docs/*.png", "notebooks/*.md", "safbage/trained/*.md"]
 WIDGET = "application/vnd.jupyter.widget-view+json"
+FOLDERS = re.compile(r"(?<![\w.:/<~])/(?:[\w.+-]+/)+")
+"""Of a whole path, all but its last part, which pandas may have cut short."""
 PROGRESS = re.compile(r"\d+%\|")
 NOTE = "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
 THUMBNAIL = 480, 300
@@ -105,7 +107,7 @@ def as_shown(output):
 
 def anywhere(text: str) -> str:
     """The text without the folders of the machine that ran it."""
-    return text.replace(str(weights.home()), "~/.cache/safbage").replace(str(Path.home()), "~")
+    return FOLDERS.sub("…/", text.replace(str(weights.home()), "~/.cache/safbage"))
 
 
 def heading(markdown: str) -> str:
