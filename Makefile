@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT := outputs/demo
+EXECUTED := outputs/notebooks
+BOOK := outputs/book
 
-.PHONY: demo test lab lint bench clean
+.PHONY: demo test lab lint bench book clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
@@ -23,7 +25,8 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/safbage weights --fetch
-	$(BIN)/python -m pytest
+	mkdir -p $(EXECUTED)
+	SAFBAGE_EXECUTED=$(abspath $(EXECUTED)) $(BIN)/python -m pytest
 
 lab: $(VENV)/installed
 	$(BIN)/safbage weights --fetch
@@ -44,5 +47,23 @@ bench: $(VENV)/installed
 	-$(MAKE) $(VENV)-peers/installed
 	$(BIN)/python benchmarks/stages.py --peers $(VENV)-peers/bin/python
 
+$(VENV)/installed-book: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[book]"
+	touch $@
+
+# A notebook runs again where it or the library has changed since; `make test` leaves those that it ran in the same place.
+$(EXECUTED)/%.ipynb: notebooks/%.ipynb $(shell find safbage -name '*.py') | $(VENV)/installed-book
+	mkdir -p $(EXECUTED)/run
+	$(BIN)/safbage weights --fetch
+	$(BIN)/papermill --kernel python3 --no-progress-bar --cwd $(EXECUTED)/run $< $(EXECUTED)/run/$*.ipynb
+	mv $(EXECUTED)/run/$*.ipynb $@
+
+book: $(patsubst %,$(EXECUTED)/%,$(notdir $(wildcard notebooks/*.ipynb))) | $(VENV)/installed-book
+	rm -rf $(BOOK) build/book
+	$(BIN)/python docs/book/book_pages.py $(EXECUTED) build/book/pages
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/book/doctrees build/book/pages $(BOOK)
+	$(BIN)/python docs/book/book_checks.py $(BOOK)
+	@echo "The book: $(abspath $(BOOK))/index.html"
+
 clean:
-	rm -rf $(VENV) $(VENV)-peers outputs
+	rm -rf $(VENV) $(VENV)-peers outputs build

@@ -179,7 +179,7 @@ def reliability(predictions: pd.DataFrame, classes: Sequence[str] | None = None,
 
 
 def calibration_error(predictions: pd.DataFrame, classes: Sequence[str] | None = None, *, bins: int = BINS) -> float:
-    """Expected calibration error: |confidence − accuracy| of `reliability`'s bins, weighted by their faces. 0 is best."""
+    """Expected calibration error: ``|confidence − accuracy|`` of `reliability`'s bins, weighted by their faces. 0 is best."""
     return calibration_gap(reliability(predictions, classes, bins=bins))
 
 

@@ -37,7 +37,10 @@ FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
 PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
 """The networks beside which the paper's figures stand: AlexNet, in either form."""
 RESULTS = Path(__file__).parents[1] / "results"
-"""Where the repository keeps its own experiments' reports."""
+"""Where the repository keeps its own experiments' reports.
+
+:meta hide-value:
+"""
 
 
 class Arm(NamedTuple):

@@ -1,7 +1,7 @@
 """One HTML page of a reproduction: every table and figure of the paper beside ours, how it was made, and the time it took.
 
-reports = reproduction.reproduce("outputs/reproduction", "smoke")
-report.write("outputs/reproduction/report.html", reports, reproduction.timings("outputs/reproduction"))
+    reports = reproduction.reproduce("outputs/reproduction", "smoke")
+    report.write("outputs/reproduction/report.html", reports, reproduction.timings("outputs/reproduction"))
 
 The page holds its pictures in itself and calls nobody; it can be mailed.
 """

@@ -173,7 +173,7 @@ def test_errors_in_widgets_are_found(tmp_path):
 def run(notebook, folder, parameters):
     """Execute with papermill in a fresh kernel: the notebook as run, and its metrics."""
     nbformat.write(notebook, folder / "notebook.ipynb")
-    parameters = {"OUTPUT_DIR": str(folder / "out"), **parameters}
+    parameters = {"OUTPUT_DIR": "out", **parameters}
     options = dict(kernel_name="python3", cwd=str(folder), progress_bar=False)
     done = papermill.execute_notebook(folder / "notebook.ipynb", folder / "done.ipynb", parameters, **options)
     assert not hidden_errors(done)
