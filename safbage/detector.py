@@ -7,6 +7,7 @@ that takes any size, and memory stays bounded. With the default settings the box
 """
 
 import functools
+import threading
 from importlib.resources import files
 
 import numpy as np
@@ -17,9 +18,17 @@ CELL = 12
 """Side of the window that the first network slides over the photo, in pixels."""
 
 
-@functools.cache
+_LOCK = threading.Lock()
+
+
 def networks() -> "Networks":
-    """The three networks, compiled once in a process."""
+    """The three networks, built once in a process, whichever thread asks first."""
+    with _LOCK:
+        return _built()
+
+
+@functools.cache
+def _built():
     return Networks()
 
 
