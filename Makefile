@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 OUTPUT := outputs/demo
 EXECUTED := outputs/notebooks
 BOOK := outputs/book
+TESTERS ?= 2
 
 .PHONY: demo test lab lint bench book clean
 
@@ -26,7 +27,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/safbage weights --fetch
 	mkdir -p $(EXECUTED)
-	SAFBAGE_EXECUTED=$(abspath $(EXECUTED)) $(BIN)/python -m pytest
+	SAFBAGE_EXECUTED=$(abspath $(EXECUTED)) $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
 
 lab: $(VENV)/installed
 	$(BIN)/safbage weights --fetch

@@ -25,7 +25,7 @@ THREADS = min(8, max(2, os.cpu_count() or 1))
 """Threads that read photos and find their faces while the networks run; each is a photo ahead of the one it works on."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Explanation:
     """All that was computed for one photo, faces surest first.
 
@@ -54,6 +54,9 @@ class Explanation:
     cams: dict[str, np.ndarray] = field(default_factory=dict)
     error: Exception | None = None
     mode: str = "blend"
+
+    def __repr__(self):
+        return f"<Explanation of {self.photo}: {self.status}, {len(self.faces)} faces, ratio {self.ratio:g}>"
 
     @property
     def reweighted(self) -> np.ndarray:

@@ -72,6 +72,9 @@ def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[
     """Rows as dicts with some of `COLUMNS` (and `BOX`, and group columns with their categories) to a `Listing`.
 
     A row with a `reason` is one that is left out, as are those in `dropped`.
+
+    Raises:
+        ValueError: a label is none of its column's classes.
     """
     rows = list(rows)
     table = pd.DataFrame([row for row in rows if "reason" not in row])
@@ -82,6 +85,9 @@ def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[
     table = table.astype({"image": str, "age": "float64", "fold": "Int8", **dict.fromkeys(boxes, "float64")})
     table["subject"] = table.subject.astype("string")
     for name, categories in (CATEGORIES | groups).items():
+        unknown = sorted(set(map(str, table[name].dropna())) - set(categories))
+        if unknown:  # a Categorical would silently make them missing
+            raise ValueError(f"{name} is one of {', '.join(categories)}; got {', '.join(unknown[:5])}")
         table[name] = pd.Categorical(table[name], categories=list(categories), ordered=name == "age_group")
     return Listing(table, pd.DataFrame(dropped, columns=["image", "reason"]).astype({"image": str}))
 
