@@ -82,10 +82,11 @@ KEYS = """async moves => {
     const handle = document.activeElement, times = [];
     const caption = () => [...document.querySelectorAll('.safbage-picture')].map(one => one.textContent).join();
     for (let i = 0; i < moves; i++) {
-        const before = caption(), start = performance.now();
+        const start = performance.now();
         const key = Math.floor(i / 20) % 2 ? 'ArrowLeft' : 'ArrowRight';
         handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
-        while (caption() === before && performance.now() - start < 5000) await new Promise(done => setTimeout(done, 1));
+        const shown = `at ${Number(handle.getAttribute('aria-valuenow'))} %:`;
+        while (!caption().includes(shown) && performance.now() - start < 5000) await new Promise(done => setTimeout(done, 1));
         times.push(performance.now() - start);
     }
     return times;
