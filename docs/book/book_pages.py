@@ -197,9 +197,13 @@ def api() -> str:
 
 
 def commands() -> str:
-    """Every command's help, as Typer writes it."""
+    """Every command's help, as Typer writes it, but for its list, whose sentences Typer cuts short."""
     line = [sys.executable, "-m", "typer", "safbage.cli", "utils", "docs", "--name", "safbage", "--title", "Commands"]
-    return subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    whole = dict(re.findall(r"^#+ `safbage ([\w-]+)`\n\n(.*)$", text, re.MULTILINE))
+    return re.sub(
+        r"^\* `([\w-]+)`: .*\.\.\.$", lambda cut: f"* `{cut[1]}`: {whole.get(cut[1], cut[0])}", text, flags=re.MULTILINE
+    )
 
 
 if __name__ == "__main__":
