@@ -364,7 +364,11 @@ def markdown(report: dict) -> str:
 
 def headline(reports: Iterable[dict]) -> str:
     """Reports of one arm with saliency and one without, a row each, as a table in Markdown: the figure that the paper compares,
-    the difference with its 95 % interval and p-value, and the paper's two figures."""
+    the difference with its 95 % interval and p-value, and the paper's two figures.
+
+    Raises:
+        ValueError: a report has more arms, or fewer.
+    """
     lines = ["| | faces | without | with saliency | difference, points | p | the paper |", "|---|---|---|---|---|---|---|"]
     for report in reports:
         (test,), figure, rows = report["tests"], FIGURES[report["task"]], with_paper(report).set_index("arm")

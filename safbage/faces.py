@@ -7,7 +7,6 @@ import numpy as np
 
 from safbage import images
 from safbage.detector import CELL, networks
-from safbage.detector import non_maximum_suppression as non_maximum_suppression  # its name from before
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 SMALL = 160
