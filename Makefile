@@ -39,7 +39,8 @@ lint: $(VENV)/installed-test
 
 $(VENV)-peers/installed:
 	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check torch onnx onnxruntime openvino
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision onnx onnxruntime openvino requests tqdm
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps facenet-pytorch==2.6.0
 	touch $@
 
 # Where the peers cannot be installed, they are left out, and the report says so.

@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -68,17 +69,23 @@ def compare(photos, peer):
     }
 
 
-def facenet_pytorch(folder):
-    """A function that has facenet-pytorch look at a photo, and gives its seconds."""
+def peers_python(folder):
+    """The Python of facenet-pytorch's environment, made if it is not there."""
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
         for packages in PACKAGES:
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    process = subprocess.Popen([python, __file__, "--as-peer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    path = folder / "photo.npy"
+    return python
 
-    def peer(photo):
+
+def facenet_pytorch(python):
+    """A function that has facenet-pytorch, of this Python, look at a photo, and gives its seconds."""
+    process = subprocess.Popen([python, __file__, "--as-peer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "photo.npy"
+
+    def peer(photo, folder=folder):  # which lives as long as the function
         np.save(path, photo)
         print(path, file=process.stdin, flush=True)
         return float(process.stdout.readline())
@@ -109,7 +116,7 @@ def main():
         return
     from safbage import images
 
-    peer = facenet_pytorch(args.peers) if args.peers else None
+    peer = facenet_pytorch(peers_python(args.peers)) if args.peers else None
     results = {}
     for folder in args.folders:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))

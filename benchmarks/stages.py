@@ -2,10 +2,11 @@
 
     python benchmarks/stages.py [--only stages,peers,folder,memory,cold] [--peers PYTHON] [--output outputs/bench]
 
-The limit is the machine's own rate of float32 matrix products, measured in the same run. PyTorch, ONNX Runtime and OpenVINO run
-the same weights (`--peers` names a Python that has them: torch, onnx, onnxruntime, openvino); all take turns, round by round, so
-that a machine that drifts drifts for all. What is not installed is left out, and said so. Writes ``bench-<kind of machine>.json``
-and ``bench.png``; where ``results`` holds the former, every figure is printed with its ratio to the one there.
+The limit is the machine's own rate of float32 matrix products, measured in turn with what is held against it. PyTorch, ONNX
+Runtime and OpenVINO run the same weights, and facenet-pytorch looks at the same photos (`--peers` names a Python that has them);
+all take turns, round by round, so that a machine that drifts drifts for all. What is not installed is left out, and said so.
+Writes ``<kind of machine>.json`` and ``bench.png``; where ``benchmarks/stored`` holds the former, every figure is printed with
+its ratio to the one there, and `--store` puts the new ones there.
 """
 
 import argparse
@@ -20,16 +21,17 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import detection
 import nbformat
 import numpy as np
 from tqdm import tqdm
 
-from safbage import SafBage, backend, classifiers, faces, images, mlnet, pipeline
+from safbage import SafBage, backend, classifiers, faces, images, mlnet, pipeline, saliency
 from safbage.backend import keras
 
 HERE = Path(__file__).parent
-SIZES = (1, 4, 16)
-"""Batches."""
+SIZES = {"ML-Net": (1, 4, 16), "AlexNet": (1, 4, 16, 64)}
+"""Batches; a CPU takes faces by 4 where nobody says otherwise, trainings take them by 64 and more."""
 PARTS = ("stages", "peers", "folder", "memory", "cold")
 
 
@@ -65,7 +67,7 @@ def gflop(model, side=224):
     """Of one face through a network's convolutions and dense layers."""
     weighty = [layer for layer in model.layers if hasattr(layer, "kernel")]
     probe = keras.Model(model.inputs, [layer.output for layer in weighty])
-    outputs = probe(np.zeros((1, side, side, 3), "float32"))
+    outputs = probe([np.zeros((1, side, side, 3), "float32")])
     return sum(2 * np.prod(layer.kernel.shape) * np.prod(y.shape[1:-1]) for layer, y in zip(weighty, outputs, strict=True)) / 1e9
 
 
@@ -76,8 +78,8 @@ def photo_of(side, count=1):
     return np.tile(tile, (across, across, 1))
 
 
-def stages(found, model, rate):
-    """Items per second of every stage by itself, and GFLOP/s of the networks by batch."""
+def stages(found, model):
+    """Items per second of every stage by itself, and the networks' share of the matrix rate by batch."""
     photo = images.astronaut()
     with tempfile.TemporaryDirectory() as folder:
         file = images.write(Path(folder) / "a.jpg", photo)
@@ -92,21 +94,18 @@ def stages(found, model, rate):
     found["crop, faces/s"] = 1 / seconds(lambda: faces.crop_face(photo, face), 20)
     crop = faces.crop_face(photo, face)
     work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
-    for size in SIZES:
-        crops = np.repeat(crop[None], size, axis=0)
-        for name, network in work.items():
-            taken = seconds(lambda network=network, crops=crops: network.predict_on_batch(crops))
+    work |= {"reweighting and classifiers": model.classifier, "all after detection": model.network}
+    for name, network in work.items():
+        for size in SIZES.get(name, SIZES["ML-Net"]):
+            inputs = {"face": np.repeat(crop[None], size, axis=0), "ratio": np.full((size, 1), 0.3, "float32")}
+            inputs["map"] = np.ones((size, 28, 28), "float32")
+            given = {key: inputs[key] for key in network.input} if isinstance(network.input, dict) else inputs["face"]
+            before = matrix_rate()
+            taken = seconds(lambda network=network, given=given: network.predict_on_batch(given))
             found[f"{name}, batch {size}, faces/s"] = size / taken
-            found[f"{name}, batch {size}, share of the matrix rate"] = size * gflop(network) / taken / rate
-        maps, ratio = np.ones((size, 28, 28), "float32"), np.full((size, 1), 0.3, "float32")
-        inputs = {"face": crops, "map": maps, "ratio": ratio}
-        found[f"reweighting and classifiers, batch {size}, faces/s"] = size / seconds(
-            lambda inputs=inputs: model.classifier.predict_on_batch(inputs)
-        )
-        inputs = {"face": crops, "ratio": ratio}
-        found[f"all after detection, batch {size}, faces/s"] = size / seconds(
-            lambda inputs=inputs: model.network.predict_on_batch(inputs)
-        )
+            if given is inputs["face"]:
+                share = size * gflop(network) / taken / max(before, matrix_rate())
+                found[f"{name}, batch {size}, share of the matrix rate"] = share
 
 
 def tensors(network):
@@ -114,12 +113,25 @@ def tensors(network):
     return {f"{layer.name}/{v.name}": keras.ops.convert_to_numpy(v) for layer in network.layers for v in layer.weights}
 
 
-def has_torch(python):
-    """Whether a Python is there and has PyTorch, in which the peers' networks are written."""
-    return Path(python).exists() and subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0
+def has(python, package):
+    """Whether a Python is there and has a package."""
+    return Path(python).exists() and subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode == 0
 
 
-def peers(found, python, rounds):
+def detectors(found, python, rounds):
+    """Our detector beside the mtcnn package as it ships, and facenet-pytorch, on one photo; all look for faces of 20 pixels."""
+    peer = None
+    if has(python, "facenet_pytorch"):
+        peer = detection.facenet_pytorch(python)
+    else:
+        print("left out: facenet-pytorch")
+    times = detection.compare([photo_of(512)] * (5 * rounds), peer)["times_ours"]
+    for tool, ratio in times.items():
+        if tool != "ours":
+            found[f"detect, 512 px, times as fast as {tool}"] = ratio
+
+
+def networks(found, python, rounds):
     """ML-Net and AlexNet on the same weights, ours and every peer in turn; the share of the fastest that ours reaches."""
     keras.utils.set_random_seed(0)
     work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
@@ -137,7 +149,7 @@ def peers(found, python, rounds):
             there = ask(what="which")
             print("left out:", ", ".join(there["absent"]) or "none", flush=True)
             for name, network in work.items():
-                for size in SIZES:
+                for size in SIZES[name]:
                     faces_ = np.random.default_rng(0).integers(0, 256, (size, 224, 224, 3)).astype("float32")
                     np.save(Path(folder) / "faces.npy", faces_)
                     expected = np.asarray(network.predict_on_batch(faces_))
@@ -170,7 +182,10 @@ def fill(folder, count):
 
 
 def whole_folder(found, model, count, rounds):
-    """Predicting a folder beside its stages one after the other on the same photos in memory; and with more threads."""
+    """Predicting a folder beside its stages one after the other on the same photos in memory, and with more threads.
+
+    Also beside a loop that asks a network for each face and task, as many packages do.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fill(folder, count)
@@ -182,15 +197,26 @@ def whole_folder(found, model, count, rounds):
                 crops += [faces.crop_face(photo, face) for face in faces.detect_enlarged(photo)]
             model.classify(np.stack(crops))
 
-        times, threads = {"stages": [], "folder": []}, pipeline.THREADS
+        def one_by_one():
+            for photo in photos:
+                for face in faces.detect_enlarged(photo):
+                    crop = faces.crop_face(photo, face)[None]
+                    map = saliency.normalize(saliency.shipped().predict(crop, verbose=0)[..., 0])
+                    for network in alone:
+                        network.predict({"face": crop, "map": map, "ratio": np.full((1, 1), 0.3)}, verbose=0)
+
+        alone = [classifiers.load((task,)) for task in model.tasks]
+        calls = {"stages": back_to_back, "folder": lambda: model.predict(folder, progress=False), "loop": one_by_one}
+        times, threads = {name: [] for name in calls}, pipeline.THREADS
         for turn in range(rounds + 1):
-            for what, call in (("stages", back_to_back), ("folder", lambda: model.predict(folder, progress=False))):
+            for what, call in calls.items():
                 start = time.perf_counter()
                 call()
                 if turn:
                     times[what].append(time.perf_counter() - start)
         found["folder, photos/s"] = count / np.median(times["folder"])
         found["folder, to its stages back to back in memory"] = np.median(times["stages"]) / np.median(times["folder"])
+        found["folder, to a loop by face and task as DeepFace's"] = np.median(times["loop"]) / np.median(times["folder"])
         for number in (1, 2, 4):
             pipeline.THREADS = number
             start = time.perf_counter()
@@ -200,7 +226,7 @@ def whole_folder(found, model, count, rounds):
 
 
 def memory(found, count):
-    """Resident memory while a folder is predicted (Linux), by the light ML-Net, for the sake of time; also how it goes on."""
+    """Resident memory while a folder is predicted (Linux), by the light ML-Net for the sake of time; its curve."""
     model = SafBage.load(saliency="light")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -213,7 +239,29 @@ def memory(found, count):
                 curve.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
     found["memory after 100 photos, MB"] = max(curve[:100])
     found[f"memory over {count} photos, largest, MB"] = max(curve)
-    return curve[:: max(1, count // 200)]
+    return curve
+
+
+STEPS = """
+import json, sys, time
+taken, last = {}, time.perf_counter()
+def step(name):
+    global last
+    now = time.perf_counter()
+    taken[name], last = now - last, now
+import tensorflow
+step("import tensorflow")
+from safbage import SafBage, faces, images
+model = SafBage.load()
+step("import safbage, load the networks")
+photo = images.read(sys.argv[1])
+faces.detect_enlarged(photo)
+step("first detection")
+model.explain(photo)
+step("second detection, first answers")
+print(json.dumps(taken))
+"""
+"""Where the time of a cold start goes."""
 
 
 def cold(found, rounds):
@@ -231,70 +279,77 @@ def cold(found, rounds):
                 start = time.perf_counter()
                 subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=folder)
                 times[name].append(time.perf_counter() - start)
+        steps = subprocess.run([sys.executable, "-c", STEPS, photo], check=True, capture_output=True, text=True, cwd=folder)
     for name, taken in times.items():
         found[f"cold start, {name}, s"] = min(taken)
+    for step, taken in json.loads(steps.stdout).items():
+        found[f"cold start, of it {step}, s"] = taken
     found["cold start, predict beyond import tensorflow, s"] = min(times["predict"]) - min(times["import tensorflow"])
 
 
 def draw(found, curve, path):
-    """Shares of the matrix rate by batch, rates beside the peers', and the memory's curve."""
+    """Shares of the matrix rate by batch, our rate as a share of the fastest peer's, and the memory's curve."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4), layout="constrained")
-    shares, rates, line = figure.subplots(1, 3)
-    for name in ("ML-Net", "AlexNet"):
-        keys = {size: f"{name}, batch {size}, share of the matrix rate" for size in SIZES}
-        points = {size: found[key] for size, key in keys.items() if key in found}
-        shares.plot(list(points), list(points.values()), "o-", label=name)
-    shares.set(xlabel="batch", ylabel="share of the matrix-product rate", ylim=(0, None))
-    shares.legend()
-    tools = [(key.split(", ")[2], found[key]) for key in found if key.startswith("ML-Net, batch 4, ") and key.count(",") == 3]
-    rates.barh([tool for tool, _ in tools], [value for _, value in tools])
-    rates.set(xlabel="faces/s", title="ML-Net, batches of 4")
-    line.plot(curve)
-    line.set(ylabel="resident memory, MB", xlabel="photos (as sampled)", ylim=(0, None))
+    *axes, line = figure.subplots(1, 3)
+    for ax, key in zip(axes, ("share of the matrix rate", "ours to the fastest peer"), strict=True):
+        for name, sizes in SIZES.items():
+            points = {size: found.get(f"{name}, batch {size}, {key}", np.nan) for size in sizes}
+            ax.plot(list(points), list(points.values()), "o-", label=name)
+        ax.axhline(1, color="grey", linewidth=1)
+        ax.set(xlabel="faces in a batch", ylabel=key, xlim=(0.8, 80), ylim=(0, 1.2), xscale="log")
+        ax.set_xticks(sizes, sizes, minor=False)
+        ax.minorticks_off()
+        ax.legend(loc="lower right")
+    line.plot(np.arange(1, len(curve) + 1), curve)
+    line.set(ylabel="resident memory, MB", xlabel="photos", ylim=(0, 1.2 * max(curve, default=1)))
     figure.savefig(path, dpi=90)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
-    parser.add_argument("--peers", help="a Python with torch, onnx, onnxruntime and openvino")
+    parser.add_argument("--peers", help="a Python with torch, onnx, onnxruntime, openvino and facenet_pytorch", default="none")
+    parser.add_argument("--store", action="store_true", help="keep the figures for later runs to be held against")
     parser.add_argument("--output", type=Path, default=Path("outputs/bench"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=int, default=48, help="in the folder that is predicted")
     parser.add_argument("--memory-photos", type=int, default=1000)
     args = parser.parse_args()
     parts, found, curve = args.only.split(","), {}, []
-    rate = matrix_rate()
-    found["matrix product, GFLOP/s"] = rate
+    found["matrix product, GFLOP/s"] = matrix_rate()
     model = SafBage.load() if {"stages", "folder"} & set(parts) else None
     if "cold" in parts:
         cold(found, args.rounds)
     if "stages" in parts:
-        stages(found, model, rate)
-    if "peers" in parts and args.peers and has_torch(args.peers):
-        peers(found, args.peers, args.rounds)
-    elif "peers" in parts:
-        print("left out: all peers; name a Python that has torch, onnx, onnxruntime and openvino with --peers")
+        stages(found, model)
+    if "peers" in parts:
+        detectors(found, args.peers, args.rounds)
+        if has(args.peers, "torch"):
+            networks(found, args.peers, args.rounds)
+        else:
+            print("left out: PyTorch, ONNX Runtime and OpenVINO; name a Python that has them with --peers")
     if "folder" in parts:
         whole_folder(found, model, args.photos, args.rounds)
     if "memory" in parts:
         curve = memory(found, args.memory_photos)
     found["matrix product again, GFLOP/s"] = matrix_rate()
-    report(machine(), {name: float(f"{value:.4g}") for name, value in found.items()}, curve, args.output)
+    report(machine(), {name: float(f"{value:.4g}") for name, value in found.items()}, curve, args.output, store=args.store)
 
 
-def report(kind, found, curve, output):
-    """Print the figures, beside those of an earlier run on the same kind of machine, and write them and the plot."""
+def report(kind, found, curve, output, *, store):
+    """Print the figures, beside those of the stored run on the same kind of machine, and write them and the plot."""
     label = "-".join(f"{kind['cpu']} {kind['cores']}".lower().split())
-    stored = HERE.parent / "results" / f"bench-{label}.json"
+    stored = HERE / "stored" / f"{label}.json"
     before = json.loads(stored.read_text())["figures"] if stored.exists() else {}
     for name, value in found.items():
         ratio = f"   {value / before[name]:.2f} of {stored.name}" if name in before else ""
         print(f"{name:60} {value:10.4g}{ratio}")
     output.mkdir(parents=True, exist_ok=True)
-    (output / f"bench-{label}.json").write_text(json.dumps({"machine": kind, "figures": found}, indent=1) + "\n")
+    (output / stored.name).write_text(json.dumps({"machine": kind, "figures": found}, indent=1) + "\n")
+    if store:
+        stored.write_text(json.dumps({"machine": kind, "figures": before | found}, indent=1) + "\n")
     draw(found, curve, output / "bench.png")
     print(f"written to {output}")
 
