@@ -134,6 +134,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
         return _arrays_of(_ArrayUnpickler(file))
 
 
+_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _TORCH_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
 
 
@@ -145,49 +146,90 @@ class _OrderedDict(dict):
 
 
 class _TorchUnpickler(_ArrayUnpickler):
-    """Builds numpy arrays where PyTorch would build tensors (the zip layout of torch.save since 1.6)."""
+    """Builds numpy arrays where PyTorch would build tensors.
 
-    def __init__(self, archive, root):
+    Args:
+        file: the pickle.
+        stored: gives the values of a storage, from its type and its key.
+        tensor: makes an array of them, as `_tensor` does.
+    """
+
+    def __init__(self, file, stored, tensor):
         super().__init__(
-            io.BytesIO(archive.read(f"{root}/data.pkl")),
+            file,
             {
                 ("collections", "OrderedDict"): _OrderedDict,
-                ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
-                **{("torch", storage): dtype for storage, dtype in _TORCH_STORAGES.items()},
+                ("torch._utils", "_rebuild_tensor_v2"): tensor,
+                **{("torch", storage): np.dtype(dtype) for storage, dtype in _TORCH_STORAGES.items()},
             },
         )
-        self.archive, self.root = archive, root
+        self.stored = stored
 
     def persistent_load(self, key):
-        _, dtype, name, _, _ = key
-        return np.frombuffer(self.archive.read(f"{self.root}/data/{name}"), dtype=dtype)
+        return self.stored(*key[1:3])
 
-    @staticmethod
-    def _tensor(storage, offset, shape, stride, *_):
-        if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and all(length >= 0 for length in (offset, *shape))):
-            raise CheckpointError("a tensor is laid over something that is not its stored values")
-        values = storage[offset:]
-        last = sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
-        if 0 not in shape and (min(stride, default=0) < 0 or last >= len(values)):
-            raise CheckpointError(f"a tensor of shape {shape} reaches beyond its stored values")
-        steps = [step * storage.itemsize for step in stride]
-        return np.lib.stride_tricks.as_strided(values, shape, steps, writeable=False).copy()
+
+def _tensor(storage, offset, shape, stride, *_):
+    """In place of PyTorch's ``_rebuild_tensor_v2``."""
+    if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and all(length >= 0 for length in (offset, *shape))):
+        raise CheckpointError("a tensor is laid over something that is not its stored values")
+    values = storage[offset:]
+    last = sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
+    if 0 not in shape and (min(stride, default=0) < 0 or last >= len(values)):
+        raise CheckpointError(f"a tensor of shape {shape} reaches beyond its stored values")
+    steps = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(values, shape, steps, writeable=False).copy()
 
 
 def read_torch(path: str | Path) -> dict[str, np.ndarray]:
-    """Arrays of a state dict saved by ``torch.save`` (zip layout), without PyTorch: ``"features.0.weight"`` and so on.
+    """Arrays of a state dict saved by ``torch.save``, without PyTorch: ``"features.0.weight"`` and so on.
 
     Raises:
         CheckpointError: not such a file, damaged, or it names anything beyond tensors.
     """
+    with open(path, "rb") as file:
+        return _read_torch_zip(file) if zipfile.is_zipfile(file) else _read_torch_legacy(file)
+
+
+def _read_torch_zip(file):
+    """The layout since PyTorch 1.6: a zip file of a pickle and of the values of each storage."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(roots) != 1:
-                raise CheckpointError(f"{path} is a zip file, but not one that torch.save wrote")
-            return _arrays_of(_TorchUnpickler(archive, roots[0]))
+                raise CheckpointError(f"{file.name} is a zip file, but not one that torch.save wrote")
+
+            def stored(dtype, key):
+                return np.frombuffer(archive.read(f"{roots[0]}/data/{key}"), dtype)
+
+            return _arrays_of(_TorchUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")), stored, _tensor))
     except zipfile.BadZipFile as error:
-        raise CheckpointError(f"{path} is damaged, or not in the zip layout of torch.save ({error})") from error
+        raise CheckpointError(f"{file.name} is damaged ({error})") from error
+
+
+def _read_torch_legacy(file):
+    """The layout before: pickles of a magic number, a version, facts about the machine, the tensors and the storages' keys.
+
+    Then follow the values of the storages, in the order of the keys, each after their number. The pickle of the tensors is read
+    twice, the first time only for the types of the storages.
+    """
+    try:
+        file.seek(0)
+        if _ArrayUnpickler(file, {}).load() != _TORCH_MAGIC:
+            raise CheckpointError(f"{file.name} was not written by torch.save")
+        for _ in ("version", "machine"):
+            _ArrayUnpickler(file, {}).load()
+        start, types, values = file.tell(), {}, {}
+        _TorchUnpickler(file, lambda dtype, key: types.setdefault(key, dtype), lambda *_: None).load()
+        for key in _ArrayUnpickler(file, {}).load():
+            count = int.from_bytes(file.read(8), "little")
+            values[key] = np.frombuffer(file.read(count * types[key].itemsize), types[key])
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise CheckpointError(f"{file.name} is damaged, or was not written by torch.save ({error})") from error
+    file.seek(start)
+    return _arrays_of(_TorchUnpickler(file, lambda _, key: values[key], _tensor))
 
 
 # --- HDF5 and safetensors, which hold nothing but arrays ---------------------------------------------------------------

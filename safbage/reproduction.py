@@ -99,7 +99,7 @@ SCALES = {
     ),
     "full": Scale(
         sets={"age": "adience", "gender": "adience", "expression": "affectnet"},
-        networks=("alexnet", "alexnet-caffe", "gilnet", "vgg16", "resnet50", "densenet121"),
+        networks=("alexnet", "alexnet-caffe", "gilnet", "vgg16", "resnet50", "densenet121", "efficientnet-lite2"),
     ),
 }
 """``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours without any accelerator;

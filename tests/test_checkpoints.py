@@ -192,3 +192,54 @@ def test_a_tensor_may_not_stand_for_anothers_storage(tmp_path, fake_torch):
         archive.writestr("archive/data/0", np.zeros(4, "<f4").tobytes())
     with pytest.raises(CheckpointError, match="not its stored values"):
         checkpoints.read_torch(tmp_path / "net.pth")
+
+
+def write_legacy_torch(path, torch, tensors):
+    """As `write_torch`, in the layout before PyTorch 1.6."""
+    stream = io.BytesIO()
+    for head in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}):
+        pickle.dump(head, stream, 2)
+    pickler = pickle.Pickler(stream, 2)
+    pickler.persistent_id = lambda o: (
+        ("storage", torch.FloatStorage, o.key, "cpu", o.length, None) if isinstance(o, Storage) else None
+    )
+    rebuild = torch._utils._rebuild_tensor_v2
+    pickler.dump(
+        collections.OrderedDict(
+            (name, Tensor(rebuild, Storage(name, len(values)), offset, shape, stride))
+            for name, (values, offset, shape, stride) in tensors.items()
+        )
+    )
+    pickle.dump(sorted(tensors), stream, 2)
+    for name in sorted(tensors):
+        values = np.asarray(tensors[name][0], "<f4")
+        stream.write(len(values).to_bytes(8, "little") + values.tobytes())
+    path.write_bytes(stream.getvalue())
+
+
+def test_legacy_torch_state_dict(tmp_path, fake_torch):
+    first, second = np.arange(12, dtype="float32"), np.arange(5, dtype="float32") + 100
+    tensors = {"b.weight": (first, 2, (2, 3), (1, 2)), "a": (second, 1, (4,), (1,))}
+    write_legacy_torch(tmp_path / "net.pth", fake_torch, tensors)
+    flat = checkpoints.read_torch(tmp_path / "net.pth")
+    assert list(flat) == ["b.weight", "a"]
+    assert flat["b.weight"].tolist() == [[2, 4, 6], [3, 5, 7]]
+    assert flat["a"].tolist() == [101, 102, 103, 104]
+
+
+def test_bad_legacy_torch_files_are_refused(tmp_path, fake_torch):
+    write_legacy_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(40), 0, (40,), (1,))})
+    whole = (tmp_path / "net.pth").read_bytes()
+    for length in (0, 10, 60, len(whole) // 2, len(whole) - 30):
+        (tmp_path / "cut.pth").write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"damaged|beyond"):
+            checkpoints.read_torch(tmp_path / "cut.pth")
+    (tmp_path / "call.pth").write_bytes(pickle.dumps(print))
+    with pytest.raises(CheckpointError, match=r"names builtins\.print"):
+        checkpoints.read_torch(tmp_path / "call.pth")
+    (tmp_path / "other.pth").write_bytes(pickle.dumps(1))
+    with pytest.raises(CheckpointError, match=r"not written by torch\.save"):
+        checkpoints.read_torch(tmp_path / "other.pth")
+    write_legacy_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (1000,), (1,))})
+    with pytest.raises(CheckpointError, match="beyond"):
+        checkpoints.read_torch(tmp_path / "net.pth")

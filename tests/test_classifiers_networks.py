@@ -5,10 +5,10 @@ import pytest
 
 from safbage import classifiers, trunks, weights
 from safbage.backend import keras, ops
-from safbage.classifiers import NETWORKS, classifier, freeze_below, imagenet, split_at
+from safbage.classifiers import NETWORKS, classifier, efficientnet, freeze_below, imagenet, split_at
 
 CLASSES = 3
-LAST = {"alexnet-gap": "softmax", "resnet50": "softmax", "densenet121": "softmax"}
+LAST = dict.fromkeys(("alexnet-gap", "resnet50", "densenet121", "efficientnet-lite2"), "softmax")
 PARAMETERS = {
     "alexnet": 61_100_840,
     "alexnet-caffe": 60_965_224,
@@ -18,6 +18,7 @@ PARAMETERS = {
     "vgg16": 138_357_544,
     "resnet50": 25_636_712,
     "densenet121": 8_062_504,
+    "efficientnet-lite2": 6_150_168,
 }
 """With 1000 classes, as published."""
 
@@ -55,6 +56,9 @@ def test_layers_have_the_papers_names_and_none_is_nested(network):
     if name in ("resnet50", "densenet121"):
         assert found[0] == "conv1_conv" and found[-1] == "softmax"
         assert found.count("conv5_block3_2_conv") == 1
+    elif name == "efficientnet-lite2":
+        assert found[:2] == ["stem_conv", "stem_bn"] and found[-2:] == ["top_bn", "softmax"]
+        assert [found.count(f"block6{letter}_dwconv") for letter in "aef"] == [1, 1, 0]
     elif name == "alexnet-gap":
         assert found == [*weights.ALEXNET_CONVS, "softmax"]
     else:
@@ -87,6 +91,7 @@ def test_the_two_parts_answer_as_the_whole(network, face):
     places = [LAST.get(name, "fc6")]
     places += ["conv5", places[0].replace("fc6", "fc8")] if "alexnet" in name else []
     places += {"vgg16": ["conv5_3", "fc8"], "gilnet": ["conv3"], "resnet50": ["conv5_block3_1_conv"]}.get(name, [])
+    places += ["block6a_expand_conv"] if name == "efficientnet-lite2" else []
     for place in dict.fromkeys(places):
         below, above = split_at(model, place)
         assert same(answer(above, answer(below, face)), whole)
@@ -234,6 +239,36 @@ def test_vgg16s_convolutions_are_torchvisions(monkeypatch):
     assigned = {}
     assert classifier("vgg16", 2).pretrained == weights.VGG16_CONVS
     assert set(assigned) == {f"{layer}/{part}" for layer in weights.VGG16_CONVS for part in ("kernel", "bias")}
+
+
+def test_efficientnets_checkpoint_under_our_names(monkeypatch):
+    """A state dict with the shapes and names of the published one: every value finds its place, depthwise kernels too."""
+    generator, plain = np.random.default_rng(0), classifier("efficientnet-lite2", CLASSES, imagenet=False)
+    state, blocks = {}, [name for name, *_ in efficientnet.blocks()]
+    theirs = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
+    for i, block in enumerate(blocks):
+        theirs |= {f"{block}expand": (f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0")}
+        theirs |= {f"{block}project": (f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")}
+        theirs |= {block.rstrip("_"): (f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1")}
+    kinds = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+    for layer in plain.layers[:-1]:
+        name, _, part = layer.name.rpartition("_")
+        for variable in layer.weights:
+            value = generator.uniform(0.1, 1, variable.shape).astype("float32")
+            if part == "bn":
+                state[f"{theirs[name][1]}.{kinds[variable.name]}"] = value
+            else:  # PyTorch has out×in×H×W, and the channels of a depthwise kernel first
+                turned = value.transpose((2, 3, 0, 1) if part == "dwconv" else (3, 2, 0, 1))
+                state[f"{theirs[name][0]}.weight"] = turned
+            variable.assign(value)
+    state |= {"_fc.weight": np.zeros((1000, 1280)), "_fc.bias": np.zeros(1000)}
+    converted = weights.efficientnet_from_pytorch(state, tuple(blocks))
+    monkeypatch.setattr(weights, "load", lambda name: converted)
+    model = classifier("efficientnet-lite2", CLASSES)
+    assert set(model.pretrained) == {layer.name for layer in model.layers[:-1] if layer.weights}
+    for ours, known in zip(model.layers[:-1], plain.layers[:-1], strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), known.get_weights(), strict=True)), ours.name
+    assert converted["block3a_dwconv/kernel"][1, 2, 7, 0] == state["_blocks.4._depthwise_conv.weight"][7, 0, 1, 2]
 
 
 @pytest.mark.parametrize("name, file", [("resnet50", "resnet"), ("densenet121", "densenet")])

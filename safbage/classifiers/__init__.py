@@ -15,6 +15,7 @@ from safbage.classifiers.networks import (
     alexnet_caffe,
     alexnet_gap,
     densenet121,
+    efficientnet_lite2,
     gilnet,
     resnet50,
     vgg16,
@@ -29,6 +30,7 @@ NETWORKS = {
     "vgg16": vgg16,
     "resnet50": resnet50,
     "densenet121": densenet121,
+    "efficientnet-lite2": efficientnet_lite2,
 }
 """Every network by name; each is a function of ``(classes, *, dropout)``."""
 

@@ -41,6 +41,7 @@ SOURCES = {
     "vgg16": lambda: weights.load("vgg16-conv"),
     "resnet50": lambda: _of_applications(keras.applications.ResNet50),
     "densenet121": lambda: _of_applications(keras.applications.DenseNet121),
+    "efficientnet-lite2": lambda: weights.load("efficientnet-lite2"),
 }
 """By network, the function that gives its ImageNet weights by name (``"conv1/kernel"``)."""
 

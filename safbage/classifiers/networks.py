@@ -5,6 +5,7 @@ Every network brings its own preprocessing as layers. None is nested: ``model.la
 
 from safbage import trunks
 from safbage.backend import keras, layers
+from safbage.classifiers import efficientnet
 from safbage.classifiers.caffe import GroupedConv2D, LocalResponseNormalization, RgbToBgr
 from safbage.trunks import alexnet_conv5, caffe_normalization, imagenet_normalization
 
@@ -135,3 +136,9 @@ def densenet121(classes: int, *, dropout: float = 0.5) -> keras.Model:
     inputs = _face()
     x = imagenet_normalization()(inputs)
     return _of_applications(keras.applications.DenseNet121, x, inputs, classes, dropout, "densenet121")
+
+
+def efficientnet_lite2(classes: int, *, dropout: float = 0.2) -> keras.Model:
+    """EfficientNet-Lite2 (Tan and Le 2019), whose ImageNet weights pip can fetch. 6,150,168 parameters with 1000 classes."""
+    inputs = _face()
+    return keras.Model(inputs, gap(efficientnet.features(inputs), classes, dropout=dropout), name="efficientnet_lite2")

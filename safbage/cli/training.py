@@ -29,9 +29,9 @@ def train(
     prepared: Folder,
     task: Task,
     work: Annotated[Path, typer.Option(help="Folder for checkpoints and the result; resumed if it exists.")],
-    network: Annotated[str, typer.Option(help="alexnet, alexnet-caffe, alexnet-gap, gilnet, vgg16, resnet50, densenet121.")] = (
-        "alexnet"
-    ),
+    network: Annotated[
+        str, typer.Option(help="alexnet, alexnet-caffe, alexnet-gap, gilnet, vgg16, resnet50, densenet121, efficientnet-lite2.")
+    ] = "alexnet",
     ratio: Annotated[float, typer.Option(help="Of the reweighting, 0 (without saliency) to 1.")] = 0.3,
     fold: Annotated[int | None, typer.Option(help="Test this fold; without it the table's split is used.")] = None,
     epochs: Epochs = None,

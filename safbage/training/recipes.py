@@ -22,6 +22,7 @@ FROM_FC6 = {
     "vgg16": "fc8",
     "resnet50": "softmax",
     "densenet121": "softmax",
+    "efficientnet-lite2": "softmax",
 }
 """First trained layer by network, for age and gender: AlexNet's fully connected layers; of VGG-16 the last alone, and GilNet
 whole (the paper's section IV-C); of networks that have but one fully connected layer, that one."""
