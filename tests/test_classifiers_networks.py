@@ -247,9 +247,9 @@ def test_efficientnets_checkpoint_under_our_names(monkeypatch):
     state, blocks = {}, [name for name, *_ in efficientnet.blocks()]
     theirs = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
     for i, block in enumerate(blocks):
-        theirs |= {f"{block}expand": (f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0")}
-        theirs |= {f"{block}project": (f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")}
-        theirs |= {block.rstrip("_"): (f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1")}
+        theirs |= {f"{block}_expand": (f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0")}
+        theirs |= {f"{block}_project": (f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")}
+        theirs |= {block: (f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1")}
     kinds = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
     for layer in plain.layers[:-1]:
         name, _, part = layer.name.rpartition("_")
@@ -262,7 +262,7 @@ def test_efficientnets_checkpoint_under_our_names(monkeypatch):
                 state[f"{theirs[name][0]}.weight"] = turned
             variable.assign(value)
     state |= {"_fc.weight": np.zeros((1000, 1280)), "_fc.bias": np.zeros(1000)}
-    converted = weights.efficientnet_from_pytorch(state, tuple(blocks))
+    converted = weights.efficientnet_lite2_from_pytorch(state)
     monkeypatch.setattr(weights, "load", lambda name: converted)
     model = classifier("efficientnet-lite2", CLASSES)
     assert set(model.pretrained) == {layer.name for layer in model.layers[:-1] if layer.weights}

@@ -26,7 +26,7 @@ def blocks():
     for stage, (repeats, kernel, stride, expansion, filters) in enumerate(STAGES, 1):
         repeats = repeats if stage in (1, len(STAGES)) else math.ceil(repeats * DEPTH)
         for i, letter in enumerate("abcde"[:repeats]):
-            yield f"block{stage}{letter}_", kernel, stride if i == 0 else 1, expansion, int(filters * WIDTH + 4) // 8 * 8
+            yield f"block{stage}{letter}", kernel, stride if i == 0 else 1, expansion, int(filters * WIDTH + 4) // 8 * 8
 
 
 def features(x):
@@ -40,12 +40,12 @@ def features(x):
 
 def _block(inputs, name, kernel, stride, expansion, filters):
     """Widen by 1×1, filter each channel by itself, narrow by 1×1 without activation; what came in is added where shapes allow."""
-    x = _convolution(inputs, inputs.shape[-1] * expansion, 1, f"{name}expand") if expansion > 1 else inputs
-    x = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}dwconv")(x)
-    x = layers.ReLU(6, name=f"{name}activation")(_normalized(x, f"{name}bn"))
-    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}project_conv")(x)
-    x = _normalized(x, f"{name}project_bn")
-    return layers.Add(name=f"{name}add")([x, inputs]) if x.shape == inputs.shape else x
+    x = _convolution(inputs, inputs.shape[-1] * expansion, 1, f"{name}_expand") if expansion > 1 else inputs
+    x = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}_dwconv")(x)
+    x = layers.ReLU(6, name=f"{name}_activation")(_normalized(x, f"{name}_bn"))
+    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(x)
+    x = _normalized(x, f"{name}_project_bn")
+    return layers.Add(name=f"{name}_add")([x, inputs]) if x.shape == inputs.shape else x
 
 
 def _convolution(x, filters, size, name, strides=1):
