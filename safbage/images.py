@@ -50,6 +50,7 @@ def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
 def _photo(file, name):
     try:
         with Image.open(file) as image:
+            image.load()  # damaged pixels are no fault of the EXIF data, which is looked at next
             return _to_rgb(_upright(image, name))
     except (ImageError, PermissionError):
         raise

@@ -57,7 +57,7 @@ def test_transparent_pixels_are_laid_over_white(tmp_path):
     assert (images.read(tmp_path / "a.png") == 255).all()
 
 
-def test_broken_files_say_what_is_wrong(tmp_path, rgb):
+def test_broken_files_say_what_is_wrong(tmp_path, rgb, caplog):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg"):
         images.read(tmp_path / "nowhere.jpg")
     (tmp_path / "empty.jpg").touch()
@@ -70,6 +70,7 @@ def test_broken_files_say_what_is_wrong(tmp_path, rgb):
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(images.ImageError, match=r"cut\.jpg is damaged"):
         images.read(tmp_path / "cut.jpg")
+    assert not caplog.records  # nothing is said of its EXIF data
 
 
 def test_a_broken_exif_block_does_not_cost_the_pixels(tmp_path, rgb):
