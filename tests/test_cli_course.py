@@ -44,6 +44,9 @@ def test_without_solutions_no_answer_is_left(tmp_path):
         assert hidden and [cell.id for cell in stripped.cells] == [cell.id for cell in whole.cells if cell not in hidden]
         text = (tmp_path / original.name).read_text(encoding="utf-8")
         assert "attempts" not in text and not any(cell.source in text for cell in hidden)
+    page, whole = (folder / "README.md" for folder in (tmp_path, REPOSITORY / "notebooks"))
+    assert "safbage course" in whole.read_text() and "safbage course" not in page.read_text()
+    assert "\n## Settings" in page.read_text() and "<!--" not in page.read_text()
 
 
 def test_what_is_no_solution_stays_without_what_a_run_left():

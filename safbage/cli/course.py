@@ -1,5 +1,6 @@
 """``safbage course``: the notebooks, copied into a folder of the student's own."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,9 @@ def course(
     kept = []
     for path in [*notebooks(), notebooks()[0].with_name("README.md")]:
         content, target = path.read_bytes(), output / path.name
-        if without_solutions and path.suffix == ".ipynb":
-            content = strip_solutions(content.decode()).encode()
+        if without_solutions:
+            strip = strip_solutions if path.suffix == ".ipynb" else strip_teachers_part
+            content = strip(content.decode()).encode()
         if not force and target.exists() and target.read_bytes() != content:
             kept.append(path.name)
         else:
@@ -45,6 +47,11 @@ def notebooks() -> list[Path]:
     """The course's notebooks in order: in the installed package, or beside it in a clone of the repository."""
     folder = next(filter(Path.is_dir, (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")))
     return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def strip_teachers_part(text: str) -> str:
+    """The course's page without what stands between its comments "for teachers" and "end"."""
+    return re.sub(r"<!-- for teachers -->.*?<!-- end -->\n+", "", text, flags=re.DOTALL)
 
 
 def strip_solutions(text: str) -> str:
