@@ -95,6 +95,7 @@ SCALES = {
         pictures={"age": 4500, "gender": 4500, "expression": 3500},
         epochs={"age": 3, "gender": 3, "expression": 4},
         faces={"expression": 2500, "ratios": 600, "networks": 120},
+        networks=("alexnet", "gilnet", "vgg16", "efficientnet-lite2"),
         saliency="light",
     ),
     "full": Scale(
@@ -118,6 +119,7 @@ def reproduce(
     output: str | Path,
     scale: str | Scale = "laptop",
     *,
+    only: Sequence[str] = (),
     sets: Sequence[str] = (),
     data_dir: str | Path | None = None,
     precision: str = "float32",
@@ -130,6 +132,7 @@ def reproduce(
     Args:
         output: folder for all of it: ``prepared``, ``work``, ``results`` and ``timings.json``. Killed, the same call goes on.
         scale: a name of `SCALES`, or one of your own.
+        only: names of `EXPERIMENTS` that are run; all by default.
         sets: data sets in place of the scale's, by name or as folders that `preparation` filled: each task takes the first that
             has labels for it, and one that none has labels for is left out.
         data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
@@ -142,12 +145,16 @@ def reproduce(
         By experiment what `experiments.compare` returns, with `experiment` (title, task, where) and `provenance`.
 
     Raises:
-        ValueError: an unknown scale.
+        ValueError: an unknown scale or experiment.
         DatasetError: a data set is unknown or not found, or none has labels for any task.
         As `preparation.prepare` and `training.fine_tune`.
     """
     if isinstance(scale, str) and scale not in SCALES:
         raise ValueError(f"scale is one of {', '.join(SCALES)}; got {scale!r}")
+    unknown = [key for key in only if key not in EXPERIMENTS]
+    if unknown:
+        raise ValueError(f"no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
+    wanted = {key: EXPERIMENTS[key] for key in EXPERIMENTS if not only or key in only}
     name, scale = (scale, SCALES[scale]) if isinstance(scale, str) else ("own", scale)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -155,19 +162,20 @@ def reproduce(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        found = _prepare(output, scale, sets, data_dir, precision, cluster)
+        tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
+        found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
         return {
             key: _run(output, name, scale, key, *found[experiment.task], cluster)
-            for key, experiment in EXPERIMENTS.items()
+            for key, experiment in wanted.items()
             if experiment.task in found
         }
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _prepare(output, scale, sets, data_dir, precision, cluster):
+def _prepare(output, scale, tasks, sets, data_dir, precision, cluster):
     """By task the name of its set and the prepared faces."""
-    chosen = {task: [scale.sets[task]] for task in scale.sets} if not sets else {task: list(sets) for task in COLUMNS}
+    chosen = {task: list(sets) if sets else [scale.sets[task]] for task in tasks}
     prepared, found = {}, {}
     for name in dict.fromkeys(name for names in chosen.values() for name in names):
         tasks = [task for task, names in chosen.items() if name in names and task not in found]

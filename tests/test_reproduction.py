@@ -94,3 +94,15 @@ def test_a_second_run_finds_all_done(first):
         assert again["arms"] == report["arms"] and again["verdict"] == report["verdict"]
     more = {stage: seconds - before[stage] for stage, seconds in reproduction.timings(output).items()}
     assert sum(more.values()) < 0.5 * sum(before.values())
+
+
+def test_one_experiment_can_be_run_alone(first):
+    output, _ = first
+    kept = times(output)
+    reports = reproduction.reproduce(output, "smoke", only=["ratios"], progress=False)
+    assert list(reports) == ["ratios"] and times(output) == kept
+
+
+def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(ValueError, match=r"no experiment 'ratio'; there are gender, age, expression, ratios, networks"):
+        reproduction.reproduce(tmp_path, "smoke", only=["ratio"])

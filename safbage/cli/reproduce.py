@@ -14,6 +14,9 @@ def reproduce(
         str, typer.Option(help="smoke (drawn faces, minutes), laptop (hours), or full (the paper's, for a GPU).")
     ] = ("laptop"),
     output: Annotated[Path, typer.Option(help="Folder for all of it; resumed if it exists.")] = Path("outputs/reproduction"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="An experiment: gender, age, expression, ratios or networks; repeat it (else all).")
+    ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="In place of the scale's; a name or a prepared folder; repeat it.")
     ] = None,
@@ -31,7 +34,9 @@ def reproduce(
     matplotlib.use("Agg")
     from safbage import experiments, report, reproduction
 
-    options = dict(sets=dataset or (), data_dir=data_dir, precision=precision, workers=workers, scheduler=scheduler)
+    options = dict(
+        only=only or (), sets=dataset or (), data_dir=data_dir, precision=precision, workers=workers, scheduler=scheduler
+    )
     try:
         reports = reproduction.reproduce(output, scale, **options)
     except ValueError as error:
