@@ -173,9 +173,9 @@ def reproduce(
         keras.config.set_dtype_policy(before)
 
 
-def _prepare(output, scale, tasks, sets, data_dir, precision, cluster):
+def _prepare(output, scale, wanted, sets, data_dir, precision, cluster):
     """By task the name of its set and the prepared faces."""
-    chosen = {task: list(sets) if sets else [scale.sets[task]] for task in tasks}
+    chosen = {task: list(sets) if sets else [scale.sets[task]] for task in wanted}
     prepared, found = {}, {}
     for name in dict.fromkeys(name for names in chosen.values() for name in names):
         tasks = [task for task, names in chosen.items() if name in names and task not in found]
