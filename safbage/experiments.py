@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from safbage import evaluation, paper, parallel
 from safbage.backend import keras
-from safbage.classifiers import CLASSES
+from safbage.classifiers import CLASSES, SHIPPED
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO
@@ -173,18 +173,24 @@ def _finished(folder):
 
 
 def answer_as_shipped(
-    prepared: Prepared, tasks: Iterable[str], *, limit: int | None = None, progress: bool = True
+    prepared: Prepared,
+    tasks: Iterable[str],
+    *,
+    network: str = SHIPPED[0],
+    limit: int | None = None,
+    progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """What the shipped classifiers answer to the faces of the test split, or to all where the set has none, by task.
 
     Args:
         prepared: faces, maps and labels.
         tasks: of "age", "gender" and "expression"; those that the set has no labels for are left out.
+        network: one that ships, as `SafBage.load` takes it.
         limit: only so many faces, drawn at random.
         progress: show a bar.
 
     Raises:
-        ValueError: an unknown task.
+        ValueError: an unknown task or network.
         DatasetError: no such face is labelled for any of the tasks.
     """
     from safbage.pipeline import SafBage
@@ -202,7 +208,7 @@ def answer_as_shipped(
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:limit])
     if not len(rows):
         raise DatasetError(f"{prepared.folder} has no face to test that is labelled for {', '.join(tasks)}")
-    model = SafBage.load(tasks=tuple(known))
+    model = SafBage.load(tasks=tuple(known), network=network)
     parts = tqdm(np.array_split(rows, -(-len(rows) // 128)), "answers", disable=not progress)
     answers = []
     for part in parts:

@@ -6,7 +6,7 @@ Whatever the format, the network takes two named inputs and gives these named ou
     ratio         N×1 float32           how strongly saliency reweights the face, 0–1; 0.3 as in the paper
     map           N×28×28 float32       ML-Net's saliency, 0–1
     age, …        N×C float32           for every task its probabilities, in the order of `classifiers.CLASSES`
-    cam_age, …    N×13×13×C float32     for every task its raw class activation maps
+    cam_age, …    N×h×w×C float32       for every task its raw class activation maps
 """
 
 import importlib.util

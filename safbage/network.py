@@ -14,7 +14,7 @@ def join(mlnet: keras.Model, classifier: keras.Model) -> keras.Model:
 
     Inputs: {"face": N×224×224×3 uint8 RGB, cropped as by `faces.crop_face`; "ratio": N×1 float32 in [0, 1]}.
     Outputs, float32: "map", N×28×28 in [0, 1], and those of the classifier: for every task its probabilities N×C under its
-    name, and its raw class activation maps N×13×13×C under ``cam_<task>``.
+    name, and its raw class activation maps N×h×w×C under ``cam_<task>``.
 
     Args:
         mlnet: from `mlnet.load`.

@@ -39,7 +39,8 @@ class Explanation:
         ratio: the reweighting ratio used.
         mode: its formula, as `reweighting.reweight` has them; "blend" is the paper's.
         probabilities: task to N×C float32.
-        cams: task to N×13×13×C float32, one raw class activation map per class.
+        cams: task to N×h×w×C float32, one raw class activation map per class: of 13×13 cells by AlexNet-GAP,
+            of 4×4 by EfficientNet-Lite2.
         error: the exception behind a failure.
     """
 
@@ -173,7 +174,7 @@ def _mlnet(source):
 
 
 class SafBage:
-    """Detector, ML-Net and AlexNet-GAP together. Build it with `SafBage.load`.
+    """Detector, ML-Net and classifier together. Build it with `SafBage.load`.
 
     `ratio` may be set at any time. To see what it does to a face, give `at_ratio` what `explain` found: then only the classifier
     runs again.
@@ -190,6 +191,7 @@ class SafBage:
         *,
         tasks: tuple[str, ...] = tuple(classifiers.CLASSES),
         ratio: float = reweighting.RATIO,
+        network: str = "alexnet-gap",
         saliency: str | Path = "mlnet",
         batch_size: int | None = None,
         precision: str | None = None,
@@ -199,6 +201,8 @@ class SafBage:
         Args:
             tasks: which of "age", "gender", "expression" to answer.
             ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
+            network: "alexnet-gap", after the paper; or "efficientnet-lite2", of today, which is right more often (its card
+                says how much).
             saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times cheaper (its effect
                 is on the model card); or a file of ML-Net weights, as `mlnet.load` takes.
             batch_size: faces that go through the networks together, a power of two; by default what suits the machine, see
@@ -207,7 +211,7 @@ class SafBage:
                 (float32) on a CPU. Answers are float32 in any case.
 
         Raises:
-            ValueError: a task, the ratio or the batch size is unknown or out of range.
+            ValueError: a task, the network, the ratio or the batch size is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
             CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or not there.
         """
@@ -215,12 +219,13 @@ class SafBage:
         if not named or any(task not in classifiers.CLASSES for task in tasks):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
         tasks, ratio = tuple(dict.fromkeys(tasks)), reweighting.check_ratio(ratio)
+        classifiers.check_network(network)
         batch_size = backend.batch_size() if batch_size is None else batch_size
         if not isinstance(batch_size, int) or batch_size < 1 or batch_size & (batch_size - 1):
             raise ValueError(f"batch_size is a power of two, such as 16; got {batch_size!r}")
         policy = precision or ("mixed_bfloat16" if backend.has_gpu() else keras.config.dtype_policy().name)
         with backend.precision(policy):
-            return cls(tasks, ratio, _mlnet(saliency), classifiers.load(tasks), batch_size)
+            return cls(tasks, ratio, _mlnet(saliency), classifiers.load(tasks, network), batch_size)
 
     @property
     def ratio(self) -> float:

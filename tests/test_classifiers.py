@@ -86,6 +86,25 @@ def test_the_ratio_is_an_input(generator):
     assert np.abs(features[0] - features[2]).max() > 0.1
 
 
+def test_efficientnets_tasks_answer_together_as_each_alone(generator):
+    faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
+    inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
+    together = classifiers.load(tuple(CLASSES), "efficientnet-lite2").predict_on_batch(inputs)
+    for task, names in CLASSES.items():
+        alone = classifiers.shipped(task, "efficientnet-lite2")
+        assert np.allclose(together[task], alone.predict_on_batch(faces), atol=1e-4)
+        maps = together[f"cam_{task}"]
+        assert maps.shape == (2, 4, 4, len(names))
+        logits = maps.mean(axis=(1, 2)) + np.asarray(alone.get_layer("softmax").bias)  # a CAM's mean is its class's evidence
+        assert np.allclose(keras.ops.softmax(logits), together[task], atol=1e-4)
+
+
+def test_a_network_that_does_not_ship_is_refused():
+    for build in (lambda: classifiers.load(("age",), "vgg16"), lambda: classifiers.shipped("age", "vgg16")):
+        with pytest.raises(ValueError, match="alexnet-gap, efficientnet-lite2"):
+            build()
+
+
 def test_answering_needs_no_alexnet_of_imagenet(monkeypatch):
     """Only VGG-16, which ML-Net stands on."""
     loaded, real = [], weights.load

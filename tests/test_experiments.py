@@ -14,7 +14,7 @@ from keras import layers
 from typer.testing import CliRunner
 
 from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, reproduction, training, weights
-from safbage.classifiers import CLASSES
+from safbage.classifiers import CLASSES, SHIPPED
 from safbage.cli.training import show
 from safbage.datasets.base import DatasetError
 from safbage.experiments import Arm
@@ -352,7 +352,8 @@ def shipped(monkeypatch):
     seen = []
 
     class Same:
-        def load(self, *, tasks):
+        def load(self, *, tasks, network):
+            assert network in SHIPPED
             self.tasks = tasks
             return self
 
@@ -446,11 +447,11 @@ def test_evaluate_prints_saves_and_resumes(tmp_path, prepared, trainings, safbag
 
 
 def test_evaluate_measures_what_ships(tmp_path, prepared, shipped, safbage):
-    output = tmp_path / "shipped.json"
+    output, arms = tmp_path / "shipped.json", ("shipped alexnet-gap", "shipped efficientnet-lite2")
     code, out, err = safbage("evaluate", prepared.folder, "--task", "gender", "--shipped", "--limit", 3, "--output", output)
-    assert code == 0 and "shipped, ratio 30 %" in out and shipped == [3], err
+    assert code == 0 and all(f"{arm}, ratio 30 %" in out for arm in arms) and shipped == [3, 3], err
     made = json.loads(output.read_text())["provenance"]
-    assert made["limit"] == 3 and made["shipped"] and made["faces_answered"] == {"shipped, ratio 30 %": 3}
+    assert made["limit"] == 3 and made["shipped"] and made["faces_answered"] == {f"{arm}, ratio 30 %": 3 for arm in arms}
     assert made["weights"] == weights.shipped()
 
 

@@ -149,13 +149,17 @@ class Labels:
 
 
 def test_targets_are_labels_answers_or_both():
-    data, settings = Labels(gender=[0, 1, -1]), Settings(size=8, epochs=(1, 1), rate=0.1, smoothing=0.1, label_share=0.5)
-    targets, weight = train_classifiers.targets_of(data, ("gender",), settings)
+    data, settings = Labels(gender=[0, 1, -1]), Settings(sizes=(8, 8), epochs=(1, 1), rate=0.1, smoothing=0.1, label_share=0.5)
+    targets, weight = train_classifiers.targets_of(data, ("gender",), settings, {})
     assert np.allclose(targets["gender"][:2], [[0.95, 0.05], [0.05, 0.95]]) and weight["gender"].tolist() == [1, 1, 0]
     answers = {"gender": np.array([[0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])}
     targets, weight = train_classifiers.targets_of(data, ("gender",), settings, answers)
     assert np.allclose(targets["gender"], [[0.575, 0.425], [0.325, 0.675], [0.3, 0.7]])
     assert weight["gender"].tolist() == [1, 1, 1]
+    both = Labels(gender=[0, 1, -1], age=[3, -1, -1])
+    mixed, weight = train_classifiers.targets_of(both, ("gender", "age"), settings, answers)
+    assert np.allclose(mixed["gender"], targets["gender"]) and mixed["age"][0].argmax() == 3  # of age no teacher was asked
+    assert weight["age"].tolist() == [1, 0, 0]
 
 
 def test_faces_without_any_target_are_passed_over():
@@ -176,7 +180,7 @@ def test_faces_are_those_prepared(faces, folder):
 
 
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, faces):
-    settings = Settings(size=32, epochs=(2, 2), rate=0.01, batch=8, warm_up=2, ratio_jitter=0.5)
+    settings = Settings(sizes=(16, 32), epochs=(2, 2), rate=0.01, batch=8, warm_up=2, ratio_jitter=0.5)
     tasks = ("gender", "expression")
     trained_on = []
     real = train_classifiers.varied
@@ -184,12 +188,12 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, fa
 
     def run(folder):
         keras.utils.set_random_seed(0)
-        inputs = keras.Input((32, 32, 3), name="face")
+        inputs = keras.Input((None, None, 3), name="face")
         x = layers.Conv2D(4, 8, strides=8, name="conv1")(layers.Rescaling(1 / 255)(inputs))
-        x = layers.Flatten()(x)  # and no dropout, which draws anew after a kill
+        x = layers.GlobalAveragePooling2D()(x)  # and no dropout, which draws anew after a kill
         model = keras.Model(inputs, {t: layers.Dense(len(CLASSES[t]), "softmax", name=t)(x) for t in tasks})
         before = model.get_weights()
-        targets = [train_classifiers.targets_of(faces, tasks, settings)]
+        targets = [train_classifiers.targets_of(faces, tasks, settings, {})]
         train_classifiers.train(model, [faces], targets, settings, folder, [])
         losses = [[row["loss"] for row in json.loads((folder / name / "log.json").read_text())] for name in ("wide", "mild")]
         assert not np.array_equal(before[0], model.get_weights()[0])
@@ -210,13 +214,13 @@ def trained(tmp_path, monkeypatch):
     return tmp_path / "trained"
 
 
-def test_what_ships_answers_as_the_student(trained, generator):
+def test_the_alexnet_that_ships_answers_as_the_student(trained, generator):
     tasks = tuple(CLASSES)
-    student = train_classifiers.alexnet_student(tasks, train_classifiers.SETTINGS["student"])
+    student = train_classifiers.alexnet_student(tasks, train_classifiers.SETTINGS["alexnet-gap"])
     for number, name in enumerate(("conv1", "conv4", "conv5_age", "conv5_gender", "conv5_expression"), 1):
         kernel = student.get_layer(name).kernel
         kernel.assign(kernel * (1 + 0.1 * number))
-    train_classifiers.ship(student, tasks)
+    train_classifiers.ship_alexnet_gap(student)
     assert set(weights.shipped()) == {"alexnet-faces", *(f"alexnet-gap-{task}" for task in tasks)}
     assert set(weights.load("alexnet-faces")) == {f"conv{i}/{part}" for i in range(1, 5) for part in ("kernel", "bias")}
     for task in tasks:
@@ -227,6 +231,23 @@ def test_what_ships_answers_as_the_student(trained, generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
     inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.zeros((2, 1), "float32")}
     answers, right = classifiers.load(tasks).predict_on_batch(inputs), student.predict_on_batch(faces)
+    assert all(np.allclose(answers[task], right[task], atol=0.02) for task in tasks)
+
+
+def test_the_efficientnet_that_ships_answers_as_the_one_trained(trained, generator):
+    tasks, settings = tuple(CLASSES), train_classifiers.SETTINGS["efficientnet-lite2"]
+    teacher = train_classifiers.efficientnet_lite2(("expression",), settings)
+    teacher.get_layer("block3a_bn").moving_mean.assign_add(np.ones(144, "float32"))
+    model = train_classifiers.efficientnet_lite2(tasks, settings, start=teacher)
+    for name in ("stem_conv", "block3a_bn", "softmax_expression"):  # it goes on from what the teacher knows
+        pairs = zip(model.get_layer(name).weights, teacher.get_layer(name).weights, strict=True)
+        assert all(np.array_equal(own, before) for own, before in pairs)
+    train_classifiers.ship_efficientnet(model)
+    assert set(weights.shipped()) == {"efficientnet-faces"}
+    faces = np.repeat(np.repeat(generator.integers(0, 256, (2, 112, 112, 3)), 2, axis=1), 2, axis=2).astype("float32")
+    inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.zeros((2, 1), "float32")}
+    answers = classifiers.load(tasks, "efficientnet-lite2").predict_on_batch(inputs)
+    right = model.predict_on_batch(faces[:, ::2, ::2])
     assert all(np.allclose(answers[task], right[task], atol=0.02) for task in tasks)
 
 
@@ -280,10 +301,12 @@ def test_figures_by_hand():
     json.dumps(found, allow_nan=False)
 
 
-def test_shipping_writes_figures_and_cards_of_what_was_measured(trained, folder, tmp_path, monkeypatch):
+@pytest.fixture
+def measured(trained, folder, tmp_path, monkeypatch):
+    """Runs evaluate_classifiers.py on three made sets; `sets` are their folders."""
     generator = np.random.default_rng(0)
 
-    def answered(prepared, tasks):
+    def answered(prepared, tasks, *, network):
         """120 made answers, each right in three of four."""
         name, found = prepared.folder.name, {}
         for task in {"utkface": ("age", "gender"), "fer2013": ("expression",), "adience": ("age",)}[name]:
@@ -300,8 +323,17 @@ def test_shipping_writes_figures_and_cards_of_what_was_measured(trained, folder,
     for path in sets:
         path.symlink_to(folder)
     monkeypatch.setattr(Path, "resolve", Path.absolute)  # the links' names are the sets'
-    monkeypatch.setattr(sys, "argv", ["", *map(str, sets), "--ship"])
-    evaluate_classifiers.main()
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["", *map(str, words), "--ship"])
+        evaluate_classifiers.main()
+
+    run.sets = sets
+    return run
+
+
+def test_shipping_alexnet_writes_figures_and_cards_of_what_was_measured(measured, trained):
+    measured("alexnet-gap", *measured.sets)
     figures = {task: json.loads((trained / f"alexnet-gap-{task}.json").read_text()) for task in CLASSES}
     assert all(found["accuracy"] == 0.75 and found["faces"] == 120 for found in figures.values())
     assert figures["age"]["elsewhere"].keys() == {"adience"} and figures["gender"]["elsewhere"] == {}
@@ -313,15 +345,31 @@ def test_shipping_writes_figures_and_cards_of_what_was_measured(trained, folder,
             assert f"\n## {heading}\n" in card
         assert "{" not in card and "13 train" not in card and "15 train, 8 validation, 1 test" in card
     assert "| 75.0 % ± 4.0 % | 120 |" in (trained / "alexnet-faces.md").read_text(encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["", str(sets[0]), "--ship"])
     with pytest.raises(SystemExit):
-        evaluate_classifiers.main()  # without FER2013
+        measured("alexnet-gap", measured.sets[0])  # without FER2013
 
 
-def test_settings_are_on_the_card():
-    text = model_cards.recipe({})
+def test_shipping_efficientnet_writes_one_card_for_all_tasks(measured, trained, tmp_path):
+    measured("efficientnet-lite2", *measured.sets, "--learnt", tmp_path)
+    figures = json.loads((trained / "efficientnet-faces.json").read_text())
+    assert all(figures[task]["accuracy"] == 0.75 for task in CLASSES) and figures["age"]["elsewhere"].keys() == {"adience"}
+    card = (trained / "efficientnet-faces.md").read_text(encoding="utf-8")
+    assert card.count("**75.0 %** ± 4.0 %") == 3 and card.count("Adience | 120 | 75.0 %") == 1 and "{" not in card
+    for text in (*model_cards.LABELS.values(), *model_cards.LIMITS.values(), *model_cards.RULED_OUT.values()):
+        assert text in card
+    for heading in ("Data", "Recipe", "Figures", "Limits", "Not for", "Licence"):
+        assert f"\n## {heading}\n" in card
+    # the made sets have the light ML-Net's maps: they are prepared twice, to learn and to measure
+    assert "safbage prepare utkface WORK/light/utkface --data-dir DATA --detect box --saliency light\n" in card
+    assert "safbage prepare utkface WORK/utkface --data-dir DATA --detect box\n" in card and "--learnt WORK/light" in card
+
+
+def test_settings_are_on_the_cards():
+    text = "".join(model_cards.recipe({}, network) for network in classifiers.SHIPPED)
     for settings in train_classifiers.SETTINGS.values():
-        assert f"| {settings.size} | {settings.epochs[0]} + {settings.epochs[1]} | {settings.rate:g} |" in text
+        cells = (model_cards.cell(getattr(settings, name)) for name in ("sizes", "epochs", "rate"))
+        assert f"| {' | '.join(cells)} |" in text
+    assert [model_cards.cell(value) for value in ((96, 112), (5, 5), 4e-4)] == ["96, 112", "5", "0.0004"]
 
 
 def test_unseen_faces_of_utkface_are_answered():

@@ -1,12 +1,13 @@
 """Measure the classifiers that safbage ships on faces they did not learn from; write their figures and model cards.
 
     safbage prepare adience WORK/adience --data-dir DATA
-    python training/evaluate_classifiers.py WORK/utkface WORK/fer2013 WORK/adience --ship
+    python training/evaluate_classifiers.py alexnet-gap WORK/utkface WORK/fer2013 WORK/adience --ship
 
 Each folder is a prepared data set and bears its name. UTKFace (age and gender) and FER2013 (expression) are those that the
 classifiers learnt from: of them the test part counts. Any other set is foreign: it is measured for whatever it has labels for, on
 its test part or, where it has no split, wholly. Prints all figures as JSON. ``--ship``, which needs UTKFace and FER2013, writes
-``safbage/trained/alexnet-gap-<task>.json`` and the cards (``model_cards.py``).
+``safbage/trained/alexnet-gap-<task>.json`` or ``efficientnet-faces.json``, and the cards (``model_cards.py``). Where the network
+learnt from other preparations than those measured, such as with the light ML-Net's maps, ``--learnt`` is the folder of them.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from safbage import evaluation, experiments, preparation, weights
-from safbage.classifiers import CLASSES
+from safbage.classifiers import CLASSES, SHIPPED
 from safbage.prepared import Prepared
 from safbage.work import write_whole
 
@@ -66,9 +67,10 @@ def figures(predictions: pd.DataFrame, task: str) -> dict:
     return result
 
 
-def measured(prepared: Prepared) -> dict[str, dict]:
+def measured(prepared: Prepared, network: str) -> dict[str, dict]:
     """Figures of the tasks that a set has labels for."""
-    return {task: figures(found, task) for task, found in experiments.answer_as_shipped(prepared, tuple(CLASSES)).items()}
+    found = experiments.answer_as_shipped(prepared, tuple(CLASSES), network=network)
+    return {task: figures(predictions, task) for task, predictions in found.items()}
 
 
 def described(prepared: Prepared) -> dict:
@@ -97,9 +99,15 @@ def gathered(found: dict[str, dict[str, dict]]) -> dict[str, dict]:
     return report
 
 
+def as_json(result: dict) -> str:
+    return json.dumps(result, indent=2, allow_nan=False) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=SHIPPED)
     parser.add_argument("prepared", type=Path, nargs="+")
+    parser.add_argument("--learnt", type=Path, help="folder of the prepared sets that the network learnt from, for the cards")
     parser.add_argument("--ship", action="store_true", help="write figures and cards into safbage/trained")
     args = parser.parse_args()
     sets = {folder.resolve().name: Prepared(folder) for folder in args.prepared}
@@ -108,16 +116,20 @@ def main():
     for name in set(OWN.values()) & set(sets):
         if not (sets[name].table.split == "test").any():
             parser.error(f"{sets[name].folder} has no test part, and the classifiers learnt from the rest")
-    report = gathered({name: measured(prepared) for name, prepared in sets.items()})
+    report = gathered({name: measured(prepared, args.network) for name, prepared in sets.items()})
     if not args.ship:
         print(json.dumps(report, indent=2))
         return
-    data = {name: described(sets[name]) for name in sorted(set(OWN.values()))}
-    texts = {"alexnet-faces.md": model_cards.shared_card(report, data)}
-    for task, result in report.items():
-        result |= {"measured_on": OWN[task]}
-        texts[f"alexnet-gap-{task}.json"] = json.dumps(result, indent=2, allow_nan=False) + "\n"
-        texts[f"alexnet-gap-{task}.md"] = model_cards.card(task, result, data)
+    learnt = {name: Prepared(args.learnt / name) if args.learnt else sets[name] for name in sorted(set(OWN.values()))}
+    data = {name: described(prepared) for name, prepared in learnt.items()}
+    report = {task: result | {"measured_on": OWN[task]} for task, result in report.items()}
+    if args.network == "alexnet-gap":
+        texts = {"alexnet-faces.md": model_cards.shared_card(report, data)}
+        texts |= {f"alexnet-gap-{task}.json": as_json(result) for task, result in report.items()}
+        texts |= {f"alexnet-gap-{task}.md": model_cards.card(task, result, data) for task, result in report.items()}
+    else:
+        card = model_cards.efficientnet_card(report, data)
+        texts = {"efficientnet-faces.json": as_json(report), "efficientnet-faces.md": card}
     for name, text in texts.items():
         write_whole(weights.TRAINED / name, lambda aside, text=text: aside.write_text(text, encoding="utf-8"))
         print(weights.TRAINED / name)

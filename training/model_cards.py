@@ -43,15 +43,35 @@ SPLITS = """
 
 Of pictures with the same pixels one was kept, and none where their labels disagree. The parts are the set's own, or were
 drawn by the pictures' names (15 % test, 10 % of the rest validation). Neither set tells who is shown, so one person may be in
-several parts, with different pictures. All three tasks learnt from both sets: where a face has no label, the teacher's answer
-stood in."""
+several parts, with different pictures."""
+TIGHT = """Both sets are cropped tightly, and FER2013 is grey, of 48×48 pixels. Random changes and pieces of scenes stood in for
+what they lack, but the test faces come from the same collections: on photos from elsewhere expect less, also of the calibration.
+Faces that MTCNN misses get no answer at all: small, turned, covered and badly lit ones; whose those are was not measured."""
+BOTH_SETS = {
+    "alexnet-gap": """All three tasks learnt from both sets: where a face has no label, the teacher's answer
+stood in.""",
+    "efficientnet-lite2": """Expression learnt from both sets: where a face has no label of it, the teacher's
+answer stood in. Age and gender learnt from UTKFace alone.""",
+}
 TRAINED = {
-    "teacher-expression": "teacher of expression, VGG-16",
-    "teacher-age-gender": "teacher of age and gender, VGG-16",
-    "student": "**student, AlexNet-GAP (shipped)**",
+    "alexnet-gap": {
+        "teacher-expression": "teacher of expression, VGG-16",
+        "teacher-age-gender": "teacher of age and gender, VGG-16",
+        "alexnet-gap": "**student, AlexNet-GAP (shipped)**",
+    },
+    "efficientnet-lite2": {
+        "efficientnet-expression": "teacher of expression, EfficientNet-Lite2",
+        "efficientnet-lite2": "**the same goes on (shipped)**",
+    },
+}
+PRECISION = {"alexnet-gap": " --precision mixed_bfloat16", "efficientnet-lite2": ""}
+"""With which they were trained."""
+TAUGHT = {
+    "alexnet-gap": "Two teachers, then the student, which learns from labels and from the teachers' answers at once.",
+    "efficientnet-lite2": "First expression alone; then all tasks, expression from labels and its own former answers at once.",
 }
 HEADINGS = {
-    "size": "faces, px",
+    "sizes": "faces, px",
     "epochs": "epochs",
     "rate": "highest rate",
     "batch": "batch",
@@ -101,13 +121,13 @@ cropped 30 % wider than MTCNN's box and reweighted by ML-Net's saliency (at rati
 
 ## Data
 
-{sets(data)}
+{sets(data, "alexnet-gap")}
 
 The labels are apparent: what somebody saw in one picture. {LABELS[task]}
 
 ## Recipe
 
-{recipe(data)}
+{recipe(data, "alexnet-gap")}
 
 ## Figures
 
@@ -124,9 +144,7 @@ Wilson's 95 % intervals.
 {LIMITS[task]}
 {worst(figures)}
 
-Both sets are cropped tightly, and FER2013 is grey, of 48×48 pixels. Random changes and pieces of scenes stood in for what they
-lack, but the test faces come from the same collections: on photos from elsewhere expect less, also of the calibration.
-Faces that MTCNN misses get no answer at all: small, turned, covered and badly lit ones; whose those are was not measured.
+{TIGHT}
 
 ## Not for
 
@@ -152,11 +170,11 @@ all three classifiers share, so that it runs once per face. {count("alexnet-face
 
 ## Data
 
-{sets(data)}
+{sets(data, "alexnet-gap")}
 
 ## Recipe
 
-{recipe(data)}
+{recipe(data, "alexnet-gap")}
 
 ## Figures
 
@@ -175,8 +193,69 @@ The weights are for non-commercial research, as the data that they learnt from. 
 """
 
 
-def sets(data):
-    """What the classifiers learnt from, with numbers."""
+def efficientnet_card(report: dict[str, dict], data: dict[str, dict]) -> str:
+    """Of EfficientNet-Lite2, all tasks."""
+    tasks = "\n".join(
+        f"""### {task.capitalize()}: {ANSWERS[task]}
+
+On {found["faces"]:,} labelled faces of {title(found["measured_on"])}:
+
+{headline(found)}
+
+{recalls(found)}
+{groups(found)}
+{elsewhere(found)}{LIMITS[task]}
+{worst(found)}
+"""
+        for task, found in report.items()
+    )
+    labels = "\n".join(f"- {task.capitalize()}: {text}" for task, text in LABELS.items())
+    ruled_out = "\n".join(f"- {text};" for text in RULED_OUT.values())
+    return f"""# EfficientNet-Lite2 for faces (`efficientnet-faces.safetensors`)
+
+EfficientNet-Lite2, tuned from ImageNet's for age, gender and expression at once, with global average pooling and a softmax layer
+for each: what `SafBage.load(network="efficientnet-lite2")` and `safbage predict --network efficientnet-lite2` answer with.
+{count("efficientnet-faces")} values, float16. It takes a face of 224×224 pixels, cropped 30 % wider than MTCNN's box and
+reweighted by ML-Net's saliency (at ratio 0.3, unless told otherwise), and halves it to 112×112.
+
+It is no part of SAF-BAGE, whose network is AlexNet: it shows what a network of today answers to the same reweighted faces.
+
+## Data
+
+{sets(data, "efficientnet-lite2")}
+
+The labels are apparent: what somebody saw in one picture.
+
+{labels}
+
+## Recipe
+
+{recipe(data, "efficientnet-lite2")}
+
+## Figures
+
+Of the shipped float16 weights, through the pipeline's classifier with ML-Net's maps, on faces of the test parts, which neither
+trained the network nor chose its epoch. ± is one standard error, brackets are Wilson's 95 % intervals.
+
+{tasks}
+## Limits
+
+{TIGHT}
+
+## Not for
+
+{ruled_out}
+{EVERYWHERE}
+
+## Licence
+
+The weights are for non-commercial research, as the data that they learnt from. They began as ImageNet's of the authors of
+EfficientNet-Lite (Apache-2.0). The code is under the MIT licence.
+"""
+
+
+def sets(data, network):
+    """What a network learnt from, with numbers."""
     items = []
     for name, found in data.items():
         source, splits = SOURCES[name], found["splits"]
@@ -192,35 +271,49 @@ def sets(data):
             f"  Labelled: {'; '.join(known)}.\n"
             f"  {absent[0].upper()}{absent[1:]}."
         )
-    return "\n".join(items) + SPLITS
+    return "\n".join(items) + SPLITS + " " + BOTH_SETS[network]
 
 
-def recipe(data):
+def recipe(data, network):
     """Commands and settings."""
-    commands = []
-    for name, found in data.items():
-        options = "".join(f" --{option.replace('_', '-')} {value}" for option, value in found["options"].items())
-        commands.append(f"    safbage prepare {name} WORK/{name} --data-dir DATA{options}")
+    light = any("saliency" in found["options"] for found in data.values())  # learnt from those maps; measured with ML-Net's
+    learnt = "WORK/light" if light else "WORK"
+    lines = [preparation(name, f"{learnt}/{name}", found["options"]) for name, found in data.items()]
+    lines += [
+        f"python training/train_classifiers.py {network} --utkface {learnt}/utkface --fer2013 {learnt}/fer2013 \\",
+        f"    --scenes OSIE/stimuli --work WORK{PRECISION[network]} --ship",
+    ]
+    if light:
+        lines += [preparation(name, f"WORK/{name}", found["options"] | {"saliency": None}) for name, found in data.items()]
+    lines += [
+        preparation("adience", "WORK/adience", {}),
+        f"python training/evaluate_classifiers.py {network} WORK/utkface WORK/fer2013 WORK/adience"
+        + " --learnt WORK/light" * light
+        + " --ship",
+    ]
+    commands = "\n".join(f"    {line}" for line in lines)
     names = [field.name for field in fields(Settings)]
-    rows = [[TRAINED[name], *(cell(getattr(of, field)) for field in names)] for name, of in SETTINGS.items()]
+    rows = [[text, *(cell(getattr(SETTINGS[name], field)) for field in names)] for name, text in TRAINED[network].items()]
     rounds = " then ".join(f"{name} (strength {strength:g})" for name, strength in ROUNDS.items())
-    return f"""{chr(10).join(commands)}
-    safbage prepare adience WORK/adience --data-dir DATA
-    python training/train_classifiers.py --utkface WORK/utkface --fer2013 WORK/fer2013 \\
-        --scenes OSIE/stimuli --work WORK --precision mixed_bfloat16 --ship
-    python training/evaluate_classifiers.py WORK/utkface WORK/fer2013 WORK/adience --ship
+    return f"""{commands}
 
-Two teachers, then the student, which learns from labels and from the teachers' answers at once. Every face is shown once per
+{TAUGHT[network]} Every face is shown once per
 epoch, each time moved, coarsened, lit and covered otherwise at random, often with a piece of a scene where its crop reaches
-beyond its picture. Each training has two rounds, {rounds}, the second at half the rate, from the best epoch of
-the first. AdamW; the rate rises over the warm-up and falls as a cosine. The best epoch is the one with the highest sum of
-accuracies on the validation part.
+beyond its picture. Each training has two rounds, {rounds}, the second at half
+the rate, from the best epoch of the first; where a cell has two values, they are those of the two rounds. AdamW; the rate rises
+over the warm-up and falls as a cosine. The best epoch is the one with the highest sum of accuracies on the validation part.
 
 {table(["training", *(HEADINGS[field] for field in names)], rows)}"""
 
 
+def preparation(name, folder, options):
+    """The command that prepares a set."""
+    given = "".join(f" --{option.replace('_', '-')} {value}" for option, value in options.items() if value is not None)
+    return f"safbage prepare {name} {folder} --data-dir DATA{given}"
+
+
 def cell(value):
-    return " + ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+    return ", ".join(map(str, dict.fromkeys(value))) if isinstance(value, tuple) else f"{value:g}"
 
 
 def headline(figures):

@@ -1,17 +1,24 @@
-"""Train the classifiers that safbage ships: AlexNet-GAP for age, gender and expression, conv1-conv4 shared by the three.
+"""Train the classifiers that safbage ships: AlexNet-GAP and EfficientNet-Lite2 for age, gender and expression.
 
     safbage prepare utkface WORK/utkface --data-dir DATA
     safbage prepare fer2013 WORK/fer2013 --data-dir DATA --without-face whole --min-face 0.4
-    python training/train_classifiers.py --utkface WORK/utkface --fer2013 WORK/fer2013 --scenes OSIE/stimuli --work WORK --ship
+    python training/train_classifiers.py alexnet-gap \
+        --utkface WORK/utkface --fer2013 WORK/fer2013 --scenes OSIE/stimuli --work WORK --ship
 
-Three trainings, one after the other; each goes on after its last whole epoch when it is started again (dropout, whose state is
-not kept, then draws anew):
+A network takes two or three trainings, one after the other; each goes on after its last whole epoch when it is started again
+(dropout, whose state is not kept, then draws anew). ``alexnet-gap``:
 
 1. A teacher for age and gender: VGG-16 at 96×96, all but its first block tuned, on UTKFace.
 2. A teacher for expression: the same at 72×72 (FER2013 has no more detail), on FER2013.
 3. The student, all convolutions tuned, on both sets and for all three tasks at once. Where a face has a label, the target is half
    that and half the teacher's answer; where it has none, the teacher's alone. The teacher of expression is shown UTKFace's colour
    faces grey and coarse, as it knows them, while the student sees them in colour.
+
+``efficientnet-lite2``:
+
+1. A teacher for expression: EfficientNet-Lite2 at 96×96, tuned whole, on FER2013.
+2. The same network goes on, on both sets and for all three tasks. Targets of expression are mixed as above; age and gender are
+   learnt from labels.
 
 Every face is shown once per epoch, randomly moved, degraded, lit and partly covered (``augmentation.py``); each training has two
 rounds, the first with wide variation, the second at half the rate with less. The split is the one that the readers draw by the
@@ -22,6 +29,7 @@ picture's name. The epoch is chosen on its validation part; nothing here looks a
 import argparse
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import augmentation
@@ -31,6 +39,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from safbage import classifiers, faces, images, parallel, reweighting, trunks, weights
+from safbage.classifiers import efficientnet
 from safbage.prepared import Prepared
 from safbage.work import EpochLog, keep_settings, resumable
 
@@ -43,7 +52,7 @@ class Settings:
     """Of one training.
 
     Attributes:
-        size: of the faces that the network is shown, in pixels.
+        sizes: of the faces that the network is shown in the first round and in the second, in pixels.
         epochs: of the first round and the second.
         rate: highest learning rate of the first round; of the second it is half. It rises over `warm_up` steps, then falls to 0.
         label_share: the label's share of a target, the rest is the teacher's answer.
@@ -51,7 +60,7 @@ class Settings:
             while a ratio is turned.
     """
 
-    size: int
+    sizes: tuple[int, int]
     epochs: tuple[int, int]
     rate: float
     batch: int = 64
@@ -68,10 +77,15 @@ ROUNDS = {"wide": 1.0, "mild": 0.5}
 """Strength of the variation in the two rounds."""
 
 SETTINGS = {
-    "teacher-expression": Settings(size=72, epochs=(10, 6), rate=1e-4),
-    "teacher-age-gender": Settings(size=96, epochs=(7, 3), rate=1e-4),
-    "student": Settings(size=224, epochs=(12, 6), rate=2e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0),
+    "teacher-expression": Settings(sizes=(72, 72), epochs=(10, 6), rate=1e-4),
+    "teacher-age-gender": Settings(sizes=(96, 96), epochs=(7, 3), rate=1e-4),
+    "alexnet-gap": Settings(
+        sizes=(224, 224), epochs=(12, 6), rate=2e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0
+    ),
+    "efficientnet-expression": Settings(sizes=(96, 96), epochs=(8, 4), rate=4e-4),
+    "efficientnet-lite2": Settings(sizes=(96, 112), epochs=(5, 5), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
 }
+TASKS = tuple(classifiers.CLASSES)
 
 
 class Faces:
@@ -111,18 +125,18 @@ def inside(row: dict) -> np.ndarray:
     return np.clip(np.array([-left, -top, width - left, height - top]) / side, 0, 1)
 
 
-def varied(data: Faces, row: int, settings: Settings, scenes: list, generator, strength: float) -> np.ndarray:
+def varied(data: Faces, row: int, size: int, settings: Settings, scenes: list, generator, strength: float) -> np.ndarray:
     """A face as the network is shown it in one epoch."""
     if generator.random() < settings.ratio_jitter:
-        face = data.face(row, settings.size, generator.uniform(0, 0.9))
+        face = data.face(row, size, generator.uniform(0, 0.9))
     else:
-        face = data.reweighted(settings.size)[row]
+        face = data.reweighted(size)[row]
     return augmentation.randomly_varied(face, data.inside[row], scenes, generator, strength)
 
 
 def vgg16_teacher(tasks, settings) -> keras.Model:
     """VGG-16 with global average pooling and a softmax per task; its first block stays as ImageNet left it."""
-    inputs = keras.Input((settings.size, settings.size, 3), name="face")
+    inputs = keras.Input((None, None, 3), name="face")
     x = trunks.imagenet_normalization()(inputs)
     for block in range(1, 6):
         x = trunks.vgg16_block(x, block)
@@ -139,7 +153,7 @@ def vgg16_teacher(tasks, settings) -> keras.Model:
 
 def alexnet_student(tasks, settings) -> keras.Model:
     """AlexNet-GAP with conv1-conv4 shared and conv5 of each task its own, from ImageNet."""
-    inputs = keras.Input((settings.size, settings.size, 3), name="face")
+    inputs = keras.Input((None, None, 3), name="face")
     conv4 = trunks.alexnet_levels(trunks.imagenet_normalization()(inputs))["conv4"]
     outputs = {}
     for task in tasks:
@@ -155,14 +169,34 @@ def alexnet_student(tasks, settings) -> keras.Model:
     return model
 
 
-def targets_of(data: Faces, tasks, settings, answers: dict | None = None) -> tuple[dict, dict]:
+def efficientnet_lite2(tasks, settings, start: keras.Model | None = None) -> keras.Model:
+    """EfficientNet-Lite2 with global average pooling and a softmax per task, from ImageNet or from what `start` has learnt."""
+    inputs = keras.Input((None, None, 3), name="face")
+    x = keras.layers.GlobalAveragePooling2D(name="gap")(efficientnet.features(inputs))
+    x = keras.layers.Dropout(settings.dropout, seed=settings.seed, name="dropout")(x)
+    outputs = {
+        task: keras.layers.Dense(len(classifiers.CLASSES[task]), "softmax", dtype="float32", name=f"softmax_{task}")(x)
+        for task in tasks
+    }
+    model = keras.Model(inputs, outputs, name="efficientnet_lite2")
+    weights.assign(model, tensors_of(start) if start else weights.load("efficientnet-lite2"))
+    return model
+
+
+def tensors_of(model) -> dict[str, np.ndarray]:
+    """A model's weights by name, with its batch normalisations' statistics."""
+    layers = (layer for layer in model.layers if layer.name != "normalization")
+    return {f"{layer.name}/{value.name}": np.asarray(value) for layer in layers for value in layer.weights}
+
+
+def targets_of(data: Faces, tasks, settings, answers: dict) -> tuple[dict, dict]:
     """Of every face and task a target distribution and its weight: label and teacher's answer mixed, or the one there is."""
     targets, weight = {}, {}
     for task in tasks:
         classes, codes = len(classifiers.CLASSES[task]), data.labels[task]
         labelled = (codes >= 0)[:, None]
         label = np.eye(classes, dtype="float32")[codes] * (1 - settings.smoothing) + settings.smoothing / classes
-        if answers is None:
+        if task not in answers:
             targets[task], weight[task] = label, labelled[:, 0].astype("float32")
         else:
             share = settings.label_share * labelled
@@ -174,9 +208,9 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
     """Both rounds, epoch by epoch, saved after each; each round goes on from its predecessor's best epoch on validation faces."""
     rows = [(k, i) for k, data in enumerate(sets) for i in np.flatnonzero(data.split == "train") if has_target(targets[k], i)]
     tasks = list(model.output)
-    for data in sets:
-        data.reweighted(settings.size)  # before the threads ask for it
     for number, name in enumerate(ROUNDS):
+        for data in sets:
+            data.reweighted(settings.sizes[number])  # before the threads ask for it
         steps = settings.epochs[number] * -(-len(rows) // settings.batch)
         rise = min(settings.warm_up, steps // 2)
         rate = keras.optimizers.schedules.CosineDecay(
@@ -190,7 +224,7 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
         log.resume(model)
         for epoch in range(len(log.rows), settings.epochs[number]):
             loss = one_epoch(model, sets, targets, np.array(rows), settings, scenes, (number, epoch))
-            row = {"epoch": epoch + 1, "loss": loss} | validated(model, sets, tasks, settings)
+            row = {"epoch": epoch + 1, "loss": loss} | validated(model, sets, tasks, settings.sizes[number])
             log.add(model, row)
             print(name, row, flush=True)
         model.load_weights(log.weights_path(log.best))
@@ -199,13 +233,14 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
 
 def one_epoch(model, sets, targets, rows, settings, scenes, when) -> float:
     """Every face once, in an order and in variants that the seed, the round and the epoch decide; the mean loss."""
-    tasks, strength = list(model.output), list(ROUNDS.values())[when[0]]
+    tasks, strength, size = list(model.output), list(ROUNDS.values())[when[0]], settings.sizes[when[0]]
     order = np.random.default_rng((settings.seed, *when)).permutation(rows)
     batches = [order[i : i + settings.batch] for i in range(0, len(order), settings.batch)]
 
     def build(batch):
         generators = [np.random.default_rng((settings.seed, *when, k, i)) for k, i in batch]
-        x = [varied(sets[k], i, settings, scenes, g, strength) for (k, i), g in zip(batch, generators, strict=True)]
+        faces = zip(batch, generators, strict=True)
+        x = [varied(sets[k], i, size, settings, scenes, generator, strength) for (k, i), generator in faces]
         y = {task: np.stack([targets[k][0][task][i] for k, i in batch]) for task in tasks}
         weight = {task: np.array([targets[k][1][task][i] for k, i in batch]) for task in tasks}
         return np.stack(x).astype("float32"), y, weight
@@ -221,23 +256,27 @@ def has_target(targets, row):
     return any(weight[row] > 0 for weight in targets[1].values())
 
 
-def answers_of(model, data: Faces, settings, picture=lambda face: face, rows=None, batch=128) -> dict:
+def unchanged(face):
+    return face
+
+
+def answers_of(model, data: Faces, size: int, picture=unchanged, rows=None, batch=128) -> dict:
     """The model's answers to faces as they are and mirrored, averaged, by task; `picture` may change them first."""
     rows = np.arange(len(data)) if rows is None else rows
     parts = []
     for i in range(0, len(rows), batch):
-        x = np.stack([picture(face) for face in data.reweighted(settings.size)[rows[i : i + batch]]])
+        x = np.stack([picture(face) for face in data.reweighted(size)[rows[i : i + batch]]])
         both = [model.predict_on_batch(np.ascontiguousarray(side).astype("float32")) for side in (x, x[:, :, ::-1])]
         parts.append({task: (np.asarray(both[0][task]) + np.asarray(both[1][task])) / 2 for task in both[0]})
     return {task: np.concatenate([part[task] for part in parts]) for task in parts[0]}
 
 
-def validated(model, sets, tasks, settings) -> dict:
+def validated(model, sets, tasks, size) -> dict:
     """Accuracy and mean recall of every task on the validation faces that have its label."""
     row = {}
     for data in sets:
         rows = np.flatnonzero(data.split == "validation")
-        answers = answers_of(model, data, settings, rows=rows)
+        answers = answers_of(model, data, size, rows=rows)
         for task in tasks:
             known = data.labels[task][rows] >= 0
             if known.any():
@@ -247,13 +286,13 @@ def validated(model, sets, tasks, settings) -> dict:
     return row
 
 
-def teach(data: Faces, name: str, teacher, settings, work: Path, picture) -> np.ndarray:
-    """The teacher's answers to all faces of a set, kept on disk."""
+def teach(data: Faces, name: str, teacher, size: int, work: Path, picture) -> dict[str, np.ndarray]:
+    """The teacher's answers to all faces of a set by task, kept on disk."""
     tasks = list(teacher.output)
     ends = np.cumsum([len(classifiers.CLASSES[task]) for task in tasks])
 
     def compute(part):
-        answers = answers_of(teacher, data, settings, picture, np.arange(part.start, part.stop))
+        answers = answers_of(teacher, data, size, picture, np.arange(part.start, part.stop))
         return np.concatenate([answers[task] for task in tasks], axis=1)
 
     found = resumable(work / f"answers-{name}.npy", (len(data), ends[-1]), "float32", compute, 512, f"teaching {name}")
@@ -262,59 +301,70 @@ def teach(data: Faces, name: str, teacher, settings, work: Path, picture) -> np.
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=["alexnet-gap", "efficientnet-lite2"])
     parser.add_argument("--utkface", type=Path, required=True, help="prepared UTKFace")
     parser.add_argument("--fer2013", type=Path, required=True, help="prepared FER2013")
     parser.add_argument("--scenes", type=Path, help="photos whose pieces stand in for what the data sets cut off")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
-    parser.add_argument("--only", choices=list(SETTINGS)[:2], help="stop after this teacher; without --ship")
-    parser.add_argument("--ship", action="store_true", help="store the student in safbage/trained")
+    parser.add_argument("--ship", action="store_true", help="store the network in safbage/trained")
     args = parser.parse_args()
-    if args.only and args.ship:
-        parser.error("--only ends before there is anything to --ship")
 
     scenes = augmentation.read_scenes(args.scenes)
-    utkface, fer2013 = Faces(args.utkface), Faces(args.fer2013)
-    sets = {"utkface": utkface, "fer2013": fer2013}
+    sets = {"utkface": Faces(args.utkface), "fer2013": Faces(args.fer2013)}
+    learnt_with = {name: value for name, value in vars(args).items() if name not in ("network", "work", "ship")}
 
-    def begun(name, builder, tasks):
+    def trained(name, build, tasks, set_names, answers):
+        """One training, on some of the sets; `answers` of teachers by set and task."""
         settings, work = SETTINGS[name], args.work / name
-        keep_settings(work, asdict(settings) | {k: v for k, v in vars(args).items() if k not in ("ship", "only", "work")})
+        keep_settings(work, asdict(settings) | learnt_with)
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(args.precision)
-        return builder(tasks, settings), settings, work
+        targets = [targets_of(sets[key], tasks, settings, answers.get(key, {})) for key in set_names]
+        return train(build(tasks, settings), [sets[key] for key in set_names], targets, settings, work, scenes)
 
-    answers = {name: {} for name in sets}
-    for name, tasks, own, picture in (
-        ("teacher-expression", ("expression",), fer2013, augmentation.coarse),
-        ("teacher-age-gender", ("age", "gender"), utkface, None),
-    ):
-        model, settings, work = begun(name, vgg16_teacher, tasks)
-        model = train(model, [own], [targets_of(own, tasks, settings)], settings, work, scenes)
-        for set_name, data in sets.items():
-            change = picture if picture and data is not own else (lambda face: face)
-            answers[set_name] |= teach(data, set_name, model, settings, work, change)
-        if args.only == name:
-            return
-    tasks = tuple(classifiers.CLASSES)
-    model, settings, work = begun("student", alexnet_student, tasks)
-    targets = [targets_of(data, tasks, settings, answers[name]) for name, data in sets.items()]
-    model = train(model, list(sets.values()), targets, settings, work, scenes)
+    def answered(name, teacher, changes):
+        """What a teacher answers to all faces, by set and task; `changes` are made to a set's faces first."""
+        size, work = SETTINGS[name].sizes[-1], args.work / name
+        return {key: teach(data, key, teacher, size, work, changes.get(key, unchanged)) for key, data in sets.items()}
+
+    def alexnet_gap():
+        teacher = trained("teacher-expression", vgg16_teacher, ("expression",), ["fer2013"], {})
+        expression = answered("teacher-expression", teacher, {"utkface": augmentation.coarse})
+        teacher = trained("teacher-age-gender", vgg16_teacher, ("age", "gender"), ["utkface"], {})
+        age_gender = answered("teacher-age-gender", teacher, {})
+        return trained("alexnet-gap", alexnet_student, TASKS, sets, {key: expression[key] | age_gender[key] for key in sets})
+
+    def efficientnet():
+        teacher = trained("efficientnet-expression", efficientnet_lite2, ("expression",), ["fer2013"], {})
+        answers = answered("efficientnet-expression", teacher, {"utkface": augmentation.coarse})
+        return trained("efficientnet-lite2", partial(efficientnet_lite2, start=teacher), TASKS, sets, answers)
+
+    is_alexnet = args.network == "alexnet-gap"
+    model = alexnet_gap() if is_alexnet else efficientnet()
     if args.ship:
-        ship(model, tasks)
+        (ship_alexnet_gap if is_alexnet else ship_efficientnet)(model)
 
 
-def ship(model, tasks):
+LICENCE = "non-commercial research, as its training data"
+
+
+def ship_alexnet_gap(model):
     """conv1-conv4 as ``alexnet-faces``, conv5 and softmax of each task as ``alexnet-gap-<task>``."""
-    tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
-    licence = "non-commercial research, as its training data"
-    own = {task: {n.replace(f"_{task}", ""): v for n, v in tensors.items() if f"_{task}/" in n} for task in tasks}
+    tensors = tensors_of(model)
     shared = {name: value for name, value in tensors.items() if name.split("/")[0] in ("conv1", "conv2", "conv3", "conv4")}
     description = "AlexNet conv1-conv4 for faces, shared by all tasks"
-    weights.ship(shared, "alexnet-faces", {"description": description, "licence": licence})
-    for task in tasks:
+    weights.ship(shared, "alexnet-faces", {"description": description, "licence": LICENCE})
+    for task in model.output:
+        own = {name.replace(f"_{task}", ""): value for name, value in tensors.items() if f"_{task}/" in name}
         description = f"AlexNet-GAP conv5 and softmax for {task}, over alexnet-faces"
-        weights.ship(own[task], f"alexnet-gap-{task}", {"description": description, "licence": licence})
+        weights.ship(own, f"alexnet-gap-{task}", {"description": description, "licence": LICENCE})
+
+
+def ship_efficientnet(model):
+    """All of it as ``efficientnet-faces``."""
+    description = "EfficientNet-Lite2 for faces, with a softmax per task"
+    weights.ship(tensors_of(model), "efficientnet-faces", {"description": description, "licence": LICENCE})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The classifiers that answer age, gender and expression: the paper's networks and those of its future work.
 
 `classifier` builds any network of `NETWORKS`; `freeze_below` and `split_at` part what is trained from what is not.
-`load` gives the shipped AlexNet-GAP of all tasks as one model, for the pipeline; `shipped` that of one task by itself.
+`load` gives a shipped network of all tasks as one model, for the pipeline; `shipped` that of one task by itself.
 Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the papers.
 """
 
@@ -20,7 +20,7 @@ from safbage.classifiers.networks import (
     resnet50,
     vgg16,
 )
-from safbage.classifiers.shared import load, shipped
+from safbage.classifiers.shared import SHIPPED, check_network, load, shipped
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -60,9 +60,11 @@ def classifier(name: str, classes: int, *, dropout: float = 0.5, imagenet: bool 
 __all__ = [
     "CLASSES",
     "NETWORKS",
+    "SHIPPED",
     "SIZE",
     "alexnet",
     "alexnet_gap",
+    "check_network",
     "classifier",
     "freeze_below",
     "load",

@@ -1,6 +1,8 @@
 """What all commands share: the application, messages, tables of rows. Results go to stdout, everything else to stderr."""
 
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +15,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 messages = Console(stderr=True, highlight=False)
+
+
+class Shipped(StrEnum):
+    """`classifiers.SHIPPED`, known before Keras is imported."""
+
+    ALEXNET_GAP = "alexnet-gap"
+    EFFICIENTNET_LITE2 = "efficientnet-lite2"
+
+
+Network = Annotated[Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is right more often.")]
 
 
 def say(text: str) -> None:

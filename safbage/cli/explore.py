@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, say
+from safbage.cli.base import Network, Shipped, app, say
 
 TITLE = """# The ratio explorer
 
@@ -26,6 +26,7 @@ def explore(
     photo: Annotated[Path | None, typer.Argument(help="A photo to begin with; otherwise the embedded one.")] = None,
     prepared: Annotated[Path | None, typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too.")] = None,
     ratio: Annotated[float, typer.Option(min=0, max=1, help="To begin with.")] = 0.3,
+    network: Network = Shipped.ALEXNET_GAP,
     save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
     port: Annotated[int, typer.Option(help="Of the page; the next free one where it is taken.")] = 8866,
     host: Annotated[
@@ -47,11 +48,12 @@ def explore(
         Prepared(prepared)
     say("Starting …")
     with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
-        page = write_page(Path(folder) / "explore.ipynb", photo, prepared=prepared, ratio=ratio, save_to=save_to)
+        page = Path(folder) / "explore.ipynb"
+        write_page(page, photo, prepared=prepared, ratio=ratio, network=network.value, save_to=save_to)
         _serve(page, port, host, browser)
 
 
-def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: float, save_to: Path) -> Path:
+def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: float, network: str, save_to: Path) -> None:
     """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones."""
     import nbformat
 
@@ -61,7 +63,7 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
     options += [f"save_to={whole['save_to']!r}"]
     lines = ["from safbage import SafBage, widgets"]
     lines += ["from safbage.prepared import Prepared"] * (prepared is not None)
-    lines += ["", f"widgets.ratio_explorer(SafBage.load(ratio={ratio}), {', '.join(options)})"]
+    lines += ["", f"widgets.ratio_explorer(SafBage.load(ratio={ratio}, network={network!r}), {', '.join(options)})"]
     cells = [
         nbformat.v4.new_markdown_cell(TITLE),
         nbformat.v4.new_code_cell("\n".join(lines)),
@@ -69,7 +71,6 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    return path
 
 
 def _serve(page, port, host, browser):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import Network, Shipped, app, fail, say
 
 
 @app.command()
@@ -13,6 +13,7 @@ def export(
     format: Annotated[str, typer.Argument(help="saved-model, onnx, openvino or litert.")],
     output: Annotated[Path, typer.Argument(help="The file; for saved-model, the folder.")],
     tasks: Annotated[str, typer.Option(help="What it is to answer, separated by commas.")] = "age,gender,expression",
+    network: Network = Shipped.ALEXNET_GAP,
     saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
 ):
     """Write all that follows detection as one network: a TensorFlow SavedModel, ONNX, OpenVINO or LiteRT.
@@ -27,7 +28,7 @@ def export(
 
     chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
     try:
-        model = SafBage.load(tasks=chosen, saliency=saliency, precision="float32")
+        model = SafBage.load(tasks=chosen, network=network.value, saliency=saliency, precision="float32")
         path = exporter.export(model.network, format, output)
     except exporter.ExportError as error:
         raise fail(str(error)) from error

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from safbage.cli.base import app, fail, save_figure, say
+from safbage.cli.base import Network, Shipped, app, fail, save_figure, say
 
 
 @app.command()
@@ -23,6 +23,7 @@ def predict(
         float, typer.Option(help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3.")
     ] = 0.3,
     tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
+    network: Network = Shipped.ALEXNET_GAP,
     saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
     crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
@@ -41,7 +42,7 @@ def predict(
     chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
     try:
         listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
-        model = SafBage.load(tasks=chosen, ratio=ratio, saliency=saliency)
+        model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
     except (ValueError, FileNotFoundError) as error:
         raise fail(str(error), 2) from error
     if not listed:

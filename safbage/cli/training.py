@@ -1,6 +1,7 @@
 """``safbage train`` and ``safbage evaluate``: the paper's fine-tunings and experiments on prepared faces."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,9 @@ def evaluate(
     prepared: Folder,
     task: Task,
     work: Annotated[Path | None, typer.Option(help="Folder for the trainings; resumed if it exists.")] = None,
-    network: Annotated[list[str] | None, typer.Option(help="Repeat it for several; alexnet by default.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Repeat it for several; by default alexnet, or all that ship.")
+    ] = None,
     ratio: Annotated[list[float] | None, typer.Option(help="Repeat it for several; 0 and 0.3 by default.")] = None,
     folds: Annotated[int, typer.Option(min=0, help="How many to test; 0 trains once, by the table's split.")] = 5,
     shipped: Annotated[
@@ -98,7 +101,7 @@ def evaluate(
 
     Ctrl-C or a kill loses at most the epoch in flight: the same command goes on, and trains nothing twice.
     """
-    from safbage import experiments, weights
+    from safbage import classifiers, experiments, weights
     from safbage.backend import keras
     from safbage.prepared import Prepared
 
@@ -109,9 +112,12 @@ def evaluate(
         provenance = {"data": prepared.resolve().name, "faces": len(faces), "limit": limit, "shipped": shipped}
         provenance |= {"prepared": faces.provenance}
         if shipped:
-            found = experiments.answer_as_shipped(faces, (task,), limit=limit)
+            answered = partial(experiments.answer_as_shipped, faces, (task,), limit=limit)
             provenance |= {"weights": weights.shipped()}
-            arms = {experiments.Arm("shipped", experiments.WITH): found[task]}
+            arms = {
+                experiments.Arm(f"shipped {name}", experiments.WITH): answered(network=name)[task]
+                for name in network or classifiers.SHIPPED
+            }
         else:
             keras.config.set_dtype_policy(precision)
             recipe = _recipe(task, epochs, rate, batch)
