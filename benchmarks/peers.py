@@ -26,6 +26,7 @@ BOX = ("box_left", "box_top", "box_width", "box_height")
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path, nargs="+")
+    parser.add_argument("--network", default="alexnet-gap", help="one that ships, as SafBage.load takes it")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -37,7 +38,7 @@ def main():
     for folder in args.prepared:
         folder = folder.resolve()
         asked = args.work / f"asked-{folder.name}.csv"
-        ours(folder).to_csv(asked, index=False)
+        ours(folder, args.network).to_csv(asked, index=False)
         subprocess.run([peers_python(args.work / "peers"), __file__, asked, "--work", args.work, "--as-peer"], check=True)
         rows += compared(asked, args.work / f"peers-{asked.name}", folder.name)
     (args.work / "peers.json").write_text(json.dumps(rows, indent=2) + "\n")
@@ -49,7 +50,7 @@ def main():
         print(f"{row['dataset']:10} {row['task']:10} {row['faces']:6,} faces  {figures}  McNemar p {row['p']:.2g}")
 
 
-def ours(folder):
+def ours(folder, network):
     """Our answers to the unseen faces of a prepared set: its labels and boxes, and a column ``ours_<task>`` each."""
     import numpy as np
     import pandas as pd
@@ -64,7 +65,7 @@ def ours(folder):
     if prepared.table.split.notna().any():
         unseen = (prepared.table.split == "test").to_numpy()
     rows = np.flatnonzero(unseen & prepared.table[[COLUMNS[task] for task in tasks]].notna().any(axis=1))
-    model = SafBage.load(tasks=tasks)
+    model = SafBage.load(tasks=tasks, network=network)
     parts = []
     for part in tqdm(np.array_split(rows, -(-len(rows) // 128)), desc=folder.name):
         crops, maps = prepared.faces(part)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from safbage import datasets, experiments, preparation
 from safbage.backend import keras
+from safbage.classifiers import imagenet
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.training import COLUMNS, RECIPES
@@ -147,6 +148,7 @@ def reproduce(
     Raises:
         ValueError: an unknown scale or experiment.
         DatasetError: a data set is unknown or not found, or none has labels for any task.
+        WeightsError: ImageNet weights of a network are missing and cannot be fetched; nothing has run yet.
         As `preparation.prepare` and `training.fine_tune`.
     """
     if isinstance(scale, str) and scale not in SCALES:
@@ -162,6 +164,7 @@ def reproduce(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
+        _fetch_imagenet(scale, wanted.values())
         tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
         found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
         return {
@@ -171,6 +174,17 @@ def reproduce(
         }
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _networks(scale, experiment):
+    return scale.networks if experiment.varied == "network" else (scale.network,)
+
+
+def _fetch_imagenet(scale, wanted):
+    """Without the internet an experiment that needs it is to fail now, not when all before it have run."""
+    if scale.imagenet:
+        for network in dict.fromkeys(network for experiment in wanted for network in _networks(scale, experiment)):
+            imagenet.told(network)
 
 
 def _prepare(output, scale, wanted, sets, data_dir, precision, cluster):
@@ -213,11 +227,7 @@ def _prepared(output, scale, name, tasks, data_dir, precision, cluster):
 def _run(output, scale_name, scale, key, name, prepared, cluster):
     """One experiment: its trainings, its report, kept as JSON."""
     experiment = EXPERIMENTS[key]
-    arms = {
-        "saliency": dict(networks=(scale.network,)),
-        "ratio": dict(networks=(scale.network,), ratios=scale.ratios),
-        "network": dict(networks=scale.networks),
-    }[experiment.varied]
+    arms = dict(networks=_networks(scale, experiment)) | (dict(ratios=scale.ratios) if experiment.varied == "ratio" else {})
     recipe = RECIPES[experiment.task]
     if experiment.task in scale.epochs:
         recipe = replace(recipe, epochs=scale.epochs[experiment.task])

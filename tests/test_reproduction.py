@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from safbage import experiments, reproduction
+from safbage.classifiers import imagenet
+from safbage.weights import WeightsError
 
 SMOKE = reproduction.SCALES["smoke"]
 
@@ -106,3 +108,13 @@ def test_one_experiment_can_be_run_alone(first):
 def test_an_unknown_experiment_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(ValueError, match=r"no experiment 'ratio'; there are gender, age, expression, ratios, networks"):
         reproduction.reproduce(tmp_path, "smoke", only=["ratio"])
+
+
+def test_weights_that_cannot_be_had_are_told_before_anything_runs(tmp_path, monkeypatch):
+    def missing():
+        raise WeightsError("no internet")
+
+    monkeypatch.setitem(imagenet.SOURCES, "gilnet", missing)  # of the last experiment
+    with pytest.raises(WeightsError, match="no internet"):
+        reproduction.reproduce(tmp_path, "smoke", progress=False)
+    assert not list(tmp_path.iterdir())
