@@ -80,10 +80,11 @@ def resumable(path: Path, shape, dtype, compute, batch, description, progress=Tr
 
     `compute(slice)` gives the rows of a slice. WorkError where the file holds an array of another shape or type.
     """
+    shape = tuple(map(int, shape))  # NumPy writes its own integers into the header in a way that it cannot read
     done_path = path.with_suffix(".done")
     done = int(done_path.read_text()) if done_path.exists() and path.exists() else 0
     array = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype, shape)
-    if array.shape != tuple(shape) or array.dtype != np.dtype(dtype):
+    if array.shape != shape or array.dtype != np.dtype(dtype):
         raise WorkError(
             f"{path} holds {array.shape} of {array.dtype}, not {shape} of {dtype}. Delete it, or name another folder."
         )

@@ -12,7 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from safbage import doctor, images, weights
+from safbage import classifiers, doctor, images, weights
+from safbage.cli import base
 
 
 def safbage(*arguments, env=None, **options):
@@ -125,7 +126,12 @@ def test_exit_status_when_nothing_could_be_done(photos, tmp_path):
 
 @pytest.mark.parametrize(
     "options, word",
-    [(("--ratio", "30"), "between 0 and 1"), (("--tasks", "mood"), "age, gender, expression"), (("--crops",), "--output")],
+    [
+        (("--ratio", "30"), "between 0 and 1"),
+        (("--tasks", "mood"), "age, gender, expression"),
+        (("--crops",), "--output"),
+        (("--network", "vgg16"), "efficientnet-lite2"),
+    ],
 )
 def test_wrong_options_are_explained_without_a_traceback(photos, options, word):
     done = safbage("predict", photos, *options)
@@ -164,6 +170,16 @@ def test_predict_with_the_light_ml_net_and_with_none(photos):
     assert done.returncode == 0 and "ok" in done.stdout
     done = safbage("predict", photos / "a.jpg", "--saliency", "lihgt")
     assert done.returncode == 2 and 'ML-Net is "mlnet", "light" or a file' in " ".join(done.stderr.split())
+
+
+def test_predict_with_either_network_that_ships(photos):
+    assert tuple(base.Shipped) == classifiers.SHIPPED
+    answers = {}
+    for network in classifiers.SHIPPED:
+        done = safbage("predict", photos / "a.jpg", "--network", network, "--saliency", "light", "--probabilities")
+        (answers[network],) = csv.DictReader(io.StringIO(done.stdout))
+        assert answers[network]["status"] == "ok" and answers[network]["expression"] == "happy"
+    assert answers["alexnet-gap"]["age_p"] != answers["efficientnet-lite2"]["age_p"]
 
 
 def test_demo_answers_the_embedded_photo(tmp_path):

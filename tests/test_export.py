@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from safbage import SafBage, export
+from safbage import SafBage, classifiers, export
 from safbage.export import FORMATS
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=classifiers.SHIPPED)
+def network(request):
     """Of the light ML-Net, for the sake of time."""
-    return SafBage.load(saliency="light", precision="float32").network
+    return SafBage.load(network=request.param, saliency="light", precision="float32").network
 
 
 @pytest.fixture

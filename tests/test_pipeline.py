@@ -319,11 +319,32 @@ def test_some_tasks_only(astronaut):
     assert SafBage.load(tasks=("gender", "gender")).predict(astronaut).equals(table)
 
 
+def test_efficientnet_goes_the_same_way(model, astronaut):
+    other = SafBage.load(network="efficientnet-lite2", saliency="light")
+    seen = other.explain(astronaut)
+    assert seen.cams["expression"].shape == (1, 4, 4, 7) and seen.rows()[0]["expression"] == "happy"
+    darker = other.at_ratio(seen, 0.9)
+    assert np.array_equal(darker.maps, seen.maps)
+    assert not np.allclose(darker.probabilities["age"], seen.probabilities["age"], atol=1e-3)
+    answers = other.classify(seen.crops, maps=seen.maps, probabilities=True)
+    assert not np.allclose(answers.age_p, model.classify(seen.crops, maps=seen.maps).age_p, atol=1e-3)
+    assert np.allclose(answers.age_p, seen.probabilities["age"].max(), atol=1e-4)
+
+
 @pytest.mark.parametrize(
-    "options", [{"tasks": ("mood",)}, {"tasks": ()}, {"tasks": "age"}, {"tasks": None}, {"ratio": 30}, {"ratio": "0.3"}]
+    "options",
+    [
+        {"tasks": ("mood",)},
+        {"tasks": ()},
+        {"tasks": "age"},
+        {"tasks": None},
+        {"ratio": 30},
+        {"ratio": "0.3"},
+        {"network": "vgg16"},
+    ],
 )
 def test_wrong_options_are_refused(options):
-    with pytest.raises(ValueError, match=r"tasks is|ratio"):
+    with pytest.raises(ValueError, match=r"tasks is|ratio|network is"):
         SafBage.load(**options)
 
 

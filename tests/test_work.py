@@ -30,6 +30,12 @@ def test_arrays_of_another_shape_are_not_gone_on_with(tmp_path):
         work.resumable(tmp_path / "a.npy", (11,), "int64", lambda part: 0, 3, "")
 
 
+def test_a_shape_of_numpys_integers_can_be_resumed(tmp_path):
+    shape = (4, np.int64(2))
+    work.resumable(tmp_path / "a.npy", shape, "int64", lambda part: 1, 3, "")
+    assert work.resumable(tmp_path / "a.npy", shape, "int64", None, 3, "").sum() == 8
+
+
 def test_a_folder_keeps_to_its_settings(tmp_path):
     settings = {"epochs": 3, "faces": tmp_path, "scenes": None}
     work.keep_settings(tmp_path / "new", settings)

@@ -83,7 +83,7 @@ SETTINGS = {
         sizes=(224, 224), epochs=(12, 6), rate=2e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0
     ),
     "efficientnet-expression": Settings(sizes=(96, 96), epochs=(8, 4), rate=4e-4),
-    "efficientnet-lite2": Settings(sizes=(96, 112), epochs=(5, 5), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
+    "efficientnet-lite2": Settings(sizes=(96, 112), epochs=(5, 4), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
 }
 TASKS = tuple(classifiers.CLASSES)
 
