@@ -180,6 +180,9 @@ def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
         assert f"**{100 * accuracy:.1f} %**" in card(f"alexnet-gap-{task}")
         assert f"{100 * accuracy:.1f} %" in card("alexnet-faces")
         assert f"{100 * accuracy:.1f} %" in readme
+        better = figures["efficientnet-faces"][task]["accuracy"]
+        assert better > accuracy
+        assert f"**{100 * better:.1f} %**" in card("efficientnet-faces") and f"{100 * better:.1f} %" in readme
 
 
 def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
