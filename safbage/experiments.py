@@ -315,6 +315,15 @@ def verdict(test: dict, figure: str) -> str:
     return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
 
 
+def beside(first: pd.DataFrame, other: pd.DataFrame, *, names: tuple[str, str], repetitions: int = 10_000) -> str:
+    """Two networks' predictions of the same faces in one sentence: how far apart, and is it shown? By the paired bootstrap."""
+    found = evaluation.paired_bootstrap(first, other, statistic="accuracy", repetitions=repetitions)
+    points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    says = ("is right more often" if points > 0 else "is right less often") if found["p"] < LEVEL else "no difference is shown"
+    measured = f"{points:+.1f} points of accuracy (95 % interval {low:+.1f} to {high:+.1f}; p = {found['p']:.2g})"
+    return f"{names[1]} beside {names[0]}: {says}: {measured} on {found['faces']:,} faces"
+
+
 def with_paper(report: dict) -> pd.DataFrame:
     """Ours beside the paper's headline (Tables 2 and 3, section IV-C): a row per arm, in %, NaN where the paper has none.
 

@@ -201,8 +201,8 @@ class SafBage:
         Args:
             tasks: which of "age", "gender", "expression" to answer.
             ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
-            network: "alexnet-gap", after the paper; or "efficientnet-lite2", of today, which is right more often (its card
-                says how much).
+            network: "alexnet-gap", after the paper; or "efficientnet-lite2", of today, right more often on
+                test faces of its own data sets (its card has the figures).
             saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times cheaper (its effect
                 is on the model card); or a file of ML-Net weights, as `mlnet.load` takes.
             batch_size: faces that go through the networks together, a power of two; by default what suits the machine, see

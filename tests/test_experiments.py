@@ -453,6 +453,15 @@ def test_evaluate_measures_what_ships(tmp_path, prepared, shipped, safbage):
     made = json.loads(output.read_text())["provenance"]
     assert made["limit"] == 3 and made["shipped"] and made["faces_answered"] == {f"{arm}, ratio 30 %": 3 for arm in arms}
     assert made["weights"] == weights.shipped()
+    same = "shipped efficientnet-lite2 beside shipped alexnet-gap: no difference is shown: +0.0 points of accuracy"
+    assert same in out and json.loads(output.read_text())["verdict"][0].startswith(same)
+
+
+def test_two_networks_beside_each_other():
+    weak, strong = answers(first(0.5, 100)), answers(first(0.9, 100))
+    told = experiments.beside(weak, strong, names=("a", "b"), repetitions=200)
+    assert told.startswith("b beside a: is right more often: +40.0 points of accuracy") and "on 100 faces" in told
+    assert "b beside a: is right less often: -40.0" in experiments.beside(strong, weak, names=("a", "b"), repetitions=200)
 
 
 def test_train_says_what_it_reached(tmp_path, prepared, trainings, safbage):

@@ -22,8 +22,7 @@ def load(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model:
 
     Args:
         tasks: some of `CLASSES`.
-        network: "alexnet-gap", after the paper, with CAMs of 13×13; or "efficientnet-lite2", which is right more often, with
-            CAMs of 4×4.
+        network: "alexnet-gap", after the paper, with CAMs of 13×13; or "efficientnet-lite2", of today, with CAMs of 4×4.
 
     Raises:
         ValueError: a network that does not ship.

@@ -24,7 +24,7 @@ class Shipped(StrEnum):
     EFFICIENTNET_LITE2 = "efficientnet-lite2"
 
 
-Network = Annotated[Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is right more often.")]
+Network = Annotated[Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is of today.")]
 
 
 def say(text: str) -> None:
