@@ -22,7 +22,8 @@ def load(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model:
 
     Args:
         tasks: some of `CLASSES`.
-        network: "alexnet-gap", after the paper, with CAMs of 13×13; or "efficientnet-lite2", of today, with CAMs of 4×4.
+        network: "alexnet-gap", after the paper, with CAMs of 13×13; or "efficientnet-lite2", of today, with CAMs of 4×4,
+            which hardly tell where the evidence lies.
 
     Raises:
         ValueError: a network that does not ship.
