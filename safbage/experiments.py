@@ -305,23 +305,25 @@ def _records(table):
 def verdict(test: dict, figure: str) -> str:
     """A test in one sentence: does saliency help these networks, as the paper claims?"""
     found, name = test[figure], figure.replace("_", " ")
-    points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
     p = f"p = {found['p_holm']:.2g}" + (f" after Holm's correction over {found['tests']} tests" if found["tests"] > 1 else "")
-    measured = f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
-    shown = "saliency helps" if points > 0 else "saliency costs"
+    shown = "saliency helps" if found["difference"] > 0 else "saliency costs"
     says = shown if found["p_holm"] < LEVEL else "no difference is shown"
-    sided = found["folds"] > 1 and points  # equal arms have no side
+    sided = found["folds"] > 1 and found["difference"]  # equal arms have no side
     alike = f", to the same side in {found['alike']} of {found['folds']} folds" if sided else ""
-    return f"{test['with']}: on these trained networks {says}: {measured}{alike}"
+    return f"{test['with']}: on these trained networks {says}: {_difference(found, name, p)}{alike}"
 
 
 def beside(first: pd.DataFrame, other: pd.DataFrame, *, names: tuple[str, str], repetitions: int = 10_000) -> str:
     """Two networks' predictions of the same faces in one sentence: how far apart, and is it shown? By the paired bootstrap."""
     found = evaluation.paired_bootstrap(first, other, statistic="accuracy", repetitions=repetitions)
+    shown = "is right more often" if found["difference"] > 0 else "is right less often"
+    says, p = shown if found["p"] < LEVEL else "no difference is shown", f"p = {found['p']:.2g}"
+    return f"{names[1]} beside {names[0]}: {says}: {_difference(found, 'accuracy', p)}"
+
+
+def _difference(found, name, p):
     points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-    says = ("is right more often" if points > 0 else "is right less often") if found["p"] < LEVEL else "no difference is shown"
-    measured = f"{points:+.1f} points of accuracy (95 % interval {low:+.1f} to {high:+.1f}; p = {found['p']:.2g})"
-    return f"{names[1]} beside {names[0]}: {says}: {measured} on {found['faces']:,} faces"
+    return f"{points:+.1f} points of {name} (95 % interval {low:+.1f} to {high:+.1f}; {p}) on {found['faces']:,} faces"
 
 
 def with_paper(report: dict) -> pd.DataFrame:
