@@ -43,16 +43,11 @@ SPLITS = """
 
 Of pictures with the same pixels one was kept, and none where their labels disagree. The parts are the set's own, or were
 drawn by the pictures' names (15 % test, 10 % of the rest validation). Neither set tells who is shown, so one person may be in
-several parts, with different pictures."""
+several parts, with different pictures. All three tasks learnt from both sets: where a face has no label, the teacher's answer
+stood in."""
 TIGHT = """Both sets are cropped tightly, and FER2013 is grey, of 48×48 pixels. Random changes and pieces of scenes stood in for
 what they lack, but the test faces come from the same collections: on photos from elsewhere expect less, also of the calibration.
 Faces that MTCNN misses get no answer at all: small, turned, covered and badly lit ones; whose those are was not measured."""
-BOTH_SETS = {
-    "alexnet-gap": """All three tasks learnt from both sets: where a face has no label, the teacher's answer
-stood in.""",
-    "efficientnet-lite2": """Expression learnt from both sets: where a face has no label of it, the teacher's
-answer stood in. Age and gender learnt from UTKFace alone.""",
-}
 TRAINED = {
     "alexnet-gap": {
         "teacher-expression": "teacher of expression, VGG-16",
@@ -61,14 +56,16 @@ TRAINED = {
     },
     "efficientnet-lite2": {
         "efficientnet-expression": "teacher of expression, EfficientNet-Lite2",
-        "efficientnet-lite2": "**the same goes on (shipped)**",
+        "efficientnet-tasks": "the same goes on: teacher of all tasks",
+        "efficientnet-lite2": "**it goes on once more (shipped)**",
     },
 }
 PRECISION = {"alexnet-gap": " --precision mixed_bfloat16", "efficientnet-lite2": ""}
 """With which they were trained."""
 TAUGHT = {
     "alexnet-gap": "Two teachers, then the student, which learns from labels and from the teachers' answers at once.",
-    "efficientnet-lite2": "First expression alone; then all tasks, expression from labels and its own former answers at once.",
+    "efficientnet-lite2": """First expression alone; then all tasks, expression from labels and its own former answers at once;
+then all three from labels and its own former answers.""",
 }
 HEADINGS = {
     "sizes": "faces, px",
@@ -121,7 +118,7 @@ cropped 30 % wider than MTCNN's box and reweighted by ML-Net's saliency (at rati
 
 ## Data
 
-{sets(data, "alexnet-gap")}
+{sets(data)}
 
 The labels are apparent: what somebody saw in one picture. {LABELS[task]}
 
@@ -170,7 +167,7 @@ all three classifiers share, so that it runs once per face. {count("alexnet-face
 
 ## Data
 
-{sets(data, "alexnet-gap")}
+{sets(data)}
 
 ## Recipe
 
@@ -224,7 +221,7 @@ Its class activation maps have 4×4 cells, each of which sees nearly the whole f
 
 ## Data
 
-{sets(data, "efficientnet-lite2")}
+{sets(data)}
 
 The labels are apparent: what somebody saw in one picture.
 
@@ -256,8 +253,8 @@ EfficientNet-Lite (Apache-2.0). The code is under the MIT licence.
 """
 
 
-def sets(data, network):
-    """What a network learnt from, with numbers."""
+def sets(data):
+    """What the networks learnt from, with numbers."""
     items = []
     for name, found in data.items():
         source, splits = SOURCES[name], found["splits"]
@@ -273,7 +270,7 @@ def sets(data, network):
             f"  Labelled: {'; '.join(known)}.\n"
             f"  {absent[0].upper()}{absent[1:]}."
         )
-    return "\n".join(items) + SPLITS + " " + BOTH_SETS[network]
+    return "\n".join(items) + SPLITS
 
 
 def recipe(data, network):

@@ -5,7 +5,7 @@
     python training/train_classifiers.py alexnet-gap \
         --utkface WORK/utkface --fer2013 WORK/fer2013 --scenes OSIE/stimuli --work WORK --ship
 
-A network takes two or three trainings, one after the other; each goes on after its last whole epoch when it is started again
+A network takes three trainings, one after the other; each goes on after its last whole epoch when it is started again
 (dropout, whose state is not kept, then draws anew). ``alexnet-gap``:
 
 1. A teacher for age and gender: VGG-16 at 96×96, all but its first block tuned, on UTKFace.
@@ -19,6 +19,8 @@ A network takes two or three trainings, one after the other; each goes on after 
 1. A teacher for expression: EfficientNet-Lite2 at 96×96, tuned whole, on FER2013.
 2. The same network goes on, on both sets and for all three tasks. Targets of expression are mixed as above; age and gender are
    learnt from labels.
+3. It goes on once more, now as its own teacher: the targets of all three tasks are mixed of labels and of its answers so far, so
+   that each set teaches what only the other has labels for.
 
 Every face is shown once per epoch, randomly moved, degraded, lit and partly covered (``augmentation.py``); each training has two
 rounds, the first with wide variation, the second at half the rate with less. The split is the one that the readers draw by the
@@ -83,7 +85,8 @@ SETTINGS = {
         sizes=(224, 224), epochs=(12, 6), rate=2e-4, label_share=0.5, ratio_jitter=0.25, dropout=0.2, smoothing=0.0
     ),
     "efficientnet-expression": Settings(sizes=(96, 96), epochs=(8, 4), rate=4e-4),
-    "efficientnet-lite2": Settings(sizes=(96, 112), epochs=(5, 4), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
+    "efficientnet-tasks": Settings(sizes=(96, 112), epochs=(5, 4), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
+    "efficientnet-lite2": Settings(sizes=(112, 112), epochs=(2, 4), rate=4e-4, label_share=0.5, ratio_jitter=0.25),
 }
 TASKS = tuple(classifiers.CLASSES)
 
@@ -338,6 +341,8 @@ def main():
     def efficientnet():
         teacher = trained("efficientnet-expression", efficientnet_lite2, ("expression",), ["fer2013"], {})
         answers = answered("efficientnet-expression", teacher, {"utkface": augmentation.coarse})
+        teacher = trained("efficientnet-tasks", partial(efficientnet_lite2, start=teacher), TASKS, sets, answers)
+        answers = answered("efficientnet-tasks", teacher, {})
         return trained("efficientnet-lite2", partial(efficientnet_lite2, start=teacher), TASKS, sets, answers)
 
     is_alexnet = args.network == "alexnet-gap"
