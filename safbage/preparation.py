@@ -22,13 +22,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 from tqdm.auto import tqdm
 
 from safbage import backend, faces, images, mlnet, parallel, saliency, weights
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
-from safbage.work import clear_asides, keep_settings, write_whole
+from safbage.work import clear_asides, keep_settings, locked, write_whole
 
 DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
@@ -272,8 +271,7 @@ def prepare(
     names = table.image.where(table.image.notna(), "").astype(str)
     table = table.reset_index(drop=True).assign(image=names.to_numpy(), row=np.arange(len(table)))
     weights.fetch()
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):  # of two preparations of one folder, the second waits and finds all made
+    with locked(folder, wait=True):  # the second of two preparations finds all made
         return _prepare(table, folder, options, workers, scheduler, retry_failed, progress)
 
 

@@ -1,14 +1,21 @@
 """Work folders that can be resumed: whole files only, and never results of one setting under another's name."""
 
 import json
+import logging
 import os
+import platform
 import shutil
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
+
+logger = logging.getLogger(__name__)
 
 SHARED = "SAFBAGE_SHARED"
 """Environment variable with the folder for what a sweep's points share."""
@@ -49,6 +56,44 @@ def _is_running(process):
     except OSError:  # it runs, as another user's
         return True
     return True
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Let one process at a time write a folder, which is made where it is missing. The system frees it where its owner is killed.
+
+    Args:
+        folder: the folder; its files ``lock`` and ``lock.owner`` are the lock's.
+        wait: where another process holds it, wait for that one instead of refusing.
+
+    Raises:
+        WorkError: another process holds it; the message names it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, owner = FileLock(folder / "lock"), folder / "lock.owner"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        held = f"{folder} is being written by {_owner(owner)}"
+        if not wait:
+            raise WorkError(f"{held}. Wait until it is done, or name another folder.") from None
+        logger.warning("%s; waiting until it is done", held)
+        lock.acquire()
+    try:
+        command = " ".join(map(os.path.basename, sys.argv[:2])) or "python"
+        write_whole(owner, lambda aside: aside.write_text(f"process {os.getpid()} on {platform.node()} ({command})"))
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(path):
+    try:
+        return path.read_text()
+    except OSError:  # it has only just begun
+        return "another process"
 
 
 def keep_settings(folder: Path, settings: dict) -> None:

@@ -1,3 +1,5 @@
+import os
+import threading
 from pathlib import Path
 
 import keras
@@ -89,3 +91,33 @@ def test_only_the_last_and_the_best_epoch_keep_their_weights(tmp_path):
     assert log.best == 2 and sorted(path.name for path in tmp_path.glob("*.h5")) == ["epoch-2.weights.h5", "epoch-4.weights.h5"]
     model.load_weights(log.weights_path(log.best))
     assert model.get_weights()[0].item() == 2
+
+
+def test_a_folder_is_written_by_one_at_a_time(tmp_path):
+    with work.locked(tmp_path / "mine"):
+        mine = rf"process {os.getpid()} on .*Wait until it is done"
+        with pytest.raises(work.WorkError, match=mine), work.locked(tmp_path / "mine"):
+            pass
+        with work.locked(tmp_path / "other"):
+            pass
+    with work.locked(tmp_path / "mine"):
+        pass
+
+
+def test_the_second_can_wait(tmp_path):
+    order, begun = [], threading.Event()
+
+    def first():
+        with work.locked(tmp_path):
+            begun.set()
+            order.append("first")
+            threading.Event().wait(0.3)
+            order.append("done")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait(10)
+    with work.locked(tmp_path, wait=True):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "done", "second"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from tqdm.auto import tqdm
 
 from safbage import weights
@@ -18,7 +17,7 @@ from safbage.backend import keras, ops
 from safbage.prepared import Prepared
 from safbage.reweighting import reweight
 from safbage.training.recipes import Variant
-from safbage.work import WorkError, check_space, keep_settings, resumable
+from safbage.work import WorkError, check_space, keep_settings, locked, resumable
 
 FORMAT = 2
 """Of the features' files; to be raised where the same faces and layers come to give other ones."""
@@ -101,7 +100,6 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
     }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(folder) / key
-    folder.mkdir(parents=True, exist_ok=True)
     count = len(images.variants)
     shape = (len(rows), count, *shape)
     numbers = np.arange(count)
@@ -114,7 +112,7 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
             raise WorkError(f"the frozen layers answer {np.abs(answers).max()}, beyond float16; train without the cache")
         return answers.reshape(-1, *shape[1:])
 
-    with FileLock(folder / "lock"):  # the system frees it where its owner is killed
+    with locked(folder, wait=True):
         keep_settings(folder, settings)
         path = folder / "features.npy"
         check_space(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
