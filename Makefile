@@ -1,4 +1,5 @@
-# `make demo` and `make test` set everything up themselves; they need Python 3.11 to 3.13 and make.
+# `make demo` and `make test` set everything up themselves; they need Python 3.11 to 3.13 and make. Paths are quoted where they may be whole ones:
+# the folder's own may hold spaces, which make takes for the end of a name.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,8 +7,9 @@ OUTPUT := outputs/demo
 EXECUTED := outputs/notebooks
 BOOK := outputs/book
 TESTERS ?= 2
+PYTEST = SAFBAGE_EXECUTED="$$(cd "$(EXECUTED)" && pwd)" $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --no-loadscope-reorder --durations 30
 
-.PHONY: demo test lab lint bench book clean
+.PHONY: demo test test-rest test-all lab lint bench book clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
@@ -26,8 +28,14 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/safbage weights --fetch
-	mkdir -p $(EXECUTED)
-	SAFBAGE_EXECUTED=$(abspath $(EXECUTED)) $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
+	mkdir -p "$(EXECUTED)"
+	$(PYTEST) -m "not slow"
+
+# What `make test` leaves out.
+test-rest: $(VENV)/installed-test
+	$(PYTEST) -m slow
+
+test-all: test test-rest
 
 lab: $(VENV)/installed
 	$(BIN)/safbage weights --fetch
@@ -65,7 +73,7 @@ book: $(patsubst %,$(EXECUTED)/%,$(notdir $(wildcard notebooks/*.ipynb))) | $(VE
 	$(BIN)/python docs/book/book_pages.py $(EXECUTED) build/book/pages
 	$(BIN)/python -m sphinx -q -W --keep-going -d build/book/doctrees build/book/pages $(BOOK)
 	$(BIN)/python docs/book/book_checks.py $(BOOK)
-	@echo "The book: $(abspath $(BOOK))/index.html"
+	@echo "The book: $$(cd "$(BOOK)" && pwd)/index.html"
 
 clean:
 	rm -rf $(VENV) $(VENV)-peers outputs build

@@ -36,8 +36,9 @@ FIGURES = {"age": "mean_recall", "gender": "accuracy", "expression": "accuracy"}
 """What the paper's "accuracy" is, by task (see `paper`)."""
 PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
 """The networks beside which the paper's figures stand: AlexNet, in either form."""
-RESULTS = Path(__file__).parents[1] / "results"
-"""Where the repository keeps its own experiments' reports.
+_PACKAGE = Path(__file__).parent
+RESULTS = next(filter(Path.is_dir, (_PACKAGE / "results", _PACKAGE.parent / "results")), _PACKAGE / "results")
+"""Where the project's own experiments' reports lie: in the installed package, or beside it in a clone of the repository.
 
 :meta hide-value:
 """
@@ -420,7 +421,7 @@ def save(report: dict, path: str | Path, provenance: dict) -> None:
 def saved(folder: str | Path | None = None) -> dict[str, dict]:
     """The reports that `save` wrote into a folder, by their files' names; none where the folder is missing.
 
-    By default the project's own, in `RESULTS`: a clone of the repository has them, an installed wheel does not.
+    By default the project's own, in `RESULTS`.
     """
     reports = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
     return {name: report for name, report in reports.items() if {"task", "arms", "verdict"} <= set(report)}

@@ -1,15 +1,34 @@
 """Shared fixtures. Real data sets are used where they lie beside the repository, and their tests skip elsewhere."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from safbage import images, weights
-
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SAFBAGE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+
+# What Jupyter, IPython and Keras keep for the person who runs the tests is neither read nor written by them: settings,
+# workspaces, kernels, history. Set before any of these is imported, and passed on to every process that a test starts.
+_STATE = tempfile.TemporaryDirectory(prefix="safbage-tests-")
+OWN_STATE = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
+OWN_STATE += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "KERAS_HOME")
+for _name in OWN_STATE:
+    os.environ[_name] = str(Path(_STATE.name, _name.lower()))
+for _name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "SAFBAGE_DATA", "SAFBAGE_SHARED"):
+    os.environ.pop(_name, None)
+
+from safbage import images, weights  # noqa: E402  (reads the settings above)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With several workers, the tests of a file run on one, since they share what is dear to make; unless they name a group."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def data_folder(name):

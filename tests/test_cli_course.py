@@ -65,7 +65,7 @@ def test_a_wheel_holds_the_whole_course():
     build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     named = build["targets"]["wheel"]["force-include"]
     names = [path.name for path in [*notebooks(), REPOSITORY / "notebooks" / "README.md"]]
-    assert named == {f"notebooks/{name}": f"safbage/notebooks/{name}" for name in names}
+    assert named == {"results": "safbage/results"} | {f"notebooks/{name}": f"safbage/notebooks/{name}" for name in names}
 
 
 def test_an_output_that_cannot_be_written_is_told(tmp_path):
