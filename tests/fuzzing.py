@@ -1,0 +1,228 @@
+"""Files and arrays that nobody would make on purpose, given to all that reads such; a process for each kind (``test_fuzz.py``).
+
+    python tests/fuzzing.py pictures 1 60 FOLDER
+
+prints a line of JSON for each of 60 items drawn by the seed 1: its name, and "read" or the error that it ended in.
+"""
+
+import io
+import json
+import pickle
+import resource
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FORMATS = {"png": "RGBA", "jpg": "RGB", "gif": "P", "bmp": "L", "tiff": "CMYK", "webp": "RGBA", "ppm": "RGB", "ico": "RGBA"}
+JUNK = [None, 5, -1.5, True, "", "\ud800", [], {}, [1, [2]], {"a": {"b": None}}, 2**70, float("nan")]
+
+
+def main(kind, seed, count, folder):
+    generator, folder = np.random.default_rng(int(seed)), Path(folder)
+    for name, call in KINDS[kind](generator, int(count), folder):
+        print(json.dumps({"item": name, "outcome": outcome(call)}), flush=True)
+    print(json.dumps({"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}), flush=True)
+
+
+def outcome(call):
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__
+    return "read"
+
+
+# --- how a file is spoilt -------------------------------------------------------------------------------------------
+
+
+def spoilt(data: bytes, generator) -> bytes:
+    """The bytes with something wrong somewhere: cut, flipped, blanked, repeated, or with foreign ones between."""
+    data = bytearray(data)
+    at, length = int(generator.integers(len(data))), int(generator.integers(1, 2 + len(data) // 4))
+    match generator.integers(6):
+        case 0:
+            return bytes(data[:at])
+        case 1:
+            for place in generator.integers(len(data), size=int(generator.integers(1, 20))):
+                data[place] ^= 1 << int(generator.integers(8))
+        case 2:
+            data[at : at + length] = bytes(len(data[at : at + length]))
+        case 3:
+            data[at:at] = data[at : at + length]
+        case 4:
+            data[at:at] = generator.bytes(length)
+        case 5:  # lengths and counts lie in the first bytes
+            place = int(generator.integers(min(200, len(data))))
+            data[place : place + 4] = b"\xff" * len(data[place : place + 4])
+    return bytes(data)
+
+
+def picture(suffix: str, generator) -> bytes:
+    size = tuple(int(side) for side in generator.integers(1, 80, size=2))
+    pixels = generator.integers(0, 256, (*size, 3), dtype="uint8")
+    image, buffer = Image.fromarray(pixels).convert(FORMATS[suffix]), io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = int(generator.integers(0, 12))
+    more = {"exif": exif.tobytes()} if suffix in ("jpg", "webp", "png") else {}
+    image.save(buffer, {"jpg": "jpeg"}.get(suffix, suffix), **more)
+    return buffer.getvalue()
+
+
+# --- kinds: each yields a name and a call for every item ------------------------------------------------------------
+
+
+def pictures(generator, count, folder):
+    from safbage import images
+
+    for path in write_pictures(generator, count, folder):
+        yield path.name, lambda path=path: images.read(path)
+
+
+def write_pictures(generator, count, folder):
+    paths = []
+    for i in range(count):
+        suffix = list(FORMATS)[i % len(FORMATS)]
+        data = picture(suffix, generator)
+        path = folder / f"{i:03}.{suffix}"
+        path.write_bytes(data if i % 10 == 9 else spoilt(data, generator))
+        paths.append(path)
+    return paths
+
+
+def photos(generator, count, folder):
+    """The whole way, all at once: each photo its row."""
+    from safbage import SafBage
+
+    paths = write_pictures(generator, count, folder)
+    table = SafBage.load(saliency="light").predict(folder, progress=False)
+    for path in paths:
+        rows = table[table.photo == str(path)]
+
+        def told(rows=rows):
+            assert len(rows) >= 1 and rows.status.str.match("ok|no face|failed: .").all()
+
+        yield path.name, told
+
+
+def arrays(generator, count, folder):
+    from safbage import images
+
+    kinds = ["uint8", "uint16", "int64", "float32", "float64", "bool", "complex64", "object", "U1", "datetime64[s]"]
+    for i in range(count):
+        shape = tuple(int(n) for n in generator.integers(0, 6, size=int(generator.integers(0, 5))))
+        array = np.asarray(generator.normal(size=shape) * 10.0 ** int(generator.integers(-2, 40)))
+        with np.errstate(all="ignore"):
+            array = array.astype("int64").astype(kinds[i % len(kinds)]) if i % 3 else array
+        if i % 7 == 6 and array.dtype.kind == "f" and array.size:
+            array.flat[0] = generator.choice([np.nan, np.inf, -np.inf])
+        yield f"{array.dtype} {shape}", lambda array=array: images.as_rgb(array)
+
+
+def weights(generator, count, folder):
+    import h5py
+    from safetensors.numpy import save
+
+    from safbage import checkpoints, mlnet
+
+    tree = {"conv1": {"kernel": generator.normal(size=(3, 3, 3, 4)).astype("float32"), "bias": np.zeros(4, "float32")}}
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"a": 1}))
+        archive.writestr("archive/data/0", bytes(16))
+    npy = io.BytesIO()
+    np.save(npy, np.array(tree, dtype=object), allow_pickle=True)
+    hdf = io.BytesIO()
+    with h5py.File(hdf, "w") as file:
+        file.attrs["layer_names"] = [b"conv"]
+        file.create_group("conv").attrs["weight_names"] = [b"w"]
+        file["conv"]["w"] = np.zeros((3, 3), "float32")
+    whole = {
+        "safetensors": (save({"a/kernel": np.ones((2, 3), "float16")}, {"digest": "x"}), checkpoints.read_safetensors),
+        "pickle": (pickle.dumps(tree), lambda path: checkpoints.read_pickle(path.read_bytes())),
+        "npy": (npy.getvalue(), checkpoints.read_npy_dict),
+        "pth": (zipped.getvalue(), checkpoints.read_torch),
+        "h5": (hdf.getvalue(), checkpoints.read_keras1),
+        "mlnet": (save({"conv1_1/kernel": np.ones(5, "float32")}), mlnet.load),
+    }
+    for i in range(count):
+        name = list(whole)[i % len(whole)]
+        data, read = whole[name]
+        path = folder / f"{i:03}.{name}"
+        path.write_bytes(spoilt(data, generator))
+        yield path.name, lambda path=path, read=read: read(path)
+
+
+def shards(generator, count, folder):
+    import shutil
+
+    from safbage import datasets, preparation
+    from safbage.prepared import Prepared
+
+    table = datasets.synthetic(folder / "drawn", 8, progress=False).faces
+    options = preparation.Options(saliency="light", detect="box", shard_size=4)
+    whole = preparation.prepare(table, folder / "whole", options, progress=False).folder
+
+    def read(path):
+        prepared = Prepared(path)
+        prepared.faces(np.arange(len(prepared)))
+        prepared.codes("gender")
+
+    for i in range(count):
+        copy = folder / f"{i:03}"
+        shutil.copytree(whole, copy)
+        files = [*sorted((copy / "shards").glob("part-*")), copy / "settings.json"]
+        path = files[i % len(files)]
+        path.write_bytes(spoilt(path.read_bytes(), generator))
+        yield f"{copy.name}/{path.name}", lambda copy=copy: read(copy)
+        shutil.rmtree(copy)
+
+
+def settings(generator, count, folder):
+    from safbage import sweep, work
+
+    def junk(depth=0):
+        value = JUNK[int(generator.integers(len(JUNK)))]
+        return (
+            {str(generator.integers(5)): junk(depth + 1) for _ in range(2)} if depth < 2 and generator.random() < 0.4 else value
+        )
+
+    for i in range(count):
+        text = json.dumps(junk()).encode()
+        data = text if generator.random() < 0.5 else spoilt(text, generator)
+        if i % 2:
+            place = folder / f"{i:03}"
+            place.mkdir()
+            (place / "settings.json").write_bytes(data)
+            yield f"{place.name}/settings.json", lambda place=place: work.keep_settings(place, {"a": 1})
+        else:
+            grid = {"A": [1, 2]}
+            for name in sweep.plan(grid):
+                (folder / f"{i:03}" / name).mkdir(parents=True)
+                (folder / f"{i:03}" / name / "point.json").write_text('{"status": "ok", "seconds": 1}')
+                (folder / f"{i:03}" / name / "metrics.json").write_bytes(data)
+
+            def gathered(place=folder / f"{i:03}", grid=grid):
+                assert len(sweep.gather(place, grid)) == 2
+
+            yield f"{i:03}/metrics.json", gathered
+
+
+def tables(generator, count, folder):
+    from safbage import datasets
+
+    image = folder / "a.png"
+    Image.new("RGB", (9, 9)).save(image)
+    rows = "".join(f"a.png,{g},{a}\n" for g, a in (("male", 3), ("female", 30), ("f", 61), ('"m"', 8)))
+    for i in range(count):
+        path = folder / f"{i:03}.csv"
+        path.write_bytes(spoilt(f"image,gender,age\n{rows}".encode(), generator))
+        yield path.name, lambda path=path: datasets.csv(path)
+
+
+KINDS = {call.__name__: call for call in (pictures, photos, arrays, weights, shards, settings, tables)}
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

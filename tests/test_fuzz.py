@@ -1,0 +1,39 @@
+"""Some 250 spoilt pictures, arrays, weights, shards, settings and tables: each ends in its row, or in the library's own error.
+
+Drawn by a seed, which is printed; ``SAFBAGE_FUZZ_SEED=7`` draws others.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="memory is measured by POSIX's means")]
+SEED = os.environ.get("SAFBAGE_FUZZ_SEED", "2019")
+SECONDS = 240
+"""For all items of a kind, on a busy machine."""
+KINDS = {  # how many, what they may end in, and megabytes of a process that does it
+    "pictures": (64, {"ImageError"}, 600),
+    "photos": (24, set(), 3000),
+    "arrays": (60, {"ImageError"}, 600),
+    "weights": (48, {"CheckpointError"}, 2000),
+    "shards": (24, {"DatasetError", "WorkError", "FileNotFoundError"}, 3000),
+    "settings": (40, {"WorkError"}, 2000),
+    "tables": (24, {"DatasetError"}, 2000),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_read_ends_well(kind, tmp_path):
+    count, errors, megabytes = KINDS[kind]
+    print(f"SAFBAGE_FUZZ_SEED={SEED}")
+    command = [sys.executable, str(REPOSITORY / "tests" / "fuzzing.py"), kind, SEED, str(count), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr[-2000:]
+    *items, used = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert len(items) == count
+    assert {item["item"]: item["outcome"] for item in items if item["outcome"] not in {"read", *errors}} == {}
+    assert used["megabytes"] < megabytes
