@@ -1,8 +1,12 @@
 """Shared fixtures. Real data sets are used where they lie beside the repository, and their tests skip elsewhere."""
 
+import contextlib
+import io
 import os
+import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,6 +41,24 @@ def data_folder(name):
     if not folder.is_dir():
         pytest.skip(f"needs the data set {name} in {DATA} (set SAFBAGE_TEST_DATA)")
     return folder
+
+
+def command(*words) -> SimpleNamespace:
+    """``safbage WORDS`` in this process, which has loaded TensorFlow already: `returncode`, `stdout` and `stderr`.
+
+    Where a process of its own is what matters (signals, how it starts), tests start one.
+    """
+    from safbage import cli
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["safbage", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as left:
+            code = left.code or 0
+    return SimpleNamespace(returncode=code, stdout=out.buffer.getvalue().decode(), stderr=err.buffer.getvalue().decode())
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import command
 from test_cli import safbage
 
 from safbage import images
@@ -29,7 +30,7 @@ def table(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2])
 def whole(request, table, tmp_path_factory):
     """(the finished process, its folder, its workers)"""
     output = tmp_path_factory.mktemp("whole")
@@ -47,13 +48,14 @@ def test_it_says_what_was_prepared_and_what_failed(whole):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
-def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path):
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_killed_it_makes_the_same_bytes(table, whole, kills, tmp_path):
     """SIGKILL to the whole process group after each further shard; then to the end."""
     _, unbroken, workers = whole
     arguments = [table, tmp_path, *FAST, "--workers", workers]
-    command = [str(part) for part in (sys.executable, "-m", "safbage.cli", "prepare", *arguments)]
-    for kill in range(1, 6):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    words = [str(part) for part in (sys.executable, "-m", "safbage.cli", "prepare", *arguments)]
+    for kill in range(1, kills + 1):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(tmp_path.glob("shards/part-*"))) < kill and process.poll() is None:
             time.sleep(0.01)
@@ -65,13 +67,13 @@ def test_killed_five_times_it_makes_the_same_bytes(table, whole, tmp_path):
 
 
 def test_a_part_of_the_table(table, tmp_path):
-    done = safbage("prepare", table, tmp_path, *FAST, "--limit", 3)
+    done = command("prepare", table, tmp_path, *FAST, "--limit", 3)
     assert done.returncode == 0, done.stderr
     assert len(Prepared(tmp_path)) + len(pd.read_parquet(tmp_path / "failed.parquet")) == 3
 
 
 def test_drawn_faces_need_nothing_on_disk(tmp_path):
-    done = safbage("prepare", "synthetic", tmp_path, "--saliency", "light", "--limit", 6)
+    done = command("prepare", "synthetic", tmp_path, "--saliency", "light", "--limit", 6)
     assert done.returncode == 0, done.stderr
     assert 4 <= len(Prepared(tmp_path)) <= 6 and (Prepared(tmp_path).codes("expression") >= 0).all()
 
@@ -88,7 +90,7 @@ def test_drawn_faces_need_nothing_on_disk(tmp_path):
     ],
 )
 def test_wrong_options_are_explained(table, tmp_path, arguments, said):
-    done = safbage("prepare", *(a.format(out=tmp_path, table=table) for a in arguments))
+    done = command("prepare", *(a.format(out=tmp_path, table=table) for a in arguments))
     assert (
         done.returncode in (1, 2)
         and said.format(out=tmp_path) in " ".join(done.stderr.split())

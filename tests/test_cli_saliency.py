@@ -1,4 +1,4 @@
-"""``safbage train-saliency`` and ``evaluate-saliency`` as processes, on small drawn scenes written to disk."""
+"""``safbage train-saliency`` and ``evaluate-saliency`` on small drawn scenes written to disk."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from test_cli import read_csv, safbage
+from conftest import command as safbage
+from test_cli import read_csv
 
 from safbage import checkpoints, fixations, images
 
@@ -51,7 +52,7 @@ def test_training_says_where_the_result_lies(trained):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
-@pytest.mark.parametrize("after", ["features.done", "epoch-1.weights.h5"])
+@pytest.mark.parametrize("after", [pytest.param("features.done", marks=pytest.mark.slow), "epoch-1.weights.h5"])
 def test_a_run_killed_at_once_resumes_to_the_same_file(folder, trained, tmp_path, after):
     command = [sys.executable, "-m", "safbage.cli", "train-saliency", folder, "--work", tmp_path, *SMALL]
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -62,7 +63,7 @@ def test_a_run_killed_at_once_resumes_to_the_same_file(folder, trained, tmp_path
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "mlnet.safetensors").exists()
-    done = safbage("train-saliency", folder, "--work", tmp_path, *SMALL)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     resumed, whole = (checkpoints.read_safetensors(path)[0] for path in (tmp_path / "mlnet.safetensors", trained[1]))
     assert resumed.keys() == whole.keys() and all(np.array_equal(resumed[name], whole[name]) for name in whole)

@@ -1,11 +1,10 @@
-"""The command that reproduces the paper, end to end as a user runs it: without any data set, at its smallest scale, twice."""
+"""The command that reproduces the paper, end to end: without any data set, at its smallest scale, twice."""
 
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
+from conftest import command
 
 from safbage import experiments, reproduction
 from safbage.classifiers import imagenet
@@ -15,8 +14,7 @@ SMOKE = reproduction.SCALES["smoke"]
 
 
 def reproduce(output):
-    command = [sys.executable, "-m", "safbage.cli", "reproduce", "--scale", "smoke", "--output", str(output)]
-    done = subprocess.run(command, cwd=output.parent, capture_output=True, text=True)
+    done = command("reproduce", "--scale", "smoke", "--output", output)
     assert done.returncode == 0, done.stderr
     return done
 
