@@ -80,7 +80,7 @@ def peers_python(folder):
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        subprocess.run([python, "-P", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         (folder / "ready").touch()
     return python
 
