@@ -75,7 +75,7 @@ def peers_python(folder):
     if not python.exists():
         venv.create(folder, with_pip=True)
         for packages in PACKAGES:
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+            subprocess.run([python, "-P", "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 

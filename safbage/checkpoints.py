@@ -6,8 +6,11 @@ for a PyTorch file, tensors) are made of, and refuse the file at the first other
 
 import codecs
 import io
+import math
+import os
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -174,6 +177,8 @@ def _tensor(storage, offset, shape, stride, *_):
     if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and all(length >= 0 for length in (offset, *shape))):
         raise CheckpointError("a tensor is laid over something that is not its stored values")
     values = storage[offset:]
+    if math.prod(shape) > len(values):  # steps of zero would repeat a few values without end
+        raise CheckpointError(f"a tensor of shape {shape} reaches beyond its stored values")
     last = sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
     if 0 not in shape and (min(stride, default=0) < 0 or last >= len(values)):
         raise CheckpointError(f"a tensor of shape {shape} reaches beyond its stored values")
@@ -191,6 +196,13 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
         return _read_torch_zip(file) if zipfile.is_zipfile(file) else _read_torch_legacy(file)
 
 
+def _check_size(path, declared):
+    """Refuse a file that declares more bytes of arrays than it has, before memory is asked for them."""
+    there = os.path.getsize(path)
+    if declared > there:
+        raise CheckpointError(f"{path} is damaged or compressed: it has {there:,} bytes and declares arrays of {declared:,}")
+
+
 def _read_torch_zip(file):
     """The layout since PyTorch 1.6: a zip file of a pickle and of the values of each storage."""
     try:
@@ -198,12 +210,13 @@ def _read_torch_zip(file):
             roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(roots) != 1:
                 raise CheckpointError(f"{file.name} is a zip file, but not one that torch.save wrote")
+            _check_size(file.name, sum(member.file_size for member in archive.infolist()))
 
             def stored(dtype, key):
                 return np.frombuffer(archive.read(f"{roots[0]}/data/{key}"), dtype)
 
             return _arrays_of(_TorchUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")), stored, _tensor))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise CheckpointError(f"{file.name} is damaged ({error})") from error
 
 
@@ -223,6 +236,7 @@ def _read_torch_legacy(file):
         _TorchUnpickler(file, lambda dtype, key: types.setdefault(key, dtype), lambda *_: None).load()
         for key in _ArrayUnpickler(file, {}).load():
             count = int.from_bytes(file.read(8), "little")
+            _check_size(file.name, count * types[key].itemsize)
             values[key] = np.frombuffer(file.read(count * types[key].itemsize), types[key])
     except CheckpointError:
         raise
@@ -250,8 +264,15 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)  # there, where the whole model was saved
             layers = [root[_text(layer)] for layer in root.attrs["layer_names"]]
-            return [np.asarray(layer[_text(name)], "float32") for layer in layers for name in layer.attrs["weight_names"]]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+            arrays = [layer[_text(name)] for layer in layers for name in layer.attrs["weight_names"]]
+            for array in arrays:
+                if array.dtype.kind not in "fiu" or array.external or array.is_virtual or array.file != file:
+                    raise CheckpointError(f"{path}: {array.name} is no array of numbers in this file")
+            _check_size(path, sum(array.nbytes for array in arrays))
+            return [np.asarray(array, "float32") for array in arrays]
+    except CheckpointError:
+        raise
+    except Exception as error:  # h5py passes on whatever HDF5 stumbles over
         raise CheckpointError(f"{path} is no Keras 1 file of weights, or is damaged ({error})") from error
 
 
@@ -260,10 +281,15 @@ def _text(name):
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays by name, as float32, and the metadata. CheckpointError where the file is damaged or no safetensors file."""
+    """Arrays by name, as float32, and the metadata.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file is damaged, no safetensors file, or holds other things than numbers that NumPy knows.
+    """
     try:
         with safetensors.safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
         return {name: array.astype("float32") for name, array in safetensors.numpy.load_file(path).items()}, metadata
-    except (safetensors.SafetensorError, ValueError) as error:
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error

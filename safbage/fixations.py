@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from safbage import images
 
@@ -161,7 +160,7 @@ def read_table(
         raise FileNotFoundError(f"{len(missing)} images that {table} names are not in {folder}, such as {missing[0]}")
     scenes = []
     for name, own in rows.groupby("image", observed=True):
-        size = _size(folder / name)
+        size = images.size(folder / name)
         points = own[["x", "y"]].to_numpy(float)
         good = _within(points, size)
         if not good.any():
@@ -216,7 +215,7 @@ def salicon(folder: str | Path, *, split: str = "val") -> list[Scene]:
         if image is None:
             raise FileNotFoundError(f"the image of {map} is at neither of {places[0]} and {places[1]}")
         gaze = folder / "fixations" / split / f"{map.stem}.mat"
-        size = _size(image)
+        size = images.size(image)
         points, subjects = _read_gaze(gaze, size) if gaze.is_file() else (np.zeros((0, 2)), np.zeros(0, int))
         scenes.append(Scene(map.stem, image, size, points, subjects, DEGREE * size[1], map))
     return scenes
@@ -238,16 +237,6 @@ def _read_gaze(path, size):
     points = np.concatenate(points) if points else np.zeros((0, 2))
     good = _within(points, size)
     return points[good], subjects[good]
-
-
-def _size(path):
-    """Height and width by the file's header, turned as `images.read` turns it."""
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(274, 1) in (5, 6, 7, 8)
-            return image.size if turned else image.size[::-1]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise images.ImageError(f"{path} is not an image, or is damaged ({error})") from error
 
 
 # --- splits and synthetic scenes ---------------------------------------------------------------------------------------

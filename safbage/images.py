@@ -1,39 +1,43 @@
-"""Photos in and out: every file and array becomes RGB uint8, H×W×3, the right way up."""
+"""Photos in and out: every file, array and Pillow image becomes RGB uint8, H×W×3, in sRGB and the right way up."""
 
+import functools
 import io
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 logger = logging.getLogger(__name__)
+
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""The kinds of files that are read, by Pillow's names; HEIF where its plugin is registered. Of the other kinds that Pillow
+opens by content, whatever a file is called, some start a program that runs what the file says (EPS)."""
 
 
 class ImageError(ValueError):
     """A file or array is not a readable photo; the message says why and what to do."""
 
 
-def read(path: str | Path) -> np.ndarray:
-    """Read a photo as RGB uint8, H×W×3, turned upright by its EXIF orientation.
+def suffixes() -> tuple[str, ...]:
+    """What names of files of `FORMATS` end with, in small letters: ``.jpg`` and so on."""
+    return tuple(sorted(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS))
 
-    Grey, palette, CMYK and 16-bit files are converted; transparency is laid over white; of an animation the first frame
+
+def read(path: str | Path) -> np.ndarray:
+    """Read a photo as RGB uint8, H×W×3, turned upright by its EXIF orientation, in sRGB's colours by its ICC profile.
+
+    Grey, palette, CMYK, LAB and 16-bit files are converted; transparency is laid over white; of an animation the first frame
     is taken.
 
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
-        ImageError: the file is empty, damaged, not an image, or so large that decoding it is unsafe.
+        ImageError: the file is empty, damaged, of none of `FORMATS`, or so large that decoding it is unsafe.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ImageError(f"{path.name or path} is a folder, not a photo")
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    if path.stat().st_size == 0:
-        raise ImageError(f"{path.name} is empty (0 bytes)")
-    return _photo(path, path.name)
+    return _read(_checked(path), Path(path).name)
 
 
 def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
@@ -44,21 +48,68 @@ def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
     """
     if not len(data):
         raise ImageError(f"{name} is empty (0 bytes)")
-    return _photo(io.BytesIO(data), name)
+    return _read(io.BytesIO(data), name)
 
 
-def _photo(file, name):
+def size(path: str | Path) -> tuple[int, int]:
+    """Height and width of the photo that `read` gives, by the file's header.
+
+    Raises:
+        FileNotFoundError, PermissionError, ImageError: as `read`; damage behind the header is not seen.
+    """
+    with _opened(_checked(path), Path(path).name) as image:
+        turned = image.format != "TIFF" and _orientation(image, Path(path).name) in (5, 6, 7, 8)  # Pillow turns TIFF itself
+        return image.size if turned else image.size[::-1]
+
+
+def pixels(photo: str | Path | bytes) -> int:
+    """How many pixels reading a file, or a file's bytes, will decode, by its header; 0 where reading will fail at once."""
     try:
-        with Image.open(file) as image:
-            image.load()  # damaged pixels are no fault of the EXIF data, which is looked at next
-            return _to_rgb(_upright(image, name))
+        with _opened(io.BytesIO(photo) if isinstance(photo, bytes) else _checked(photo), "the photo") as image:
+            return image.width * image.height
+    except (ImageError, OSError):  # reading it tells why
+        return 0
+
+
+def _checked(path):
+    """The path of a file that is there and has bytes."""
+    path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path.name or path} is a folder, not a photo")
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path.name} is empty (0 bytes)")
+    return path
+
+
+def _read(file, name):
+    with _opened(file, name) as image:
+        return _to_rgb(image, name)
+
+
+@contextmanager
+def _opened(file, name):
+    """A file as a Pillow image. Whatever is found wrong with it inside the block becomes an ImageError."""
+    Image.init()  # an older Pillow may lack a format
+    with _told(name), Image.open(file, formats=[format for format in FORMATS if format in Image.OPEN]) as image:
+        yield image
+
+
+@contextmanager
+def _told(name):
+    """What Pillow raises over an image, as an ImageError."""
+    try:
+        yield
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image, or of a kind that Pillow cannot read") from None
+        raise ImageError(f"{name} is not an image, or of a kind that is not read; these are: {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large to decode safely: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:  # RuntimeError: AVIF, DDS
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit into memory") from error
+    except Exception as error:  # a damaged image can raise nearly anything
         raise ImageError(f"{name} is damaged: {error}") from error
 
 
@@ -69,35 +120,112 @@ def astronaut() -> np.ndarray:
     return data.astronaut()
 
 
-def _upright(image: Image.Image, name: str) -> Image.Image:
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation, what turns a photo upright."""
+
+
+def _orientation(image, name):
+    """EXIF's orientation; no other tag is looked at, since any may be broken."""
     try:
-        return ImageOps.exif_transpose(image)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception as error:  # the EXIF block is broken; the pixels need not be
         logger.warning("%s has broken EXIF data (%s); taken as upright", name, error)
-        return image
+        return 1
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # more than 8 bits of grey: I;16, or I with values up to whatever the file meant
-        grey = np.clip(np.asarray(image), 0, 65535)
-        return as_rgb(grey.astype("uint8" if image.mode == "I" and grey.max() <= 255 else "uint16"))
-    if image.mode == "F":
-        return as_rgb(np.asarray(image))
+MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}
+"""By Pillow's mode, the one in which colours are looked up in an ICC profile; of all others, RGB."""
+
+
+def _to_rgb(image, name):
+    """A Pillow image of any mode as an array."""
+    image.load()  # damaged pixels are no fault of the EXIF data, which is looked at next
+    turn = TURNS.get(_orientation(image, name))
+    profile = image.info.get("icc_profile")
+    if image.mode[0] in "IF":
+        image = Image.fromarray(_grey(image))
+    elif image.mode in ("La", "RGBa"):  # colours multiplied by the opacity
+        image = image.convert(image.mode.upper())
+    mode, opacity = MODES.get(image.mode, "RGB"), None
     if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+        whole = image.convert("RGBA")
+        image, opacity = whole if mode == "RGB" else image, whole.getchannel("A")
+    image = _in_srgb(image.convert(mode), profile, name)
+    if opacity is not None:
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
+    return as_rgb(np.asarray(image if turn is None else image.transpose(turn)))
 
 
-def as_rgb(array: np.ndarray) -> np.ndarray:
-    """Bring an array to RGB uint8, H×W×3.
+def _grey(image):
+    """More than 8 bits of grey, H×W, as uint8: I;16, I with values up to whatever the file meant, or floats."""
+    grey = np.asarray(image)
+    if image.mode != "F":
+        grey = np.clip(grey, 0, 65535)
+        grey = grey.astype("uint8" if image.mode == "I" and grey.max() <= 255 else "uint16")
+    return as_rgb(grey)[:, :, 0]
 
-    Accepted: H×W, H×W×1 (grey), H×W×3 (RGB, never BGR), H×W×4 (RGBA, laid over white); uint8, uint16, bool, or floats
-    that lie in 0–1 or, where any is above 1, in 0–255.
+
+def _in_srgb(image, profile, name):
+    """An image of mode L, RGB, CMYK or LAB as RGB, by its ICC profile; without a whole one, by Pillow's formulas."""
+    if profile or image.mode == "LAB":
+        try:
+            mode, transform = _to_srgb(profile, image.mode)
+            if transform is not None:
+                return ImageCms.applyTransform(image.convert(mode), transform)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+            logger.warning("%s has a colour profile that is broken or not its own (%s); it was passed over", name, error)
+    return image.convert("RGB")
+
+
+@functools.lru_cache(maxsize=32)
+def _to_srgb(profile, mode):
+    """From a profile (bytes; None: LAB's own) and an image's mode: the mode to bring it to, and the transform from there to sRGB.
+
+    The transform is None where the profile is sRGB's, under whatever name: where no colour of a fine cube changes by more than a
+    level.
+    """
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("LAB"))
+    if mode == "L" and source.profile.xcolor_space == "RGB ":
+        mode = "RGB"
+    transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    if mode == "RGB":
+        cube = np.indices((18, 18, 18), "uint8").reshape(3, -1, 1).T * 15
+        changed = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform))
+        if np.abs(changed.astype(int) - cube).max() <= 1:
+            return mode, None
+    return mode, transform
+
+
+def as_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
+    """Bring an array or a Pillow image to RGB uint8, H×W×3.
+
+    Accepted: arrays H×W, H×W×1 (grey), H×W×3 (RGB, never BGR), H×W×4 (RGBA, laid over white); uint8, uint16, bool, or floats
+    that lie in 0–1 or, where any is above 1, in 0–255. Pillow images of any mode, treated as `read` treats files: turned
+    upright, by their profile, and so on.
 
     Raises:
-        ImageError: another shape or type, no pixels, NaN, or values outside the range.
+        ImageError: another shape or type, no pixels, NaN, or values outside the range; a Pillow image of a damaged file, or
+            of one that is of none of `FORMATS`.
     """
-    array = np.asarray(array)
+    if isinstance(image, Image.Image):
+        if image.format not in (None, *FORMATS):
+            raise ImageError(f"{image.format} is a kind of image that is not read; these are: {', '.join(FORMATS)}")
+        with _told("the photo"):
+            return _to_rgb(image, "the photo")
+    try:
+        array = np.asarray(image)
+    except Exception as error:  # ragged lists, tensors of other packages
+        raise ImageError(
+            f"expected a photo as an array or a Pillow image; this {type(image).__name__} is none ({error})"
+        ) from error
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
         raise ImageError(
             f"expected one photo, H×W, H×W×3 or H×W×4 with at least one pixel; this array has shape {array.shape}. "
@@ -167,11 +295,7 @@ def encode(image: np.ndarray, format: str = "jpeg") -> bytes:
 
 def decode(data: bytes) -> np.ndarray:
     """The RGB image, H×W×3 uint8, in such bytes. ImageError where they are damaged."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"a stored image is damaged: {error}") from error
+    return from_bytes(data, "a stored image")
 
 
 def write(path: str | Path, image: np.ndarray) -> Path:

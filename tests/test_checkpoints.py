@@ -167,6 +167,20 @@ def test_a_tensor_may_not_reach_beyond_its_storage(tmp_path, fake_torch):
         checkpoints.read_torch(tmp_path / "net.pth")
 
 
+def test_a_tensor_may_not_repeat_its_values_without_end(tmp_path, fake_torch):
+    write_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (2**40,), (0,))})
+    with pytest.raises(CheckpointError, match="beyond"):
+        checkpoints.read_torch(tmp_path / "net.pth")
+
+
+def test_a_zip_file_may_not_be_larger_inside(tmp_path, fake_torch):
+    write_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (4,), (1,))})
+    with zipfile.ZipFile(tmp_path / "net.pth", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/1", bytes(10**6))
+    with pytest.raises(CheckpointError, match="declares"):
+        checkpoints.read_torch(tmp_path / "net.pth")
+
+
 def test_damaged_torch_files_are_refused(tmp_path, fake_torch):
     write_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (4,), (1,))})
     whole = (tmp_path / "net.pth").read_bytes()
@@ -234,6 +248,10 @@ def test_bad_legacy_torch_files_are_refused(tmp_path, fake_torch):
         (tmp_path / "cut.pth").write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=r"damaged|beyond"):
             checkpoints.read_torch(tmp_path / "cut.pth")
+    place = len(whole) - 160 - 8
+    (tmp_path / "more.pth").write_bytes(whole[:place] + (2**60).to_bytes(8, "little") + whole[place + 8 :])
+    with pytest.raises(CheckpointError, match="declares"):
+        checkpoints.read_torch(tmp_path / "more.pth")
     (tmp_path / "call.pth").write_bytes(pickle.dumps(print))
     with pytest.raises(CheckpointError, match=r"names builtins\.print"):
         checkpoints.read_torch(tmp_path / "call.pth")

@@ -306,6 +306,8 @@ def test_affectnets_newer_form(tmp_path, picture):
     picture("train_set/images/lonely.jpg")
     picture("train_set/images/pickled.jpg")
     annotate("train_set", "pickled", np.array({"evil": 1}, dtype=object))
+    picture("train_set/images/pickled.png")
+    picture("train_set/images/list.txt")
     annotate("train_set", "gone", np.array(1))
     np.save(tmp_path / "train_set" / "annotations" / "0_val.npy", 0.5)
     picture("val_set/images/0.jpg")
@@ -319,6 +321,8 @@ def test_affectnets_newer_form(tmp_path, picture):
         "gone.jpg": "the picture is not there",
         "lonely.jpg": "the picture has no annotation",
         "pickled.jpg": "the expression is not a number from 0 to 10",
+        "pickled.png": "another picture has the same number",
+        "list.txt": base.OTHER_FILE,
     }
 
 
@@ -348,7 +352,8 @@ def test_utkface(picture, tmp_path):
     assert why["40_1_0_7.jpg"] == why["41_1_0_8.jpg"] == "same pixels as another picture, other labels"
     assert why["61_1_2017.jpg.chip.jpg"] == "the name is not age_gender_race_time"
     assert sum(reason == "the name's age, gender or race is not a known one" for reason in why.values()) == 5
-    assert len(why) == 9
+    assert why["readme.txt"] == base.OTHER_FILE
+    assert len(why) == 10
 
 
 def test_utkface_without_one_good_name(picture, tmp_path):
@@ -556,7 +561,7 @@ def test_the_real_fer2013(caplog):
     in_validation = found.faces.image.str.contains("/validation/")
     assert (found.faces.split[in_validation] == "test").all() and not (found.faces.split[~in_validation] == "test").any()
     assert (found.faces.expression[found.faces.image.str.contains("/angry/")] == "anger").all()
-    assert "16,328 pictures, published are 35,887" in caplog.text
+    assert "32,298 pictures, published are 35,887" in caplog.text
 
 
 # any folders, any table
@@ -587,6 +592,29 @@ def test_folders_of_any_task(tmp_path, picture):
         datasets.folders(tmp_path / "faces", label="gender")
     with pytest.raises(ValueError, match="label is one of age, gender, expression"):
         datasets.folders(tmp_path / "faces", label="race")
+
+
+def test_every_file_in_a_class_has_a_row(tmp_path, picture):
+    pictures = [f"{number}{suffix}" for number, suffix in enumerate(images.suffixes())]
+    for name in (*pictures, "loud.JPG", "notes.txt", "clip.mp4", "no_suffix"):
+        picture(f"happy/{name}")
+    for name in ("happy/.DS_Store", "happy/.thumbnails/small.jpg"):
+        picture(name)
+    (tmp_path / "happy" / "gone.png").symlink_to("nowhere.png")
+    found = datasets.folders(tmp_path, label="expression")
+    assert set(labels(found)) == {*pictures, "loud.JPG", "gone.png"}
+    assert reasons(found) == dict.fromkeys(("notes.txt", "clip.mp4", "no_suffix"), base.OTHER_FILE)
+    (tmp_path / "happy").rename(tmp_path / "test")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").rename(tmp_path / "train" / "happy")
+    found = datasets.fer2013(tmp_path, progress=False)
+    assert set(labels(found)) == {*pictures, "loud.JPG"}
+    assert reasons(found).keys() == {"notes.txt", "clip.mp4", "no_suffix", "gone.png"}
+
+
+def test_suffixes_are_those_that_cameras_and_the_web_give():
+    assert {".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"} < set(images.suffixes())
+    assert not {".eps", ".ps", ".wmf", ".emf", ".pdf"} & set(images.suffixes())
 
 
 def test_any_table(tmp_path, picture):

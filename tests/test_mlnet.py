@@ -324,6 +324,24 @@ def test_other_hdf5_files_are_refused(tmp_path, authors_file):
         group["W"] = np.zeros((3, 4))
     with pytest.raises(CheckpointError, match="holds 1 arrays; the authors' ML-Net has 31"):
         mlnet.load(tmp_path / "other.h5")
+    for options in (dict(shape=(2**33,)), dict(shape=(2**20,), chunks=(2**10,)), dict(shape=(3,), dtype="S4")):
+        with h5py.File(tmp_path / "other.h5", "a") as file:
+            del file["dense_1/W"]
+            file["dense_1"].create_dataset("W", **options)
+        with pytest.raises(CheckpointError, match=r"declares|no array of numbers"):  # and no memory is asked for
+            mlnet.load(tmp_path / "other.h5")
+
+
+def test_arrays_in_other_files_are_not_followed(tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["W"] = np.zeros(3)
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file.attrs["layer_names"] = [b"dense_1"]
+        group = file.create_group("dense_1")
+        group.attrs["weight_names"] = [b"W"]
+        group["W"] = h5py.ExternalLink("secret.h5", "W")
+    with pytest.raises(CheckpointError, match="in this file"):
+        mlnet.load(tmp_path / "links.h5")
 
 
 def test_a_file_tells_the_size_it_was_trained_at_and_what_it_has_seen(tmp_path):
@@ -340,6 +358,44 @@ def test_a_small_scene_is_seen_as_a_large_one(astronaut):
     large = saliency.predict(astronaut)
     small = saliency.predict(images.resize(astronaut, (128, 128)))
     assert cc(images.resize(small, (512, 512)), large) > 0.8
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"scene_size": "5"},
+        {"scene_size": "96, 128"},
+        {"scene_size": "null"},
+        {"scene_size": "[96]"},
+        {"scene_size": '["96", "128"]'},
+        {"scene_size": "[1000000, 1000000]"},
+        {"scene_size": "[-96, 128]"},
+        {"seen": "5"},
+        {"seen": ""},
+        {"seen": "[" * 100_000},
+    ],
+)
+def test_odd_metadata_end_in_the_librarys_own_error(tmp_path, metadata):
+    path = weights.save(weights.load("mlnet-light"), tmp_path / "odd.safetensors", metadata)
+    with pytest.raises(CheckpointError, match=r"scene_size|seen"):
+        mlnet.load(path)
+
+
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("int_conv/kernel", (5,)),
+        ("int_conv/kernel", ()),
+        ("int_conv/bias", (64, 1)),
+        ("prior/prior", (5,)),
+        ("prior/prior", (0, 8)),
+        ("prior/prior", (2, 2, 2)),
+    ],
+)
+def test_odd_ranks_end_in_the_librarys_own_error(tmp_path, name, shape):
+    own = weights.load("mlnet-light") | {name: np.zeros(shape, "float32")}
+    with pytest.raises(CheckpointError, match="shape"):
+        mlnet.load(weights.save(own, tmp_path / "odd.safetensors", {}))
 
 
 def test_half_a_network_is_refused(tmp_path):

@@ -37,7 +37,6 @@ from pathlib import Path
 import augmentation
 import keras
 import numpy as np
-from PIL import Image
 from tqdm.auto import tqdm
 
 from safbage import classifiers, faces, images, parallel, reweighting, trunks, weights
@@ -123,8 +122,7 @@ class Faces:
 def inside(row: dict) -> np.ndarray:
     """Left, top, right and bottom of the part of a crop that lies within its picture, as shares of the crop's side."""
     left, top, side = faces.square(tuple(row[f"box_{end}"] for end in ("left", "top", "width", "height")))
-    with Image.open(row["image"]) as picture:
-        width, height = picture.size
+    height, width = images.size(row["image"])
     return np.clip(np.array([-left, -top, width - left, height - top]) / side, 0, 1)
 
 

@@ -7,7 +7,6 @@ a figure gets a text for those who do not see it, checks and solutions are folde
 """
 
 import base64
-import io
 import math
 import pkgutil
 import re
@@ -20,7 +19,7 @@ import nbformat
 from PIL import Image, ImageOps
 
 import safbage
-from safbage import experiments, weights
+from safbage import experiments, images, weights
 
 REPOSITORY = Path(__file__).parents[2]
 TAKEN = ["*.md", "LICENSE", "CITATION.cff", "data/*.md", "docs/*.md", "docs/*.png", "notebooks/*.md", "safbage/trained/*.md"]
@@ -145,7 +144,7 @@ def card(notebook, name: str, pages: Path) -> str:
     title = notebook.cells[0].source
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     figures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    pictures = [Image.open(io.BytesIO(base64.b64decode(figure))).convert("RGB") for figure in figures]
+    pictures = [Image.fromarray(images.decode(base64.b64decode(figure))) for figure in figures]
     wanted = THUMBNAIL[0] / THUMBNAIL[1]
     picture = min(pictures, key=lambda picture: abs(math.log(picture.width / picture.height / wanted)))
     (pages / "strip").mkdir(exist_ok=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from safbage import images
 from safbage.datasets.base import (
     BOX,
     EXPRESSIONS,
     NO_FILE,
-    PICTURES,
     DatasetError,
     Listing,
     check_folder,
@@ -88,7 +88,7 @@ def _first_there(*paths):
 def _older(path, folder, split, require_files):
     """Rows of training.csv or validation.csv, dropped ones with a `reason`."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        begins_with_a_picture = file.readline().split(",")[0].strip().lower().endswith(PICTURES)
+        begins_with_a_picture = file.readline().split(",")[0].strip().lower().endswith(images.suffixes())
     lines = list(read_rows(path, NEEDED, header=HEADER if begins_with_a_picture else None))
     at = folder
     for name in ("Manually_Annotated_Images", "Manually_Annotated", "Manually_Annotated/Manually_Annotated_Images"):
@@ -117,11 +117,14 @@ def _pixels(name, fields):
 
 def _newer(at, split, progress):
     """Rows of a set's pictures and annotations, dropped ones with a `reason`."""
-    pictures = {path.stem: path for path in pictures_below(at / "images")}
+    found, rows = pictures_below(at / "images")
+    pictures = {}
+    for path in found:
+        if pictures.setdefault(path.stem, path) != path:
+            rows.append({"image": str(path), "reason": "another picture has the same number"})
     ending = "_exp.npy"
     annotations = {path.name.removesuffix(ending): path for path in (at / "annotations").glob(f"*{ending}")}
     names = sorted({*pictures, *annotations})
-    rows = []
     for name in tqdm(names, desc=f"annotations in {at.name}", disable=not progress):
         image = pictures.get(name, at / "images" / f"{name}.jpg")
         if name not in annotations:

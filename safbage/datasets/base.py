@@ -25,13 +25,14 @@ SPLITS = ("train", "validation", "test")
 
 CATEGORIES = {"split": SPLITS, "age_group": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
 BOX = ("box_left", "box_top", "box_width", "box_height")
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 COLUMNS = ("image", "subject", "fold", "split", "age", "age_group", "gender", "expression")
 """Of every table, in this order; what a set does not tell is missing (NA). Group columns (race) and boxes come behind."""
 
 
 NO_FILE = "the picture is not there"
 """Why rows are left out whose picture is missing."""
+OTHER_FILE = "not a kind of picture that is read"
+"""Why files are left out that lie among pictures and are none by their suffix."""
 
 
 class DatasetError(ValueError):
@@ -177,10 +178,20 @@ def held(folder: Path) -> str:
     return f"it holds {', '.join(there[:8]) or 'nothing'}" + (" …" if len(there) > 8 else "")
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Every picture file in a folder and below, by its suffix, sorted; hidden files are left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
+def pictures_below(folder: Path) -> tuple[list[Path], list[dict]]:
+    """Every picture in a folder and below, and left-out rows of all other files: which is which, the suffix tells.
+
+    Both are sorted; hidden files and folders are passed over.
+    """
+    found = sorted(path for path in folder.rglob("*") if not path.is_dir() and not _is_hidden(path.relative_to(folder)))
+    known = images.suffixes()
+    pictures = [path for path in found if path.suffix.lower() in known]
+    others = [{"image": str(path), "reason": OTHER_FILE} for path in found if path.suffix.lower() not in known]
+    return pictures, others
+
+
+def _is_hidden(inside):
+    return any(name.startswith(".") for name in inside.parts)
 
 
 def read_rows(

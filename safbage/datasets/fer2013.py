@@ -56,8 +56,8 @@ def fer2013(
     """
     path = Path(path)
     table = path if path.is_file() else next((path / name for name in TABLES if (path / name).is_file()), None)
-    rows = _from_csv(table.resolve(), cache, progress) if table else _from_folders(check_folder(path))
-    listed = check_pictures(listing(rows), path)
+    rows, others = (_from_csv(table.resolve(), cache, progress), []) if table else _from_folders(check_folder(path))
+    listed = check_pictures(listing(rows, others), path)
     compare_with_published("FER2013", {"pictures": (len(rows), PUBLISHED)})
     found = without_duplicates(listed, ["expression"], progress=progress)
     if (found.faces.split == "validation").any():
@@ -66,19 +66,21 @@ def fer2013(
 
 
 def _from_folders(folder):
-    """Rows of <set>/<class>/<picture>; dropped ones with a `reason`."""
+    """Rows of <set>/<class>/<picture>, dropped ones with a `reason`; and those of files that are no pictures."""
     sets = {path: names.split(path.name) for path in sorted(folder.iterdir()) if path.is_dir() and names.split(path.name)}
     if "train" not in sets.values():
         raise DatasetError(f"{folder} is no FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; {held(folder)}")
     if "test" not in sets.values():
         sets = {path: "test" if split == "validation" else split for path, split in sets.items()}
-    rows = []
+    rows, others = [], []
     for at, split in sets.items():
-        for image in pictures_below(at):
+        pictures, rest = pictures_below(at)
+        others += rest
+        for image in pictures:
             expression = names.expression(image.parent.name)
             problem = {} if expression else {"reason": f"the folder's name is no expression: {image.parent.name}"}
             rows.append({"image": str(image), "split": split, "expression": expression} | problem)
-    return rows
+    return rows, others
 
 
 def _from_csv(table, cache, progress):

@@ -11,6 +11,8 @@ LABELS = ("age", "gender", "expression")
 def folders(folder: str | Path, *, label: str) -> Listing:
     """Pictures in a folder per class, ``<class>/…`` or ``<set>/<class>/…`` with the sets train, validation (val) and test.
 
+    Pictures are told by their suffix (`images.suffixes`); files of other kinds are left out and say so.
+
     Args:
         folder: holds the classes' folders, or those of the sets.
         label: what the classes are. ``"expression"``: ``happy``, ``Anger``, ``surprised`` …; ``"gender"``: ``male``, ``f`` …;
@@ -24,9 +26,10 @@ def folders(folder: str | Path, *, label: str) -> Listing:
     if label not in LABELS:
         raise ValueError(f"label is one of {', '.join(LABELS)}; got {label!r}")
     folder = check_folder(folder)
-    found = listing(_row(image, image.relative_to(folder).parts[:-1], label) for image in pictures_below(folder))
+    pictures, others = pictures_below(folder)
+    found = listing((_row(image, image.relative_to(folder).parts[:-1], label) for image in pictures), others)
     if found.faces.empty:
-        names_there = sorted({Path(image).parent.name for image in found.dropped.image})
+        names_there = sorted({image.parent.name for image in pictures})
         there = f"pictures lie in {', '.join(names_there[:20])}" if names_there else "it holds no pictures"
         raise DatasetError(f"{folder} has no folder of pictures named after a class of {label}; {there}")
     return found

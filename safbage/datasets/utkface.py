@@ -40,8 +40,9 @@ def utkface(folder: str | Path, *, test: float = 0.15, validation: float = 0.1, 
         ValueError: the shares leave nothing.
     """
     folder = check_folder(folder)
-    rows = [_row(path) for path in pictures_below(folder)]
-    listed = listing(rows, groups={"race": RACES})
+    pictures, others = pictures_below(folder)
+    rows = [_row(path) for path in pictures]
+    listed = listing(rows, others, groups={"race": RACES})
     if listed.faces.empty:
         raise DatasetError(f"{folder}: none of its {len(rows):,} pictures is named age_gender_race_time.jpg")
     compare_with_published("UTKFace", {"pictures": (len(rows), PUBLISHED)})
