@@ -24,9 +24,10 @@ from safbage.backend import keras
 from safbage.classifiers import CLASSES, SHIPPED
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
-from safbage.reweighting import RATIO
-from safbage.training import COLUMNS, GROUPS, Recipe, fine_tune
+from safbage.reweighting import RATIO, check_ratio
+from safbage.training import COLUMNS, GROUPS, RECIPES, Recipe, fine_tune
 from safbage.training.results import open_trained
+from safbage.training.splits import choose
 from safbage.work import write_whole
 
 WITHOUT, WITH = 0.0, RATIO
@@ -94,8 +95,10 @@ def cross_validate(
     Raises:
         As `training.fine_tune`.
     """
+    networks, ratios, folds = list(networks), list(ratios), [None] if folds is None else list(folds)
+    check(prepared, task, networks=networks, ratios=ratios, folds=folds, recipe=recipe, limit=limit)
     arms = list(dict.fromkeys(Arm(network, float(ratio)) for network in networks for ratio in ratios))  # each once
-    runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
+    runs = [(arm, fold) for fold in folds for arm in arms]
     found = {arm: [] for arm in arms}
     made_of = {}
     common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit)
@@ -121,6 +124,30 @@ def cross_validate(
     for arm, table in tables.items():
         table.attrs["made_of"] = made_of[arm]
     return tables
+
+
+def check(
+    prepared: Prepared,
+    task: str,
+    *,
+    networks: Iterable[str] = ("alexnet",),
+    ratios: Iterable[float] = (WITHOUT, WITH),
+    folds: Iterable[int] | None = range(5),
+    recipe: Recipe | None = None,
+    limit: int | None = None,
+) -> None:
+    """Refuse before anything is trained what `cross_validate` would else refuse at its last fold or arm; it takes the same.
+
+    Raises:
+        ValueError: an unknown task, network or fold, a ratio beyond 0–1.
+        DatasetError: as `training.splits.choose`.
+    """
+    for fold in [None] if folds is None else folds:
+        choose(prepared, task, fold, limit)
+    for network in networks:
+        (recipe or RECIPES[task]).first_layer(network)
+    for ratio in ratios:
+        check_ratio(ratio)
 
 
 def name_of(task: str, arm: Arm, fold: int | None) -> str:

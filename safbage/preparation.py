@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from safbage import backend, faces, images, mlnet, parallel, saliency, weights
-from safbage.datasets.base import BOX, DatasetError
+from safbage.datasets.base import BOX, DatasetError, with_labels
 from safbage.faces import Face
 from safbage.work import clear_asides, keep_settings, locked, write_whole
 
@@ -259,7 +259,8 @@ def prepare(
 
     Raises:
         ValueError: an option or the number of workers is out of range.
-        DatasetError: the table is empty, lacks a column, or has one that cannot be stored or is named as one of the result's.
+        DatasetError: the table is empty, lacks a column, or has one that cannot be stored or is named as one of the result's;
+            a label is none of its column's classes (`datasets.base.with_labels`).
         WorkError: the folder holds something else's shards, or a worker process died (the same call goes on).
         WeightsError: weights are missing and cannot be fetched.
     """
@@ -301,6 +302,7 @@ def _check(table, needed):
     taken = [name for name in RESERVED if name in table] + sorted({str(n) for n in table.columns[table.columns.duplicated()]})
     if taken:
         raise DatasetError(f"the table's columns {', '.join(taken)} are named as the result's own, or twice: rename them")
+    with_labels(table)
     try:
         pa.Table.from_pandas(table.drop(columns="image"), preserve_index=False)
     except (pa.ArrowException, ValueError, TypeError) as error:

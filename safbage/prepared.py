@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from safbage import images, saliency
 from safbage.backend import keras
-from safbage.datasets.base import CATEGORIES, DatasetError
+from safbage.datasets.base import CATEGORIES, DatasetError, with_labels
 from safbage.preparation import read_notes
 
 BLOCK = 8
@@ -48,11 +48,12 @@ class Prepared:
         for number, shard in enumerate(self.shards):
             columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
             part = pd.read_parquet(shard, columns=columns)
+            try:
+                part = with_labels(part)
+            except DatasetError as error:
+                raise DatasetError(f"{shard}: {error}; mend the table and prepare again into another folder") from error
             parts.append(part.assign(shard=number, place=np.arange(len(part))))
         self.table = pd.concat(parts, ignore_index=True)
-        for name, categories in CATEGORIES.items():
-            if name in self.table:
-                self.table[name] = pd.Categorical(self.table[name], categories=list(categories), ordered=name == "age_group")
         if self.table.row.duplicated().any():
             raise DatasetError(f"{self.folder} holds some faces twice: a shard was copied; delete the shards and prepare again")
         self._encoded = functools.lru_cache(2 * BLOCK)(self._read_shard)
@@ -92,7 +93,7 @@ class Prepared:
         """The labels of a task ("age_group", "gender", "expression") as the numbers of its classes; −1 where there is none."""
         if task not in CATEGORIES or task == "split" or task not in self.table:
             raise DatasetError(f"{self.folder} has no labels {task!r}")
-        return pd.Categorical(self.table[task], categories=list(CATEGORIES[task])).codes.astype("int64")
+        return with_labels(self.table[[task]])[task].cat.codes.to_numpy("int64")
 
     def batches(
         self, task: str, *, rows=None, batch_size: int = 32, ratio: float = 0.3, seed: int | None = None

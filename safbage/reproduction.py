@@ -167,11 +167,10 @@ def reproduce(
         _fetch_imagenet(scale, wanted.values())
         tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
         found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
-        return {
-            key: _run(output, name, scale, key, *found[experiment.task], cluster)
-            for key, experiment in wanted.items()
-            if experiment.task in found
-        }
+        wanted = {key: experiment for key, experiment in wanted.items() if experiment.task in found}
+        for key, experiment in wanted.items():  # what the last one would refuse is to be refused now
+            _check(scale, key, *found[experiment.task])
+        return {key: _run(output, name, scale, key, *found[experiment.task], cluster) for key, experiment in wanted.items()}
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -224,15 +223,24 @@ def _prepared(output, scale, name, tasks, data_dir, precision, cluster):
     return Prepared(folder)
 
 
-def _run(output, scale_name, scale, key, name, prepared, cluster):
-    """One experiment: its trainings, its report, kept as JSON."""
+def _chosen(scale, key, name):
+    """What of an experiment `experiments.cross_validate` and `experiments.check` are told."""
     experiment = EXPERIMENTS[key]
     arms = dict(networks=_networks(scale, experiment)) | (dict(ratios=scale.ratios) if experiment.varied == "ratio" else {})
     recipe = RECIPES[experiment.task]
     if experiment.task in scale.epochs:
         recipe = replace(recipe, epochs=scale.epochs[experiment.task])
-    folds = None if name in WHOLE_SPLIT else range(scale.folds)
-    options = arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=folds, imagenet=scale.imagenet)
+    return arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=None if name in WHOLE_SPLIT else range(scale.folds))
+
+
+def _check(scale, key, name, prepared):
+    experiments.check(prepared, EXPERIMENTS[key].task, **_chosen(scale, key, name))
+
+
+def _run(output, scale_name, scale, key, name, prepared, cluster):
+    """One experiment: its trainings, its report, kept as JSON."""
+    experiment = EXPERIMENTS[key]
+    options = _chosen(scale, key, name) | {"imagenet": scale.imagenet}
     with timed(output, key):
         predictions = experiments.cross_validate(prepared, experiment.task, work=output / "work" / key, **options, **cluster)
         report = experiments.compare(predictions, experiment.task)

@@ -3,12 +3,14 @@
 import html
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from keras import layers
 from typer.testing import CliRunner
@@ -131,6 +133,41 @@ def test_a_picture_listed_twice_is_compared(tmp_path, prepared, trainings):
     arms = cross_validate(repeating, tmp_path)
     report = experiments.compare(arms, "gender", repetitions=50)
     assert report["tests"][0]["accuracy"]["faces"] == 40 and all(sorted(table.row) == list(range(40)) for table in arms.values())
+
+
+def test_nothing_is_trained_where_the_last_training_would_be_refused(tmp_path, prepared, trainings):
+    """A fold that is not there, a subject in two folds, an unknown network or a wrong ratio: told first, by every entry."""
+    mixed = Prepared(prepared.folder)
+    mixed.table = mixed.table.assign(subject=[f"person {i // 4}" for i in range(40)], fold=np.arange(40) % 4)
+    for faces, wrong, says in (
+        (prepared, {"folds": range(200)}, "folds 0, 1, 2, 3, 4; got 5"),
+        (mixed, {"folds": range(3)}, "10 subjects are in more than one split"),
+        (prepared, {"networks": ["tiny", "lenet"]}, "lenet"),
+        (prepared, {"ratios": [0.3, 30]}, "ratio lies between"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            cross_validate(faces, tmp_path, **wrong)
+    with pytest.raises(ValueError, match="folds 0, 1, 2, 3, 4; got 5"):
+        scale = replace(TINY, folds=9)
+        reproduction.reproduce(tmp_path / "all", scale, sets=[str(prepared.folder)], only=["gender"], progress=False)
+    assert not trainings
+
+
+@pytest.mark.parametrize("folds, says", [(200, "got 5"), (3, "10 subjects")])
+def test_evaluate_trains_nothing_that_it_refuses(tmp_path, prepared, trainings, safbage, folds, says):
+    folder = prepared.folder
+    if folds == 3:
+        folder = shutil.copytree(prepared.folder, tmp_path / "mixed")
+        for shard in (folder / "shards").iterdir():
+            part = pq.read_table(shard)
+            part = part.set_column(part.schema.get_field_index("subject"), "subject", [[f"{i // 4}" for i in range(len(part))]])
+            part = part.set_column(part.schema.get_field_index("fold"), "fold", [[i % 4 for i in range(len(part))]])
+            pq.write_table(part, shard)
+    options = ("--task", "gender", "--network", "tiny", "--from-scratch", "--work", tmp_path / "work")
+    for command in (("evaluate", folder, *options, "--folds", folds), ("train", folder, *options, "--fold", folds // 3)):
+        code, _, err = safbage(*command)
+        assert code == 2 and (says in err or "got 66" in err), err
+    assert not trainings
 
 
 def test_an_arm_named_twice_is_one(tmp_path, prepared, trainings):

@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from dask import distributed
+from typer.testing import CliRunner
 
-from safbage import faces, images, mlnet, preparation, saliency
+from safbage import cli, faces, images, mlnet, preparation, saliency
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
 from safbage.preparation import Options, prepare
@@ -243,6 +244,31 @@ def test_columns_that_the_result_needs_are_refused(table, tmp_path):
         prepare(table.assign(mixed=[1, "a", {}] * 4), tmp_path, FAST, progress=False)
 
 
+@pytest.mark.parametrize(
+    "column, values, says",
+    [
+        ("gender", ["Male", "Female"], "gender is one of male, female; got 'Male', 'Female'"),
+        ("gender", [0, 1], "got 0, 1"),
+        ("expression", ["happiness", None], "expression is one of .*happy.*; got 'happiness'"),
+        ("age_group", ["25-32", "(25, 32)"], r"age_group is one of .*25-32.*; got '\(25, 32\)'"),
+        ("split", ["train", "val"], "split is one of train, validation, test; got 'val'"),
+        ("fold", [0.5, 1], "fold is a whole number from 0 to 127; got 0.5"),
+        ("fold", ["a", 300], "got 'a', 300"),
+        ("age", [-1.0, 31.0], "age is a number from 0 to 200; got -1.0"),
+    ],
+)
+def test_labels_that_nobody_knows_are_refused_before_any_work(table, tmp_path, column, values, says):
+    with pytest.raises(DatasetError, match=says):
+        prepare(table.assign(**{column: values * 6}), tmp_path / "out", FAST, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_refuses_unknown_labels_too(table, tmp_path):
+    table.astype({"image": str}).assign(gender=["Male", "Female"] * 6).to_parquet(tmp_path / "t.parquet")
+    done = CliRunner().invoke(cli.app, ["prepare", str(tmp_path / "t.parquet"), str(tmp_path / "out")])
+    assert done.exit_code == 2 and "gender is one of male, female" in done.output and not (tmp_path / "out").exists()
+
+
 def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
     labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(age_group="25-32", fold=pd.array([1] * 6, "Int8"))
     prepare(labelled, tmp_path, FAST, progress=False)
@@ -326,6 +352,27 @@ def test_rows_are_chosen_and_those_without_the_label_passed_over(prepared):
         opened.batches("gender", rows=[1, 3])
     with pytest.raises(DatasetError, match="no labels 'hair'"):
         opened.batches("hair")
+
+
+def rewritten(shard, **columns):
+    """A shard whose columns hold other values, its notes kept."""
+    table = pq.read_table(shard)
+    for name, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, [values])
+    pq.write_table(table, shard)
+
+
+def test_a_shard_with_an_unknown_label_is_named(prepared, tmp_path):
+    folder = shutil.copytree(prepared[0], tmp_path / "copy")
+    shard = folder / "shards" / "part-00001.parquet"
+    count = pq.read_metadata(shard).num_rows
+    rewritten(shard, gender=["Female"] * count)
+    with pytest.raises(DatasetError, match=r"part-00001\.parquet: gender is one of male, female; got 'Female'"):
+        Prepared(folder)
+    opened = Prepared(prepared[0])
+    opened.table["gender"] = "Female"
+    with pytest.raises(DatasetError, match="got 'Female'"):
+        opened.codes("gender")
 
 
 def test_keras_trains_on_it(prepared):

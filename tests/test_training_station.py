@@ -408,6 +408,28 @@ def test_errors_are_told_before_anything_is_trained(tmp_path, prepared, built):
     assert not built and not list(tmp_path.iterdir())
 
 
+def test_whom_training_knows_is_not_tested(tmp_path, prepared, built):
+    """A subject or a picture on both sides, by folds as by the table's split, is refused before anything is trained."""
+
+    def refused(match, tested, **columns):
+        known = Prepared(prepared.folder)
+        known.table = known.table.assign(**columns)
+        with pytest.raises(DatasetError, match=match):
+            tune(known, work=tmp_path, fold=tested)
+
+    count, alternating = len(prepared), np.arange(len(prepared)) % 3
+    people = [f"person {i // 3}" for i in range(count)]
+    refused(r"20 subjects are in more than one split: person 0 in \[test, train", 0, subject=people, fold=alternating)
+    for other in ("test", "validation"):
+        split = ["train"] * (count - 2) + ["validation", "test"]
+        split[0] = other
+        subject = [*people[:-2], "validates", "tests"]
+        refused(rf"1 subjects .*person 0 in \[{', '.join(sorted((other, 'train')))}\]", None, subject=subject, split=split)
+    images = prepared.table.image.where(prepared.table.index != 1, prepared.table.image[0])
+    refused(r"1 images are in more than one split", 0, image=images, subject=[str(i) for i in range(count)], fold=alternating)
+    assert not built and not list(tmp_path.iterdir())
+
+
 def test_another_run_needs_another_folder(tmp_path, prepared, built):
     tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1))
     with pytest.raises(WorkError, match=r"ratio: 0\.3 there, 0\.0 now"):

@@ -13,20 +13,16 @@ from tqdm.auto import tqdm
 from safbage import classifiers, parallel
 from safbage.backend import keras, tensorflow
 from safbage.classifiers.imagenet import told
-from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO, check_ratio
 from safbage.training.features import Images, answers, cached
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
 from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
-from safbage.training.splits import divide, fingerprint, table_of
+from safbage.training.splits import choose, fingerprint
 from safbage.work import EpochLog, WorkError, keep_settings
 
 logger = logging.getLogger(__name__)
-
-COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
-"""The column of labels by task."""
 
 
 def fine_tune(
@@ -68,22 +64,14 @@ def fine_tune(
 
     Raises:
         ValueError: an unknown task, network or fold, a ratio beyond 0–1, or a layer where the network cannot be cut.
-        DatasetError: no such labels; a split without faces; a class that no training face has.
+        DatasetError: no such labels; a split without faces, or two with the same subject or picture; a class that no training
+            face has.
         WorkError: the folder was begun with other settings, the loss is no number, or the disk is full.
         WeightsError: ImageNet weights are missing and cannot be fetched.
     """
-    if task not in COLUMNS:
-        raise ValueError(f"task is one of {', '.join(COLUMNS)}; got {task!r}")
+    table, codes, labelled, parts = choose(prepared, task, fold, limit)
     recipe, work, ratio = recipe or RECIPES[task], Path(work), check_ratio(ratio)
     first, classes = recipe.first_layer(network), classifiers.CLASSES[task]
-    table, codes = table_of(prepared), prepared.codes(COLUMNS[task])
-    labelled = np.flatnonzero(codes >= 0)
-    if limit is not None:
-        labelled = np.sort(np.random.default_rng(0).permutation(labelled)[:limit])
-    parts = divide(table, labelled, fold)
-    missing = [name for i, name in enumerate(classes) if i not in codes[parts["train"]]]
-    if missing:
-        raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
     settings = asdict(recipe) | {
         "task": task, "network": network, "train_from": first, "ratio": ratio, "fold": fold, "seed": seed, "imagenet": imagenet,
         "imagenet_weights": told(network) if imagenet else None,
