@@ -28,7 +28,7 @@ from safbage.reweighting import RATIO, check_ratio
 from safbage.training import COLUMNS, GROUPS, RECIPES, Recipe, fine_tune
 from safbage.training.results import open_trained
 from safbage.training.splits import choose
-from safbage.work import write_whole
+from safbage.work import damaged, read_json, write_whole
 
 WITHOUT, WITH = 0.0, RATIO
 LEVEL = 0.05
@@ -66,6 +66,7 @@ def cross_validate(
     seed: int = 0,
     imagenet: bool = True,
     limit: int | None = None,
+    cache: bool | str | Path = True,
     workers: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
@@ -84,6 +85,7 @@ def cross_validate(
         seed: of initial weights, dropout and order.
         imagenet: start from what ImageNet weights there are.
         limit: use only so many labelled faces.
+        cache: where the frozen layers' features are kept.
         workers: trainings at once on this machine; they share out its threads and its GPU's memory.
         scheduler: address of a Dask scheduler whose workers train instead; they see both folders.
         progress: show bars.
@@ -101,7 +103,8 @@ def cross_validate(
     runs = [(arm, fold) for fold in folds for arm in arms]
     found = {arm: [] for arm in arms}
     made_of = {}
-    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit)
+    cache = cache if isinstance(cache, bool) else str(Path(cache).resolve())  # workers are elsewhere
+    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit, cache=cache)
     settings = [
         common | dict(network=arm.network, ratio=arm.ratio, fold=fold, work=str(Path(work).resolve() / name_of(task, arm, fold)))
         for arm, fold in runs
@@ -193,6 +196,8 @@ def _finished(folder):
         if (path.parent / "metrics.json").exists():
             run = open_trained(path.parent)
             settings = run.metrics["settings"]
+            if not set(CHOSEN) <= set(settings):
+                raise damaged(path.parent / "metrics.json", f"its settings lack one of {', '.join(CHOSEN)}")
             key = json.dumps(settings, sort_keys=True)
             if key not in seen:
                 seen.add(key)
@@ -449,5 +454,5 @@ def saved(folder: str | Path | None = None) -> dict[str, dict]:
 
     By default the project's own, in `RESULTS`: a clone of the repository has them, an installed wheel does not.
     """
-    reports = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
+    reports = {path.stem: read_json(path, dict) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
     return {name: report for name, report in reports.items() if {"task", "arms", "verdict"} <= set(report)}

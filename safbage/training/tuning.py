@@ -20,7 +20,7 @@ from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
 from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
 from safbage.training.splits import choose, fingerprint
-from safbage.work import EpochLog, WorkError, keep_settings
+from safbage.work import EpochLog, WorkError, check_settings, resuming
 
 logger = logging.getLogger(__name__)
 
@@ -69,22 +69,32 @@ def fine_tune(
         WorkError: the folder was begun with other settings, the loss is no number, or the disk is full.
         WeightsError: ImageNet weights are missing and cannot be fetched.
     """
-    table, codes, labelled, parts = choose(prepared, task, fold, limit)
+    faces = choose(prepared, task, fold, limit)
     recipe, work, ratio = recipe or RECIPES[task], Path(work), check_ratio(ratio)
-    first, classes = recipe.first_layer(network), classifiers.CLASSES[task]
     settings = asdict(recipe) | {
-        "task": task, "network": network, "train_from": first, "ratio": ratio, "fold": fold, "seed": seed, "imagenet": imagenet,
-        "imagenet_weights": told(network) if imagenet else None,
-        "faces": fingerprint(table, codes, parts), "prepared": prepared.provenance, "shards": prepared.digest[:16],
+        "task": task, "network": network, "train_from": recipe.first_layer(network), "ratio": ratio, "fold": fold, "seed": seed,
+        "imagenet": imagenet, "imagenet_weights": told(network) if imagenet else None,
+        "faces": fingerprint(faces.table, faces.codes, faces.parts),
+        "prepared": prepared.provenance, "shards": prepared.digest[:16],
         "cached": bool(cache), "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
     }  # fmt: skip
-    keep_settings(work, settings)
-    if (work / "metrics.json").exists():
-        drop_checkpoints(work)  # left where a run was killed after its last line
-        return open_trained(work)
+    check_settings(work, settings)
+    finished = work / "metrics.json"
+    if not finished.exists():
+        with resuming(work, settings):
+            if not finished.exists():  # else the process that was waited for has done it
+                cache = prepared.folder / "features" if cache is True else cache
+                kept = np.arange(len(prepared)) if limit is None else faces.chosen
+                _run(Images(prepared, recipe.variants, ratio), faces, kept, settings, recipe, work, cache, progress)
+    drop_checkpoints(work)
+    return open_trained(work)
 
-    keras.utils.set_random_seed(seed)
-    model = classifiers.classifier(network, len(classes), dropout=recipe.dropout, imagenet=imagenet)
+
+def _run(images, faces, kept, settings, recipe, work, cache, progress):
+    """The training itself, and its results into `work`; features are kept of the rows `kept`, in the folder `cache` if any."""
+    network, first, classes = settings["network"], settings["train_from"], classifiers.CLASSES[settings["task"]]
+    keras.utils.set_random_seed(settings["seed"])
+    model = classifiers.classifier(network, len(classes), dropout=recipe.dropout, imagenet=settings["imagenet"])
     below, above = cut(model, first)
     at_random = [layer.name for layer in below.layers if layer.weights and layer.name not in model.pretrained] if below else []
     if at_random:
@@ -94,19 +104,16 @@ def fine_tune(
         "frozen_at_random": at_random,
         "trained_layers": [layer.name for layer in above.layers if layer.trainable_weights],
     }
-    inputs, trained = Images(prepared, recipe.variants, ratio), model
+    inputs, trained = images, model
     if cache:
-        rows = np.arange(len(prepared)) if limit is None else labelled
-        folder = prepared.folder / "features" if cache is True else Path(cache)
-        inputs, trained = cached(inputs, rows, below, f"{network} below {first}", folder, progress), above
-    log = train(trained, inputs, codes, parts, recipe, work, seed, progress)
+        inputs, trained = cached(images, kept, below, f"{network} below {first}", Path(cache), progress), above
+    log = train(trained, inputs, faces.codes, faces.parts, recipe, work, settings["seed"], progress)
     trained.load_weights(log.weights_path(log.best))
-    rows = parts["test"]
-    predictions = predictions_of(table.iloc[rows], codes[rows], answers(trained, inputs, rows), classes, fold)
+    rows = faces.parts["test"]
+    answered = answers(trained, inputs, rows)
+    predictions = predictions_of(faces.table.iloc[rows], faces.codes[rows], answered, classes, settings["fold"])
     tensors = tensors_of(model, [*at_random, *(layer.name for layer in above.layers)])
     write(work, log, tensors, predictions, made_of | {"settings": settings})
-    drop_checkpoints(work)
-    return open_trained(work)
 
 
 # --- training ----------------------------------------------------------------------------------------------------------
