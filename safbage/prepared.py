@@ -101,7 +101,7 @@ class Prepared:
         crops, maps = self._encoded(number)
         try:
             return _crop(crops[place]), np.frombuffer(maps[place], "float16").reshape(saliency.MAP_SIZE)
-        except (images.ImageError, OSError, ValueError) as error:
+        except (images.ImageError, Image.DecompressionBombError, OSError, ValueError) as error:
             raise DatasetError(f"{self.shards[number]} holds no face and map at place {place} ({error})") from error
 
     def codes(self, task: str) -> np.ndarray:

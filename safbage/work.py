@@ -276,5 +276,6 @@ class EpochLog:
 def _save_weights(model, path):
     try:
         model.save_weights(path)
-    except RuntimeError as error:  # HDF5's, when it cannot close a file: the disk is full
-        raise OSError(str(error)) from error
+    except (OSError, RuntimeError) as error:  # HDF5 tells of a full disk in many lines, or of a file that cannot be closed
+        code = getattr(error, "errno", None)
+        raise OSError(code, os.strerror(code)) if code else OSError(str(error).splitlines()[0]) from error

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from keras import layers
+from test_work import waits
 from typer.testing import CliRunner
 
 from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, reproduction, training, weights
@@ -22,6 +23,7 @@ from safbage.datasets.base import DatasetError
 from safbage.experiments import Arm
 from safbage.prepared import Prepared
 from safbage.training import tuning
+from safbage.work import WorkError
 
 RECIPE = replace(training.AGE_GENDER_RECIPE, train_from={"tiny": "fc"}, epochs=1, batch=16, variants=((False, 0),))
 
@@ -539,6 +541,16 @@ def test_what_is_wrong_is_told(tmp_path, prepared, trainings, safbage, name, wro
     assert code == 2 and says in err and "Traceback" not in err and not trainings
 
 
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_the_cache_of_read_only_faces_is_moved(tmp_path, prepared, trainings, safbage, name):
+    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    (folder / "features").touch()  # a file: to root, no folder is read-only
+    options = ["--task", "gender", "--network", "tiny", "--from-scratch", "--work", tmp_path / "work"]
+    options += ["--folds", 2] if name == "evaluate" else ["--fold", 0]
+    code, _, err = safbage(name, folder, *options, "--cache", tmp_path / "cache")
+    assert code == 0 and list((tmp_path / "cache").iterdir()), err
+
+
 def test_what_is_missing_is_told(tmp_path, prepared, safbage):
     folder = prepared.folder
     code, _, err = safbage("evaluate", folder, "--task", "gender")
@@ -589,6 +601,26 @@ def test_all_experiments_are_reproduced_on_one_page(tmp_path, trainings, monkeyp
     assert len(curves) == 6 and set(curves.ratio) == {0.0, 0.3, 0.9}
     assert page.count("<img alt=") == page.count("<img") > 10
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_the_second_of_two_reproductions_waits(tmp_path, trainings, prepared):
+    options = dict(sets=[str(prepared.folder)], only=["gender"], cache=tmp_path / "cache", progress=False)
+    waited, reports = waits(tmp_path / "all", lambda: reproduction.reproduce(tmp_path / "all", TINY, **options))
+    assert waited and list(reports) == ["gender"] and list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{", "", '{"gender": "a"}'])
+def test_damaged_times_are_named(tmp_path, content):
+    (tmp_path / "timings.json").write_text(content)
+    with pytest.raises(WorkError, match=r"timings\.json is damaged"):
+        reproduction.timings(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{", ""])
+def test_a_damaged_report_is_named(tmp_path, content):
+    (tmp_path / "gender.json").write_text(content)
+    with pytest.raises(WorkError, match=r"gender\.json is damaged"):
+        experiments.saved(tmp_path)
 
 
 def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prepared):

@@ -259,23 +259,37 @@ def read_rows(
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
+        names = list(header) if header else [name.strip() for name in next(_records(path, reader), None) or []]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
+        missing = [name for name in needed if name not in names]
+        if missing:
+            there = ", ".join(names[:12])[:200] or "nothing"
+            raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
+        for fields in _records(path, reader):
+            whole = fields is not None and len(fields) == len(names)
+            place = f"{path.name}:{reader.line_num}"
+            yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
+
+
+def _records(path, reader):
+    """The records of a csv that hold anything; None for one that the csv module refuses, as it does a field of over 128 kB.
+
+    DatasetError where one goes over several lines: a quotation mark stands open, and all up to the next would be lost.
+    """
+    while True:
+        before = reader.line_num
         try:
-            names = list(header) if header else [name.strip() for name in next(reader, [])]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
-            missing = [name for name in needed if name not in names]
-            if missing:
-                there = ", ".join(names[:12])[:200] or "nothing"
-                raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
-            for fields in filter(None, reader):
-                if any("\n" in field for field in fields):
-                    raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
-                whole = len(fields) == len(names)
-                place = f"{path.name}:{reader.line_num}"
-                yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
-        except csv.Error as error:
-            raise DatasetError(f"{path} is not a table of text, or damaged in line {reader.line_num}: {error}") from error
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            fields = None
+        if reader.line_num > before + 1:
+            raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
+        if fields != []:
+            yield fields
 
 
 def fingerprint(path: Path) -> str:
