@@ -219,14 +219,10 @@ def with_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.Data
 
 
 def check_folds(table: pd.DataFrame) -> None:
-    """ValueError where a row has no fold, or a subject is in two: what is known of it in training would flatter the test."""
+    """ValueError where a row has no fold, or a subject or a picture is in two (see `datasets.base.check_apart`)."""
     if table.fold.isna().any():
         raise ValueError(f"{table.fold.isna().sum()} of {len(table)} rows have no fold")
-    folds = table.fold.groupby(_subjects(table)).unique()
-    split = folds[folds.map(len) > 1]
-    if len(split):
-        shown = ", ".join(f"{name} in {sorted(map(int, of))}" for name, of in split.head(3).items())
-        raise ValueError(f"{len(split)} subjects are in more than one fold: {shown}; keep subjects whole (with_folds)")
+    base.check_apart(table, table.fold, "fold")
 
 
 def by_fold(predictions: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:

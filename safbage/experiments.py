@@ -24,10 +24,11 @@ from safbage.backend import keras
 from safbage.classifiers import CLASSES, SHIPPED
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
-from safbage.reweighting import RATIO
-from safbage.training import COLUMNS, GROUPS, Recipe, fine_tune
+from safbage.reweighting import RATIO, check_ratio
+from safbage.training import COLUMNS, GROUPS, RECIPES, Recipe, fine_tune
 from safbage.training.results import open_trained
-from safbage.work import write_whole
+from safbage.training.splits import choose
+from safbage.work import damaged, read_json, write_whole
 
 WITHOUT, WITH = 0.0, RATIO
 LEVEL = 0.05
@@ -66,6 +67,7 @@ def cross_validate(
     seed: int = 0,
     imagenet: bool = True,
     limit: int | None = None,
+    cache: bool | str | Path = True,
     workers: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
@@ -84,6 +86,7 @@ def cross_validate(
         seed: of initial weights, dropout and order.
         imagenet: start from what ImageNet weights there are.
         limit: use only so many labelled faces.
+        cache: where the frozen layers' features are kept.
         workers: trainings at once on this machine; they share out its threads and its GPU's memory.
         scheduler: address of a Dask scheduler whose workers train instead; they see both folders.
         progress: show bars.
@@ -95,11 +98,14 @@ def cross_validate(
     Raises:
         As `training.fine_tune`.
     """
+    networks, ratios, folds = list(networks), list(ratios), [None] if folds is None else list(folds)
+    check(prepared, task, networks=networks, ratios=ratios, folds=folds, recipe=recipe, limit=limit)
     arms = list(dict.fromkeys(Arm(network, float(ratio)) for network in networks for ratio in ratios))  # each once
-    runs = [(arm, fold) for fold in ([None] if folds is None else folds) for arm in arms]
+    runs = [(arm, fold) for fold in folds for arm in arms]
     found = {arm: [] for arm in arms}
     made_of = {}
-    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit)
+    cache = cache if isinstance(cache, bool) else str(Path(cache).resolve())  # workers are elsewhere
+    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit, cache=cache)
     settings = [
         common | dict(network=arm.network, ratio=arm.ratio, fold=fold, work=str(Path(work).resolve() / name_of(task, arm, fold)))
         for arm, fold in runs
@@ -122,6 +128,30 @@ def cross_validate(
     for arm, table in tables.items():
         table.attrs["made_of"] = made_of[arm]
     return tables
+
+
+def check(
+    prepared: Prepared,
+    task: str,
+    *,
+    networks: Iterable[str] = ("alexnet",),
+    ratios: Iterable[float] = (WITHOUT, WITH),
+    folds: Iterable[int] | None = range(5),
+    recipe: Recipe | None = None,
+    limit: int | None = None,
+) -> None:
+    """Refuse before anything is trained what `cross_validate` would else refuse at its last fold or arm; it takes the same.
+
+    Raises:
+        ValueError: an unknown task, network or fold, a ratio beyond 0–1.
+        DatasetError: as `training.splits.choose`.
+    """
+    for fold in [None] if folds is None else folds:
+        choose(prepared, task, fold, limit)
+    for network in networks:
+        (recipe or RECIPES[task]).first_layer(network)
+    for ratio in ratios:
+        check_ratio(ratio)
 
 
 def name_of(task: str, arm: Arm, fold: int | None) -> str:
@@ -167,6 +197,8 @@ def _finished(folder):
         if (path.parent / "metrics.json").exists():
             run = open_trained(path.parent)
             settings = run.metrics["settings"]
+            if not set(CHOSEN) <= set(settings):
+                raise damaged(path.parent / "metrics.json", f"its settings lack one of {', '.join(CHOSEN)}")
             key = json.dumps(settings, sort_keys=True)
             if key not in seen:
                 seen.add(key)
@@ -423,5 +455,5 @@ def saved(folder: str | Path | None = None) -> dict[str, dict]:
 
     By default the project's own, in `RESULTS`.
     """
-    reports = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
+    reports = {path.stem: read_json(path, dict) for path in sorted(Path(folder or RESULTS).glob("*.json"))}
     return {name: report for name, report in reports.items() if {"task", "arms", "verdict"} <= set(report)}

@@ -5,6 +5,7 @@ A reader for each data set gives a list of `Scene`. Any other set is a folder of
 """
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def read_table(
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
     rows = _read_fixations(table)
-    missing = [name for name in rows.image.unique() if not (folder / name).is_file()]
+    missing = [name for name in rows.image.unique() if not os.path.isfile(folder / name)]
     if missing:
         raise FileNotFoundError(f"{len(missing)} images that {table} names are not in {folder}, such as {missing[0]}")
     scenes = []

@@ -12,8 +12,8 @@ bytes; other numbers of threads sum in another order, and the last digit of a bo
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +25,21 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from safbage import backend, faces, images, mlnet, parallel, saliency, weights
-from safbage.datasets.base import BOX, DatasetError
+from safbage.backend import keras
+from safbage.datasets.base import BOX, DatasetError, with_labels
 from safbage.faces import Face
-from safbage.work import clear_asides, keep_settings, locked, write_whole
+from safbage.work import clear_asides, resuming, write_whole
 
 DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RESERVED = ("row", "score", "crop", "map", "shard", "place")
+MAKERS = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
+"""Packages whose versions change pixels: reading, detecting, cropping and mapping are theirs."""
+STORED = ("image", "row", *BOX, "score", "crop", "map")
+"""Columns of every shard."""
+NOTES = {"options": dict, "versions": dict, "weights": dict, "failed": list, "rows": list}
+"""What every shard's metadata tells."""
 READERS = 2
 """Threads that read and detect ahead while ML-Net runs."""
 
@@ -103,7 +110,7 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
     path.parent.mkdir(parents=True, exist_ok=True)
     arrow = _as_arrow(table, done)
     arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, b"safbage": json.dumps(notes, sort_keys=True).encode()})
-    write_whole(path, lambda aside: pq.write_table(arrow, aside))
+    write_whole(path, lambda aside: pq.write_table(arrow, aside, write_page_checksum=True))
     return len(table)
 
 
@@ -179,9 +186,17 @@ def _as_arrow(table, done):
     return arrow
 
 
+def versions() -> dict[str, str]:
+    """Of all that changes the pixels of a crop or a map its version, by the package's name.
+
+    Shards of one folder are of the same; so are the workers that make them.
+    """
+    backend = keras.config.backend()
+    return {name: version(name) for name in dict.fromkeys((*MAKERS, backend))}
+
+
 def _provenance(options):
-    names = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
-    return {"options": asdict(options), "versions": {name: version(name) for name in names}, "weights": _weights(options)}
+    return {"options": asdict(options), "versions": versions(), "weights": _weights(options)}
 
 
 def _weights(options):
@@ -201,18 +216,75 @@ def _path(folder, number):
 
 def read_notes(shard: Path) -> dict:
     """Options, versions, weights, rows and failures of a shard. DatasetError, naming it, where it is damaged or another's."""
+    with _damage_of(shard):
+        notes = json.loads(pq.read_schema(shard).metadata[b"safbage"])
+        wrong = [name for name, kind in NOTES.items() if not isinstance(notes[name], kind)]
+        if wrong or [type(row) for row in notes["rows"]] != [int, int]:
+            raise ValueError(f"its notes on {', '.join(wrong) or 'rows'} are {notes[(wrong or ['rows'])[0]]!r}")
+        if not all({"image", "row", "reason"} <= set(failure) for failure in notes["failed"]):
+            raise ValueError(f"its notes on failed pictures are {notes['failed'][:3]}")
+    return notes
+
+
+def read_shard(shard: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some columns of a shard, or all, held against their checksums and the rows that its notes promise.
+
+    Raises:
+        DatasetError: it is damaged, or lacks rows or columns; the message names it.
+    """
+    notes = read_notes(shard)
+    with _damage_of(shard), pq.ParquetFile(shard, page_checksum_verification=True) as file:
+        missing = [name for name in STORED if name not in file.schema_arrow.names]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        table = file.read(columns)
+        first, last = notes["rows"]
+        promised = last - first + 1 - len(notes["failed"])
+        if len(table) != promised:
+            raise ValueError(f"it holds {len(table)} of {promised} faces")
+        empty = [name for name in ("image", "row", "crop", "map") if name in table.column_names and table[name].null_count]
+        if empty:
+            raise ValueError(f"some faces have no {', '.join(empty)}")
+    return table
+
+
+@contextmanager
+def _damage_of(shard):
     try:
-        return json.loads(pq.read_schema(shard).metadata[b"safbage"])
+        yield
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{shard} is damaged, or not made by safbage ({error}); delete it and prepare again") from error
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise DatasetError(
+            f"{shard} is damaged, or not made by safbage ({what}). Prepare again into the same folder: it is made anew."
+        ) from error
 
 
 def _is_whole(shard, part):
-    """Whether a shard is there, readable, and of just these rows; any other is made anew."""
+    """Whether a shard is there, undamaged to the last byte, and of just these rows; any other is made anew.
+
+    Reading a shard takes a few milliseconds, making one a minute.
+    """
     try:
-        return shard.exists() and read_notes(shard)["rows"] == [int(part.row.iloc[0]), int(part.row.iloc[-1])]
+        if not shard.exists():
+            return False
+        read_shard(shard)
+        return read_notes(shard)["rows"] == [int(part.row.iloc[0]), int(part.row.iloc[-1])]
     except DatasetError:
         return False
+
+
+def check_versions(shards: dict[str, dict]) -> None:
+    """Refuse to mix: DatasetError, naming two, where `versions` of some shards differ. By what to call them, their versions."""
+    names = list(shards)
+    for name in names[1:]:
+        one, other = shards[names[0]], shards[name]
+        differ = [package for package in sorted({*one, *other}) if one.get(package) != other.get(package)]
+        if differ:
+            was, now = (", ".join(f"{package} {of.get(package)}" for package in differ) for of in (one, other))
+            raise DatasetError(
+                f"{names[0]} is of {was}, {name} of {now}: their pixels may differ. Go on with the versions that it was begun "
+                "with, or prepare all into another folder."
+            )
 
 
 # --- all shards ------------------------------------------------------------------------------------------------------
@@ -246,7 +318,7 @@ def prepare(
     """Detect, crop and map every picture of a table into ``folder/shards``, and what failed into ``folder/failed.parquet``.
 
     Killed at any moment, the same call goes on: shards that are whole are kept, the others made. A folder that was begun with
-    another table or other options is refused.
+    another table, other options or other `versions` is refused.
 
     Args:
         table: column `image` (path), any label columns, and with ``detect="box"`` the columns `datasets.base.BOX`.
@@ -259,7 +331,8 @@ def prepare(
 
     Raises:
         ValueError: an option or the number of workers is out of range.
-        DatasetError: the table is empty, lacks a column, or has one that cannot be stored or is named as one of the result's.
+        DatasetError: the table is empty, lacks a column, or has one that cannot be stored or is named as one of the result's;
+            a label is none of its column's classes (`datasets.base.with_labels`); the folder was begun with other versions.
         WorkError: the folder holds something else's shards, or a worker process died (the same call goes on).
         WeightsError: weights are missing and cannot be fetched.
     """
@@ -271,19 +344,21 @@ def prepare(
     names = table.image.where(table.image.notna(), "").astype(str)
     table = table.reset_index(drop=True).assign(image=names.to_numpy(), row=np.arange(len(table)))
     weights.fetch()
-    with locked(folder, wait=True):  # the second of two preparations finds all made
-        return _prepare(table, folder, options, workers, scheduler, retry_failed, progress)
-
-
-def _prepare(table, folder, options, workers, scheduler, retry_failed, progress):
     count = -(-len(table) // options.shard_size)
     made_of = {"table": _fingerprint(table), "shards": count, "weights": _weights(options)}
-    keep_settings(folder, asdict(options) | made_of)
+    with resuming(folder, asdict(options) | made_of):
+        return _prepare(table, folder, options, count, workers, scheduler, retry_failed, progress)
+
+
+def _prepare(table, folder, options, count, workers, scheduler, retry_failed, progress):
     parts = {n: table.iloc[n * options.shard_size : (n + 1) * options.shard_size] for n in range(count)}
     done = {n for n, part in parts.items() if _is_whole(_path(folder, n), part)}
     if retry_failed:
         done -= {n for n in done if read_notes(_path(folder, n))["failed"]}
     parts = {n: part for n, part in parts.items() if n not in done}
+    if parts:  # where nothing is left to make, nothing can be mixed
+        kept = {str(_path(folder, n)): read_notes(_path(folder, n))["versions"] for n in sorted(done)}
+        check_versions(kept | {"what would be made now": versions()})
     before = len(table) - sum(len(part) for part in parts.values())
     with tqdm(total=len(table), initial=before, desc="faces", unit="face", disable=not progress) as bar:
         for rows in _make(parts, folder, options, workers, scheduler):
@@ -301,6 +376,7 @@ def _check(table, needed):
     taken = [name for name in RESERVED if name in table] + sorted({str(n) for n in table.columns[table.columns.duplicated()]})
     if taken:
         raise DatasetError(f"the table's columns {', '.join(taken)} are named as the result's own, or twice: rename them")
+    with_labels(table)
     try:
         pa.Table.from_pandas(table.drop(columns="image"), preserve_index=False)
     except (pa.ArrowException, ValueError, TypeError) as error:

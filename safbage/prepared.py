@@ -8,18 +8,23 @@ for inputs, labels in train: ...         # or by hand
 
 import functools
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from PIL import Image
 
 from safbage import images, saliency
 from safbage.backend import keras
-from safbage.datasets.base import CATEGORIES, DatasetError
-from safbage.preparation import read_notes
+from safbage.datasets.base import CATEGORIES, DatasetError, with_labels
+from safbage.preparation import check_versions, read_notes, read_shard
+from safbage.work import read_json
 
+SIDE = 224
+"""Of a crop, in pixels."""
 BLOCK = 8
 """Shards whose rows are shuffled together; about twice as many are held, encoded: some 40 MB."""
 
@@ -39,6 +44,7 @@ class Prepared:
         if not self.shards:
             raise FileNotFoundError(f"{self.folder} holds no prepared faces (shards/part-00000.parquet …)")
         notes = [read_notes(shard) for shard in self.shards]
+        check_versions({str(shard): note["versions"] for shard, note in zip(self.shards, notes, strict=True)})
         made = {json.dumps([note["options"], note["weights"]], sort_keys=True) for note in notes}
         if len(made) > 1:
             raise DatasetError(f"the shards of {self.folder} were made with {len(made)} different options or weights")
@@ -47,12 +53,13 @@ class Prepared:
         parts = []
         for number, shard in enumerate(self.shards):
             columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
-            part = pd.read_parquet(shard, columns=columns)
+            part = read_shard(shard, columns).to_pandas()
+            try:
+                part = with_labels(part)
+            except DatasetError as error:
+                raise DatasetError(f"{shard}: {error}; mend the table and prepare again into another folder") from error
             parts.append(part.assign(shard=number, place=np.arange(len(part))))
         self.table = pd.concat(parts, ignore_index=True)
-        for name, categories in CATEGORIES.items():
-            if name in self.table:
-                self.table[name] = pd.Categorical(self.table[name], categories=list(categories), ordered=name == "age_group")
         if self.table.row.duplicated().any():
             raise DatasetError(f"{self.folder} holds some faces twice: a shard was copied; delete the shards and prepare again")
         self._encoded = functools.lru_cache(2 * BLOCK)(self._read_shard)
@@ -60,7 +67,7 @@ class Prepared:
     def _check_whole(self):
         """Refuse a preparation that was not finished."""
         settings = self.folder / "settings.json"
-        count = json.loads(settings.read_text())["shards"] if settings.exists() else len(self.shards)
+        count = read_json(settings, dict).get("shards") if settings.exists() else len(self.shards)
         if len(self.shards) != count:
             raise DatasetError(f"{self.folder} has {len(self.shards)} of {count} shards: run the preparation to its end first")
 
@@ -77,22 +84,31 @@ class Prepared:
         return total.hexdigest()
 
     def _read_shard(self, number):
-        part = pq.read_table(self.shards[number], columns=["crop", "map"])
+        part = read_shard(self.shards[number], ["crop", "map"])
         return part["crop"].to_pylist(), part["map"].to_pylist()
 
     def faces(self, rows) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (N×224×224×3 uint8) and maps (N×28×28 float32) of rows of `table`, by position, in that order."""
-        found = [self._encoded(shard) for shard in self.table.shard.iloc[rows]]
-        places = self.table.place.iloc[rows]
-        crops = [images.decode(crops[i]) for (crops, _), i in zip(found, places, strict=True)]
-        maps = [np.frombuffer(maps[i], "float16").reshape(saliency.MAP_SIZE) for (_, maps), i in zip(found, places, strict=True)]
+        """Crops (N×224×224×3 uint8) and maps (N×28×28 float32) of rows of `table`, by position, in that order.
+
+        Raises:
+            DatasetError: a shard is damaged, or holds something else; the message names it.
+        """
+        faces = [self._face(*at) for at in zip(self.table.shard.iloc[rows], self.table.place.iloc[rows], strict=True)]
+        crops, maps = zip(*faces, strict=True)
         return np.stack(crops), np.stack(maps).astype("float32")
+
+    def _face(self, number, place):
+        crops, maps = self._encoded(number)
+        try:
+            return _crop(crops[place]), np.frombuffer(maps[place], "float16").reshape(saliency.MAP_SIZE)
+        except (images.ImageError, Image.DecompressionBombError, OSError, ValueError) as error:
+            raise DatasetError(f"{self.shards[number]} holds no face and map at place {place} ({error})") from error
 
     def codes(self, task: str) -> np.ndarray:
         """The labels of a task ("age_group", "gender", "expression") as the numbers of its classes; −1 where there is none."""
         if task not in CATEGORIES or task == "split" or task not in self.table:
             raise DatasetError(f"{self.folder} has no labels {task!r}")
-        return pd.Categorical(self.table[task], categories=list(CATEGORIES[task])).codes.astype("int64")
+        return with_labels(self.table[[task]])[task].cat.codes.to_numpy("int64")
 
     def batches(
         self, task: str, *, rows=None, batch_size: int = 32, ratio: float = 0.3, seed: int | None = None
@@ -114,6 +130,15 @@ class Prepared:
                 raise ValueError(f"rows is a bool for each of {len(wanted)} rows; got {chosen.dtype} of shape {chosen.shape}")
             wanted &= chosen
         return FaceBatches(self, codes, np.flatnonzero(wanted), batch_size, ratio, seed)
+
+
+def _crop(data):
+    """A stored crop. Its size is read first: what a shard claims to be a face is not to fill the memory."""
+    with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        width, height = image.size
+    if (height, width) != (SIDE, SIDE):
+        raise ValueError(f"a crop has {SIDE}×{SIDE} pixels, this one {width}×{height}")
+    return images.decode(data)
 
 
 class FaceBatches(keras.utils.PyDataset):

@@ -19,7 +19,7 @@ from safbage.classifiers import imagenet
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.training import COLUMNS, RECIPES
-from safbage.work import write_whole
+from safbage.work import damaged, locked, read_json, write_whole
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def reproduce(
     sets: Sequence[str] = (),
     data_dir: str | Path | None = None,
     precision: str = "float32",
+    cache: bool | str | Path = True,
     workers: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
@@ -138,6 +139,7 @@ def reproduce(
             has labels for it, and one that none has labels for is left out.
         data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
         precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has it.
+        cache: where the frozen layers' features are kept, as `training.fine_tune` takes it.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler whose workers do it instead; they see the output folder.
         progress: show bars.
@@ -159,19 +161,19 @@ def reproduce(
     wanted = {key: EXPERIMENTS[key] for key in EXPERIMENTS if not only or key in only}
     name, scale = (scale, SCALES[scale]) if isinstance(scale, str) else ("own", scale)
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     cluster = dict(workers=workers, scheduler=scheduler, progress=progress)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        _fetch_imagenet(scale, wanted.values())
-        tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
-        found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
-        return {
-            key: _run(output, name, scale, key, *found[experiment.task], cluster)
-            for key, experiment in wanted.items()
-            if experiment.task in found
-        }
+        with locked(output, wait=True):  # the second of two finds all made
+            _fetch_imagenet(scale, wanted.values())
+            tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
+            found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
+            wanted = {key: experiment for key, experiment in wanted.items() if experiment.task in found}
+            for key, experiment in wanted.items():  # what the last one would refuse is to be refused now
+                _check(scale, key, *found[experiment.task])
+            how = cluster | {"cache": cache}
+            return {key: _run(output, name, scale, key, *found[experiment.task], how) for key, experiment in wanted.items()}
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -224,17 +226,26 @@ def _prepared(output, scale, name, tasks, data_dir, precision, cluster):
     return Prepared(folder)
 
 
-def _run(output, scale_name, scale, key, name, prepared, cluster):
-    """One experiment: its trainings, its report, kept as JSON."""
+def _chosen(scale, key, name):
+    """What of an experiment `experiments.cross_validate` and `experiments.check` are told."""
     experiment = EXPERIMENTS[key]
     arms = dict(networks=_networks(scale, experiment)) | (dict(ratios=scale.ratios) if experiment.varied == "ratio" else {})
     recipe = RECIPES[experiment.task]
     if experiment.task in scale.epochs:
         recipe = replace(recipe, epochs=scale.epochs[experiment.task])
-    folds = None if name in WHOLE_SPLIT else range(scale.folds)
-    options = arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=folds, imagenet=scale.imagenet)
+    return arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=None if name in WHOLE_SPLIT else range(scale.folds))
+
+
+def _check(scale, key, name, prepared):
+    experiments.check(prepared, EXPERIMENTS[key].task, **_chosen(scale, key, name))
+
+
+def _run(output, scale_name, scale, key, name, prepared, how):
+    """One experiment: its trainings, its report, kept as JSON."""
+    experiment = EXPERIMENTS[key]
+    options = _chosen(scale, key, name) | {"imagenet": scale.imagenet}
     with timed(output, key):
-        predictions = experiments.cross_validate(prepared, experiment.task, work=output / "work" / key, **options, **cluster)
+        predictions = experiments.cross_validate(prepared, experiment.task, work=output / "work" / key, **options, **how)
         report = experiments.compare(predictions, experiment.task)
     report |= {"experiment": {"title": experiment.title, "where": experiment.where, "varied": experiment.varied}}
     provenance = {"data": Path(name).name, "scale": scale_name, "faces": len(prepared), "prepared": prepared.provenance}
@@ -248,9 +259,12 @@ def _run(output, scale_name, scale, key, name, prepared, cluster):
 
 
 def timings(output: str | Path) -> dict[str, float]:
-    """Seconds by stage that a reproduction took so far, in all its calls."""
+    """Seconds by stage that a reproduction took so far, in all its calls. WorkError where their file is damaged."""
     path = Path(output) / "timings.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    table = read_json(path, dict) if path.exists() else {}
+    if not all(isinstance(seconds, int | float) for seconds in table.values()):
+        raise damaged(path, "a time is no number")
+    return table
 
 
 @contextmanager

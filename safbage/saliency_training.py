@@ -18,7 +18,7 @@ from safbage import fixations, images, mlnet, saliency, weights
 from safbage.backend import keras, ops
 from safbage.fixations import Scene
 from safbage.saliency_metrics import cc
-from safbage.work import EpochLog, WorkError, check_space, keep_settings, resumable
+from safbage.work import EpochLog, WorkError, check_space, resumable, resuming
 
 TRAINED_PARTS = {"head": 5, "conv5": 4, "conv4": 3, "all": 0}
 """What `Recipe.train` names, to the number of VGG-16's blocks that stay frozen below it."""
@@ -123,7 +123,7 @@ def train(
 
     Raises:
         ValueError: fewer scenes than a batch, or none to choose by.
-        WorkError: the folder was begun with other settings or scenes.
+        WorkError: the folder was begun with other settings or scenes, holds damaged files, or cannot be written.
         WeightsError: VGG-16's weights are missing and cannot be fetched.
     """
     recipe, work = recipe or RECIPES["shipped"], Path(work)
@@ -132,8 +132,11 @@ def train(
     if len(scenes) < recipe.batch or not choosing:
         raise ValueError(f"{len(scenes)} scenes to train on and {len(choosing)} to choose by; at least {recipe.batch} and 1")
     data = {"scenes": _fingerprint(scenes), "choosing": _fingerprint(choosing)}
-    keep_settings(work, asdict(recipe) | data | {"seed": seed, "precision": keras.config.dtype_policy().name})
+    with resuming(work, asdict(recipe) | data | {"seed": seed, "precision": keras.config.dtype_policy().name}):
+        return _train(scenes, choosing, work, recipe, seed, progress)
 
+
+def _train(scenes, choosing, work, recipe, seed, progress):
     keras.utils.set_random_seed(seed)
     targets = np.stack([_target(scene, recipe.size) for scene in tqdm(scenes, desc="fixation maps", disable=not progress)])
     inputs = _Inputs([*scenes, *choosing], work, recipe, progress)

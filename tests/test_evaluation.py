@@ -216,6 +216,12 @@ def test_no_subject_is_in_two_folds(small):
         evaluation.by_fold(small.drop(columns="fold"))
 
 
+def test_no_picture_is_in_two_folds(small):
+    named = small.assign(subject=list("1122334"), fold=[0, 0, 1, 1, 2, 2, 0])
+    with pytest.raises(ValueError, match=r"1 images .* same\.jpg in \[0, 1\]"):
+        evaluation.check_folds(named.assign(image=["same.jpg", *"abcde", "same.jpg"]).assign(fold=[0, 0, 1, 1, 2, 2, 1]))
+
+
 def test_folds_are_drawn_by_subject_or_kept():
     listed = pd.DataFrame({"image": [f"{i}.jpg" for i in range(300)], "subject": [str(i // 3) for i in range(300)]})
     folded = evaluation.with_folds(listed.assign(fold=pd.NA))

@@ -3,14 +3,17 @@
 import html
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from keras import layers
+from test_work import waits
 from typer.testing import CliRunner
 
 from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, reproduction, training, weights
@@ -20,6 +23,7 @@ from safbage.datasets.base import DatasetError
 from safbage.experiments import Arm
 from safbage.prepared import Prepared
 from safbage.training import tuning
+from safbage.work import WorkError
 
 RECIPE = replace(training.AGE_GENDER_RECIPE, train_from={"tiny": "fc"}, epochs=1, batch=16, variants=((False, 0),))
 
@@ -131,6 +135,41 @@ def test_a_picture_listed_twice_is_compared(tmp_path, prepared, trainings):
     arms = cross_validate(repeating, tmp_path)
     report = experiments.compare(arms, "gender", repetitions=50)
     assert report["tests"][0]["accuracy"]["faces"] == 40 and all(sorted(table.row) == list(range(40)) for table in arms.values())
+
+
+def test_nothing_is_trained_where_the_last_training_would_be_refused(tmp_path, prepared, trainings):
+    """A fold that is not there, a subject in two folds, an unknown network or a wrong ratio: told first, by every entry."""
+    mixed = Prepared(prepared.folder)
+    mixed.table = mixed.table.assign(subject=[f"person {i // 4}" for i in range(40)], fold=np.arange(40) % 4)
+    for faces, wrong, says in (
+        (prepared, {"folds": range(200)}, "folds 0, 1, 2, 3, 4; got 5"),
+        (mixed, {"folds": range(3)}, "10 subjects are in more than one split"),
+        (prepared, {"networks": ["tiny", "lenet"]}, "lenet"),
+        (prepared, {"ratios": [0.3, 30]}, "ratio lies between"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            cross_validate(faces, tmp_path, **wrong)
+    with pytest.raises(ValueError, match="folds 0, 1, 2, 3, 4; got 5"):
+        scale = replace(TINY, folds=9)
+        reproduction.reproduce(tmp_path / "all", scale, sets=[str(prepared.folder)], only=["gender"], progress=False)
+    assert not trainings
+
+
+@pytest.mark.parametrize("folds, says", [(200, "got 5"), (3, "10 subjects")])
+def test_evaluate_trains_nothing_that_it_refuses(tmp_path, prepared, trainings, safbage, folds, says):
+    folder = prepared.folder
+    if folds == 3:
+        folder = shutil.copytree(prepared.folder, tmp_path / "mixed")
+        for shard in (folder / "shards").iterdir():
+            part = pq.read_table(shard)
+            part = part.set_column(part.schema.get_field_index("subject"), "subject", [[f"{i // 4}" for i in range(len(part))]])
+            part = part.set_column(part.schema.get_field_index("fold"), "fold", [[i % 4 for i in range(len(part))]])
+            pq.write_table(part, shard)
+    options = ("--task", "gender", "--network", "tiny", "--from-scratch", "--work", tmp_path / "work")
+    for command in (("evaluate", folder, *options, "--folds", folds), ("train", folder, *options, "--fold", folds // 3)):
+        code, _, err = safbage(*command)
+        assert code == 2 and (says in err or "got 66" in err), err
+    assert not trainings
 
 
 def test_an_arm_named_twice_is_one(tmp_path, prepared, trainings):
@@ -502,6 +541,16 @@ def test_what_is_wrong_is_told(tmp_path, prepared, trainings, safbage, name, wro
     assert code == 2 and says in err and "Traceback" not in err and not trainings
 
 
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_the_cache_of_read_only_faces_is_moved(tmp_path, prepared, trainings, safbage, name):
+    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    (folder / "features").touch()  # a file: to root, no folder is read-only
+    options = ["--task", "gender", "--network", "tiny", "--from-scratch", "--work", tmp_path / "work"]
+    options += ["--folds", 2] if name == "evaluate" else ["--fold", 0]
+    code, _, err = safbage(name, folder, *options, "--cache", tmp_path / "cache")
+    assert code == 0 and list((tmp_path / "cache").iterdir()), err
+
+
 def test_what_is_missing_is_told(tmp_path, prepared, safbage):
     folder = prepared.folder
     code, _, err = safbage("evaluate", folder, "--task", "gender")
@@ -552,6 +601,26 @@ def test_all_experiments_are_reproduced_on_one_page(tmp_path, trainings, monkeyp
     assert len(curves) == 6 and set(curves.ratio) == {0.0, 0.3, 0.9}
     assert page.count("<img alt=") == page.count("<img") > 10
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_the_second_of_two_reproductions_waits(tmp_path, trainings, prepared):
+    options = dict(sets=[str(prepared.folder)], only=["gender"], cache=tmp_path / "cache", progress=False)
+    waited, reports = waits(tmp_path / "all", lambda: reproduction.reproduce(tmp_path / "all", TINY, **options))
+    assert waited and list(reports) == ["gender"] and list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{", "", '{"gender": "a"}'])
+def test_damaged_times_are_named(tmp_path, content):
+    (tmp_path / "timings.json").write_text(content)
+    with pytest.raises(WorkError, match=r"timings\.json is damaged"):
+        reproduction.timings(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{", ""])
+def test_a_damaged_report_is_named(tmp_path, content):
+    (tmp_path / "gender.json").write_text(content)
+    with pytest.raises(WorkError, match=r"gender\.json is damaged"):
+        experiments.saved(tmp_path)
 
 
 def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prepared):

@@ -1,7 +1,9 @@
 """Preparing faces: what comes out, what fails, and that kills, workers and clusters change nothing."""
 
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from importlib import metadata
 
 import keras
 import numpy as np
@@ -16,8 +19,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from dask import distributed
+from PIL import Image
+from typer.testing import CliRunner
 
-from safbage import faces, images, mlnet, preparation, saliency
+from safbage import cli, faces, images, mlnet, preparation, saliency
 from safbage.datasets.base import BOX, DatasetError
 from safbage.faces import Face
 from safbage.preparation import Options, prepare
@@ -243,6 +248,31 @@ def test_columns_that_the_result_needs_are_refused(table, tmp_path):
         prepare(table.assign(mixed=[1, "a", {}] * 4), tmp_path, FAST, progress=False)
 
 
+@pytest.mark.parametrize(
+    "column, values, says",
+    [
+        ("gender", ["Male", "Female"], "gender is one of male, female; got 'Male', 'Female'"),
+        ("gender", [0, 1], "got 0, 1"),
+        ("expression", ["happiness", None], "expression is one of .*happy.*; got 'happiness'"),
+        ("age_group", ["25-32", "(25, 32)"], r"age_group is one of .*25-32.*; got '\(25, 32\)'"),
+        ("split", ["train", "val"], "split is one of train, validation, test; got 'val'"),
+        ("fold", [0.5, 1], "fold is a whole number from 0 to 127; got 0.5"),
+        ("fold", ["a", 300], "got 'a', 300"),
+        ("age", [-1.0, 31.0], "age is a number from 0 to 200; got -1.0"),
+    ],
+)
+def test_labels_that_nobody_knows_are_refused_before_any_work(table, tmp_path, column, values, says):
+    with pytest.raises(DatasetError, match=says):
+        prepare(table.assign(**{column: values * 6}), tmp_path / "out", FAST, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_refuses_unknown_labels_too(table, tmp_path):
+    table.astype({"image": str}).assign(gender=["Male", "Female"] * 6).to_parquet(tmp_path / "t.parquet")
+    done = CliRunner().invoke(cli.app, ["prepare", str(tmp_path / "t.parquet"), str(tmp_path / "out")])
+    assert done.exit_code == 2 and "gender is one of male, female" in done.output and not (tmp_path / "out").exists()
+
+
 def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
     labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(age_group="25-32", fold=pd.array([1] * 6, "Int8"))
     prepare(labelled, tmp_path, FAST, progress=False)
@@ -328,6 +358,137 @@ def test_rows_are_chosen_and_those_without_the_label_passed_over(prepared):
         opened.batches("hair")
 
 
+def rewritten(shard, notes=None, **columns):
+    """A shard whose columns hold other values, None for none at all, and whose notes are others or its own."""
+    table = pq.read_table(shard)
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        table = table.remove_column(place) if values is None else table.set_column(place, name, [values])
+    kept = table.schema.metadata
+    if notes is not None:
+        kept = kept | {b"safbage": notes if isinstance(notes, bytes) else json.dumps(notes).encode()}
+    pq.write_table(table.replace_schema_metadata(kept), shard, write_page_checksum=True)
+
+
+def with_versions(shard, **versions):
+    notes = preparation.read_notes(shard)
+    rewritten(shard, notes | {"versions": notes["versions"] | versions})
+
+
+def copied(prepared, to):
+    folder = shutil.copytree(prepared[0], to / "copy")
+    return folder, sorted((folder / "shards").iterdir())
+
+
+def test_versions_are_those_of_all_that_changes_pixels():
+    told = preparation.versions()
+    assert told["safbage"] == metadata.version("safbage") and told["keras"] == keras.__version__
+    assert {"tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy"} <= set(told)
+
+
+def test_versions_are_not_mixed(table, prepared, tmp_path):
+    """At resume what is left would be made by others; at reading some shards were. Both versions are named."""
+    folder, shards = copied(prepared, tmp_path)
+    for shard in shards:
+        with_versions(shard, numpy="1.2.3")
+    assert Prepared(folder).provenance["versions"]["numpy"] == "1.2.3"
+    assert prepare(table, folder, FAST, progress=False).prepared == 9  # nothing is left to make
+    shards[1].unlink()
+    both = rf"numpy 1\.2\.3.*numpy {np.__version__}.*another folder"
+    with pytest.raises(DatasetError, match=both):
+        prepare(table, folder, FAST, progress=False)
+    assert not shards[1].exists()
+    shutil.copy(prepared[0] / "shards" / shards[1].name, shards[1])
+    with pytest.raises(DatasetError, match=both):
+        Prepared(folder)
+
+
+def cut_rows(shard):
+    table = pq.read_table(shard)
+    pq.write_table(table.slice(0, len(table) - 1), shard)
+
+
+def flip_a_bit(shard):
+    content = bytearray(shard.read_bytes())
+    content[content.find(b"\xff\xd8\xff") + 3000] ^= 4  # within the first JPEG
+    shard.write_bytes(content)
+
+
+def zero_a_page(shard):
+    content = bytearray(shard.read_bytes())
+    start = content.find(b"\xff\xd8\xff")
+    content[start : start + 4096] = bytes(4096)
+    shard.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_rows, flip_a_bit, zero_a_page])
+def test_damage_within_a_shard_is_named_and_mended(table, prepared, tmp_path, damage):
+    folder, shards = copied(prepared, tmp_path)
+    damage(shards[0])
+    with pytest.raises(DatasetError, match=r"part-00000\.parquet is damaged"):
+        opened = Prepared(folder)
+        opened.faces(np.arange(len(opened)))
+    prepare(table, folder, FAST, progress=False)
+    assert contents(folder) == contents(prepared[0])
+
+
+@pytest.mark.parametrize(
+    "notes, columns",
+    [
+        *((notes, {}) for notes in ([], {}, 5, None, b"{", b"\xff", [[]])),
+        *(({"rows": rows}, {}) for rows in (None, 5, [0], [0, "2"], [0, 1], {})),
+        *(({"failed": failed}, {}) for failed in (None, {}, [5], [{}])),
+        *(({name: 5}, {}) for name in ("options", "versions", "weights")),
+        *(("own", {name: None}) for name in ("image", "row", "box_left", "score", "crop", "map")),
+        *(("own", {name: [None, None]}) for name in ("image", "row", "crop", "map")),
+        *(("own", {name: [b"", b"x" * 100]}) for name in ("crop", "map")),
+    ],
+)
+def test_a_shard_of_odd_content_is_named(prepared, tmp_path, notes, columns):
+    folder, shards = copied(prepared, tmp_path)
+    own = preparation.read_notes(shards[0])
+    count = pq.read_metadata(shards[0]).num_rows
+    columns = {name: values and (values * 3)[:count] for name, values in columns.items()}
+    changed = own if notes == "own" else own | notes if isinstance(notes, dict) and notes else notes
+    rewritten(shards[0], json.dumps(changed).encode() if not isinstance(changed, bytes) else changed, **columns)
+    with pytest.raises(DatasetError, match=r"part-00000\.parquet"):
+        opened = Prepared(folder)
+        opened.faces(np.arange(len(opened)))
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "null", "{", "", '{"shards": null}', '{"shards": "4"}', "\x00"])
+def test_odd_settings_of_a_folder_are_told(table, prepared, tmp_path, content):
+    folder, _ = copied(prepared, tmp_path)
+    (folder / "settings.json").write_text(content)
+    for use in (lambda: Prepared(folder), lambda: prepare(table, folder, FAST, progress=False)):
+        with pytest.raises((DatasetError, WorkError), match=re.escape(str(folder))):
+            use()
+
+
+def test_a_huge_crop_is_refused_by_its_header(prepared, tmp_path, monkeypatch):
+    folder, shards = copied(prepared, tmp_path)
+    count = pq.read_metadata(shards[0]).num_rows
+    buffer = io.BytesIO()
+    Image.new("1", (13300, 13300)).save(buffer, "png")
+    rewritten(shards[0], crop=[buffer.getvalue()] * count)
+    monkeypatch.setattr(images, "decode", None)  # decoding it would fail
+    with pytest.raises(DatasetError, match=r"part-00000\.parquet .*13300×13300"):
+        Prepared(folder).faces([0])
+
+
+def test_a_shard_with_an_unknown_label_is_named(prepared, tmp_path):
+    folder = shutil.copytree(prepared[0], tmp_path / "copy")
+    shard = folder / "shards" / "part-00001.parquet"
+    count = pq.read_metadata(shard).num_rows
+    rewritten(shard, gender=["Female"] * count)
+    with pytest.raises(DatasetError, match=r"part-00001\.parquet: gender is one of male, female; got 'Female'"):
+        Prepared(folder)
+    opened = Prepared(prepared[0])
+    opened.table["gender"] = "Female"
+    with pytest.raises(DatasetError, match="got 'Female'"):
+        opened.codes("gender")
+
+
 def test_keras_trains_on_it(prepared):
     opened = Prepared(prepared[0])
     face = keras.Input((224, 224, 3), name="face")
@@ -346,7 +507,8 @@ def test_folders_without_shards_and_mixed_ones_are_refused(prepared, tmp_path):
     shards.mkdir()
     for n, margin in enumerate((0.3, 0.4)):
         part = pq.read_table(prepared[0] / "shards" / "part-00000.parquet")
-        metadata = part.schema.metadata | {b"safbage": json.dumps({"options": {"margin": margin}, "weights": {}}).encode()}
-        pq.write_table(part.replace_schema_metadata(metadata), shards / f"part-{n:05d}.parquet")
+        notes = json.loads(part.schema.metadata[b"safbage"]) | {"options": {"margin": margin}}
+        others = part.schema.metadata | {b"safbage": json.dumps(notes).encode()}
+        pq.write_table(part.replace_schema_metadata(others), shards / f"part-{n:05d}.parquet")
     with pytest.raises(DatasetError, match="2 different options"):
         Prepared(tmp_path)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import killed_and_whole
+from test_work import waits
 
 from safbage import checkpoints, fixations, mlnet, saliency, saliency_training, work
 from safbage.saliency_metrics import cc, kl
@@ -72,6 +73,12 @@ def test_what_is_trained_changes_and_nothing_else_is_kept(tmp_path, scenes, part
     imagenet = mlnet.weights.load("vgg16-conv")
     assert all(not np.array_equal(tensors[f"{name}/kernel"], imagenet[f"{name}/kernel"]) for name in convs)
     assert mlnet.load(path).get_layer("prior").prior.shape == (1, 1)
+
+
+def test_the_second_of_two_trainings_waits(tmp_path, scenes):
+    recipe = replace(SMALL, epochs=1)
+    waited, path = waits(tmp_path, lambda: saliency_training.train(scenes, tmp_path, recipe, progress=False))
+    assert waited and path.exists()
 
 
 def test_training_learns_where_the_bright_shapes_are(tmp_path):

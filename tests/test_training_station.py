@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import killed_and_whole
 from keras import layers
+from test_work import waits
 
 from safbage import classifiers, datasets, evaluation, preparation, training
 from safbage.datasets.base import DatasetError
@@ -406,6 +407,73 @@ def test_errors_are_told_before_anything_is_trained(tmp_path, prepared, built):
     with pytest.raises(DatasetError, match="no labels 'expression'"):
         tune(unlabelled, "expression", work=tmp_path)
     assert not built and not list(tmp_path.iterdir())
+
+
+def test_whom_training_knows_is_not_tested(tmp_path, prepared, built):
+    """A subject or a picture on both sides, by folds as by the table's split, is refused before anything is trained."""
+
+    def refused(match, tested, **columns):
+        known = Prepared(prepared.folder)
+        known.table = known.table.assign(**columns)
+        with pytest.raises(DatasetError, match=match):
+            tune(known, work=tmp_path, fold=tested)
+
+    count, alternating = len(prepared), np.arange(len(prepared)) % 3
+    people = [f"person {i // 3}" for i in range(count)]
+    refused(r"20 subjects are in more than one split: person 0 in \[test, train", 0, subject=people, fold=alternating)
+    for other in ("test", "validation"):
+        split = ["train"] * (count - 2) + ["validation", "test"]
+        split[0] = other
+        subject = [*people[:-2], "validates", "tests"]
+        refused(rf"1 subjects .*person 0 in \[{', '.join(sorted((other, 'train')))}\]", None, subject=subject, split=split)
+    images = prepared.table.image.where(prepared.table.index != 1, prepared.table.image[0])
+    refused(r"1 images are in more than one split", 0, image=images, subject=[str(i) for i in range(count)], fold=alternating)
+    assert not built and not list(tmp_path.iterdir())
+
+
+def test_the_second_of_two_trainings_waits_and_finds_all_made(tmp_path, prepared, built):
+    """The process that holds the folder is named; what it has made is returned, not made again."""
+    work, cache = tmp_path / "work", tmp_path / "cache"
+    recipe = replace(GENDER, epochs=1)
+    waited, first = waits(work, lambda: tune(prepared, work=work, recipe=recipe, cache=cache))
+    assert waited and first.metrics["faces"] and len(built) == 1
+    (kept,) = cache.iterdir()
+    waited, _ = waits(kept, lambda: tune(prepared, work=tmp_path / "other", recipe=recipe, cache=cache))
+    assert waited
+
+
+def test_preparing_and_painting_wait_too(tmp_path, prepared):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    waited, (faces, _) = waits(pictures, lambda: datasets.synthetic(pictures, 4, progress=False))
+    assert waited and len(faces) == 4
+    options = preparation.Options(detect="box", saliency="light")
+    waited, report = waits(out, lambda: preparation.prepare(faces, out, options, progress=False))
+    assert waited and report.prepared == 4
+
+
+def test_where_nothing_may_be_written_the_cache_can_be_moved(tmp_path, prepared, built):
+    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    (folder / "features").touch()  # a file: to root, no folder is read-only
+    recipe = replace(GENDER, epochs=1)
+    with pytest.raises(WorkError, match=r"cache=FOLDER, --cache FOLDER"):
+        tune(Prepared(folder), work=tmp_path / "work", recipe=recipe)
+    found = tune(Prepared(folder), work=tmp_path / "work", recipe=recipe, cache=tmp_path / "cache")
+    assert found.metrics["faces"] and list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{}", "", "{", '{"settings": 5}'])
+def test_damaged_results_are_named(tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(WorkError, match=r"metrics\.json is damaged"):
+        training.open_trained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "predictions.parquet"])
+def test_damaged_tables_are_named(tmp_path, prepared, built, name):
+    tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1))
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(WorkError, match=rf"{name} is damaged"):
+        training.open_trained(tmp_path)
 
 
 def test_another_run_needs_another_folder(tmp_path, prepared, built):

@@ -1,5 +1,10 @@
+import errno
+import logging
 import os
+import resource
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -26,6 +31,73 @@ def test_arrays_on_disk_resume_where_they_were_killed(tmp_path):
     assert work.resumable(path, (10,), "int64", None, 3, "").tolist() == list(range(10))
 
 
+@contextmanager
+def files_up_to(size):
+    """No file may grow beyond so many bytes: as near to a full disk as a test comes without one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_array_that_finds_no_place_is_told_and_gone_on_with(tmp_path, monkeypatch):
+    path = tmp_path / "a.npy"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        pytest.raises(work.WorkError, match=r"a\.npy cannot be written .*free some of it: the same call goes on"),
+        files_up_to(999),
+    ):
+        work.resumable(path, (4000,), "int64", lambda part: 1, 1000, "", progress=False)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(work.WorkError, match="No space left"):
+        work.resumable(path, (4000,), "int64", lambda part: 1, 1000, "", progress=False)
+    monkeypatch.undo()
+    assert not list(tmp_path.iterdir())
+    assert work.resumable(path, (4000,), "int64", lambda part: 1, 1000, "", progress=False).sum() == 4000
+
+
+def test_an_array_has_its_place_before_it_is_filled(tmp_path):
+    """A sparse file would end in SIGBUS, without a message, where the disk is full."""
+    path = tmp_path / "a.npy"
+
+    def killed(part):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work.resumable(path, (200_000,), "int64", killed, 3, "", progress=False)
+    assert path.stat().st_blocks * 512 >= path.stat().st_size > 1_600_000
+
+
+def test_where_nothing_allocates_zeros_are_written(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    array = work.resumable(tmp_path / "a.npy", (50_000,), "int64", lambda part: 7, 50_000, "", progress=False)
+    assert array.tolist() == [7] * 50_000
+    with pytest.raises(work.WorkError, match="cannot be written"), files_up_to(999):
+        work.resumable(tmp_path / "b.npy", (4000,), "int64", lambda part: 1, 1000, "", progress=False)
+
+
+@pytest.mark.parametrize("odd", ["", "abc", "-3", "11", "[3]", "\x00"])
+def test_an_odd_count_of_rows_is_named(tmp_path, odd):
+    work.resumable(tmp_path / "a.npy", (10,), "int64", lambda part: 0, 3, "", progress=False)
+    (tmp_path / "a.done").write_text(odd)
+    with pytest.raises(work.WorkError, match=r"a\.done is damaged"):
+        work.resumable(tmp_path / "a.npy", (10,), "int64", lambda part: 0, 3, "", progress=False)
+
+
+def test_a_damaged_array_is_named(tmp_path):
+    work.resumable(tmp_path / "a.npy", (1000,), "int64", lambda part: 0, 300, "", progress=False)
+    whole = (tmp_path / "a.npy").read_bytes()
+    for damage in (b"", b"x" * 500, whole[:-1000]):
+        (tmp_path / "a.npy").write_bytes(damage)
+        with pytest.raises(work.WorkError, match=r"a\.npy is damaged"):
+            work.resumable(tmp_path / "a.npy", (1000,), "int64", lambda part: 0, 300, "", progress=False)
+
+
 def test_arrays_of_another_shape_are_not_gone_on_with(tmp_path):
     work.resumable(tmp_path / "a.npy", (10,), "int64", lambda part: 0, 3, "")
     with pytest.raises(work.WorkError, match="another folder"):
@@ -44,6 +116,51 @@ def test_a_folder_keeps_to_its_settings(tmp_path):
     work.keep_settings(tmp_path / "new", settings)
     with pytest.raises(work.WorkError, match="epochs: 3 there, 4 now"):
         work.keep_settings(tmp_path / "new", settings | {"epochs": 4})
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "null", '"a"', '{"epochs": 3', "", "\x00", "[" * 100_000])
+def test_damaged_settings_are_named(tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(work.WorkError, match=r"settings\.json is damaged .*Name another folder, or delete"):
+        work.keep_settings(tmp_path, {"epochs": 3})
+
+
+@pytest.mark.parametrize("content", ["5", "{}", "null", "[5]", "[{}]", '[{"epoch": "a"}]', '[{"epoch": 1}', "", "\x00"])
+def test_a_damaged_log_is_named(tmp_path, content):
+    (tmp_path / "log.json").write_text(content)
+    with pytest.raises(work.WorkError, match=r"log\.json is damaged"):
+        work.EpochLog(tmp_path, lambda row: row["epoch"])
+
+
+def network(*, width=1):
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(width, name="fc", use_bias=False)])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"half", b"\x89HDF\r\n\x1a\n" + bytes(500)])
+def test_weights_that_a_log_promises_and_are_damaged_are_named(tmp_path, content):
+    model = network()
+    log = work.EpochLog(tmp_path, lambda row: row["epoch"])
+    log.add(model, {"epoch": 1})
+    log.weights_path(1).unlink() if content is None else log.weights_path(1).write_bytes(content)
+    with pytest.raises(work.WorkError, match=r"epoch-1\.weights\.h5 is damaged"):
+        work.EpochLog(tmp_path, lambda row: row["epoch"]).resume(model)
+
+
+def test_a_checkpoint_that_finds_no_place_is_told_and_written_later(tmp_path):
+    model = network(width=100_000)
+    log = work.EpochLog(tmp_path, lambda row: row["epoch"])
+    log.add(model, {"epoch": 1})
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with (
+        pytest.raises(work.WorkError, match=r"epoch-2\.weights\.h5 cannot be written .*the same call goes on"),
+        files_up_to(99_999),
+    ):
+        log.add(model, {"epoch": 2})
+    assert sorted(path.name for path in tmp_path.iterdir()) == before and log.rows == [{"epoch": 1}]
+    log = work.EpochLog(tmp_path, lambda row: row["epoch"])
+    log.resume(model)
+    log.add(model, {"epoch": 2})
+    assert log.best == 2 and log.weights_path(2).exists()
 
 
 @pytest.mark.parametrize("killed_in", ["save_weights", "write_whole"])
@@ -121,3 +238,44 @@ def test_the_second_can_wait(tmp_path):
         order.append("second")
     thread.join()
     assert order == ["first", "done", "second"]
+
+
+def waits(folder, run):
+    """Run something while another holds a folder: whether it waited and named the other's process, and what it returns then."""
+    told = threading.Event()
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            if f"{folder} is being written by process {os.getpid()} on " in record.getMessage():
+                told.set()
+
+    handler = Told()
+    work.logger.addHandler(handler)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with work.locked(folder):
+                running = pool.submit(run)
+                while not told.wait(0.05) and not running.done():
+                    pass
+            return told.is_set(), running.result()
+    finally:
+        work.logger.removeHandler(handler)
+
+
+def test_other_settings_are_told_before_waiting(tmp_path):
+    other = pytest.raises(work.WorkError, match=r"ratio: 0\.3 there, 0\.0 now")
+    with work.resuming(tmp_path, {"ratio": 0.3}), other, work.resuming(tmp_path, {"ratio": 0.0}):
+        pass
+
+    def again():
+        with work.resuming(tmp_path, {"ratio": 0.3}):
+            return True
+
+    assert waits(tmp_path, again) == (True, True)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "inside"
+    with pytest.raises(work.WorkError, match=r"cannot be written.*Name another folder"), work.locked(folder):
+        pass

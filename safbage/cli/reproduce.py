@@ -22,6 +22,10 @@ def reproduce(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")] = None,
     precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the frozen layers' features (else features/ in the prepared ones).", show_default=False),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
 ):
@@ -35,7 +39,13 @@ def reproduce(
     from safbage import experiments, report, reproduction
 
     options = dict(
-        only=only or (), sets=dataset or (), data_dir=data_dir, precision=precision, workers=workers, scheduler=scheduler
+        only=only or (),
+        sets=dataset or (),
+        data_dir=data_dir,
+        precision=precision,
+        cache=cache or True,
+        workers=workers,
+        scheduler=scheduler,
     )
     try:
         reports = reproduction.reproduce(output, scale, **options)

@@ -22,6 +22,10 @@ Batch = Annotated[int | None, typer.Option(help="Images per step; by default the
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many faces, drawn at random.")]
 Seed = Annotated[int, typer.Option(help="Of initial weights, dropout and order.")]
 Imagenet = Annotated[bool, typer.Option("--imagenet/--from-scratch", help="Start from what ImageNet weights are at hand.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the frozen layers' features; by default features/ in PREPARED.", show_default=False),
+]
 Precision = Annotated[str, typer.Option(help="mixed_bfloat16 or mixed_float16 where the hardware has it.")]
 
 
@@ -41,6 +45,7 @@ def train(
     limit: Limit = None,
     seed: Seed = 0,
     imagenet: Imagenet = True,
+    cache: Cache = None,
     precision: Precision = "float32",
 ):
     """Fine-tune a network by the paper's recipe, and answer the faces it did not see.
@@ -64,6 +69,7 @@ def train(
             limit=limit,
             seed=seed,
             imagenet=imagenet,
+            cache=cache or True,
         )
     except ValueError as error:
         raise fail(str(error), 2) from error
@@ -95,6 +101,7 @@ def evaluate(
     limit: Limit = None,
     seed: Seed = 0,
     imagenet: Imagenet = True,
+    cache: Cache = None,
     precision: Precision = "float32",
 ):
     """Cross-validate with and without saliency, and print the paper's tables beside ours, with paired tests.
@@ -131,7 +138,7 @@ def evaluate(
                 imagenet=imagenet,
             )
             provenance |= chosen | {"precision": precision, "folds": folds}
-            arms = experiments.cross_validate(faces, task, work=work, **chosen)
+            arms = experiments.cross_validate(faces, task, work=work, cache=cache or True, **chosen)
         report = experiments.compare(arms, task)
         if shipped:
             first, *others = arms

@@ -1,5 +1,6 @@
 """Adience: photos from Flickr, with the age group and gender that annotators gave, in five folds."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +89,7 @@ def _reasons(table, repeats, require_files):
     ):
         reasons[condition & (reasons == "")] = reason
     if require_files:
-        reasons[(reasons == "") & ~table.image.map(lambda image: Path(image).is_file()).astype(bool)] = NO_FILE
+        reasons[(reasons == "") & ~table.image.map(os.path.isfile).astype(bool)] = NO_FILE
     return reasons
 
 

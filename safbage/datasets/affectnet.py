@@ -1,5 +1,6 @@
 """AffectNet: faces from web searches with the expression that annotators gave, in both forms that were handed out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def _older(path, folder, split, require_files):
     lines = list(read_rows(path, NEEDED, header=HEADER if begins_with_a_picture else None))
     at = folder
     for name in ("Manually_Annotated_Images", "Manually_Annotated", "Manually_Annotated/Manually_Annotated_Images"):
-        if any(fields and (folder / name / fields["subDirectory_filePath"]).is_file() for _, fields in lines[:1000]):
+        if any(fields and os.path.isfile(folder / name / fields["subDirectory_filePath"]) for _, fields in lines[:1000]):
             at = folder / name
     return [_older_row(place, fields, at, split, require_files) for place, fields in lines]
 
@@ -102,7 +103,7 @@ def _older_row(place, fields, at, split, require_files):
         return {"image": place, "reason": "malformed line"}
     image = at / fields["subDirectory_filePath"]
     row = _labelled(image, fields["expression"], split)
-    if "reason" not in row and require_files and not image.is_file():
+    if "reason" not in row and require_files and not os.path.isfile(image):  # unlike Path's, it takes any name
         return {"image": str(image), "reason": NO_FILE}
     return row | dict(zip(BOX, map(_pixels, HEADER[1:5], [fields] * 4), strict=True))
 
@@ -146,7 +147,7 @@ def _annotation(path):
 
 def _labelled(image, expression, split):
     """A row; with a `reason` where the expression is none of the seven."""
-    number = int(expression) if expression.isdecimal() else None
+    number = int(expression) if expression.isdecimal() and len(expression) < 9 else None
     if number is not None and number < len(EXPRESSIONS):
         return {"image": str(image), "split": split, "expression": EXPRESSIONS[number]}
     return {"image": str(image), "reason": OTHER_LABELS.get(number, "the expression is not a number from 0 to 10")}

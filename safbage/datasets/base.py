@@ -24,6 +24,8 @@ EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger"
 SPLITS = ("train", "validation", "test")
 
 CATEGORIES = {"split": SPLITS, "age_group": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
+OLDEST = 200
+"""Years; an age beyond is none."""
 BOX = ("box_left", "box_top", "box_width", "box_height")
 COLUMNS = ("image", "subject", "fold", "split", "age", "age_group", "gender", "expression")
 """Of every table, in this order; what a set does not tell is missing (NA). Group columns (race) and boxes come behind."""
@@ -83,14 +85,68 @@ def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[
     groups = groups or {}
     boxes = [name for name in BOX if name in table and table[name].notna().any()]
     table = table.reindex(columns=[*COLUMNS, *groups, *boxes])
-    table = table.astype({"image": str, "age": "float64", "fold": "Int8", **dict.fromkeys(boxes, "float64")})
+    table = table.astype({"image": str, **dict.fromkeys(boxes, "float64")})
     table["subject"] = table.subject.astype("string")
-    for name, categories in (CATEGORIES | groups).items():
-        unknown = sorted(set(map(str, table[name].dropna())) - set(categories))
-        if unknown:  # a Categorical would silently make them missing
-            raise ValueError(f"{name} is one of {', '.join(categories)}; got {', '.join(unknown[:5])}")
-        table[name] = pd.Categorical(table[name], categories=list(categories), ordered=name == "age_group")
-    return Listing(table, pd.DataFrame(dropped, columns=["image", "reason"]).astype({"image": str}))
+    return Listing(with_labels(table, groups), pd.DataFrame(dropped, columns=["image", "reason"]).astype({"image": str}))
+
+
+def with_labels(table: pd.DataFrame, groups: dict[str, Sequence[str]] | None = None) -> pd.DataFrame:
+    """The table, its labels in the types that `Listing` names; columns that it lacks stay away.
+
+    Args:
+        table: of pictures; of `COLUMNS`, `fold`, `split`, `age`, `age_group`, `gender` and `expression` are looked at.
+        groups: further columns by their classes.
+
+    Raises:
+        DatasetError: a label is none of its column's classes, a fold no whole number from 0 to 127, an age not from 0 to 200;
+            the message tells the values, and what is expected.
+    """
+    labels = {}
+    for name, classes in (CATEGORIES | (groups or {})).items():
+        if name in table:  # a Categorical makes what it does not know missing, silently
+            values = table[name].astype(object)
+            known = [isinstance(value, str) and value in classes for value in values]
+            _refuse(name, f"one of {', '.join(classes)}", values[~np.array(known, bool)])
+            labels[name] = pd.Categorical(table[name], categories=list(classes), ordered=name == "age_group")
+    for name, kind, most in (("fold", "Int8", 127), ("age", "float64", OLDEST)):
+        if name in table:
+            values = table[name].astype(object)
+            numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+            known = numbers.between(0, most) & ((numbers % 1 == 0) | (name == "age"))
+            _refuse(name, f"a {'' if name == 'age' else 'whole '}number from 0 to {most}", values[~known])
+            labels[name] = numbers.astype(kind)
+    return table.assign(**labels)
+
+
+def _refuse(name, expected, others):
+    values = list(dict.fromkeys(map(repr, others.dropna())))
+    if values:
+        more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+        raise DatasetError(f"{name} is {expected}; got {', '.join(values[:5])}{more}")
+
+
+def check_apart(table: pd.DataFrame, part: Sequence, kind: str) -> None:
+    """Refuse folds or splits that share a person: what training knows of it would flatter the test.
+
+    Args:
+        table: with `image`, and where it is known `subject`.
+        part: of each row its fold or split; rows where that is missing do not count.
+        kind: "fold" or "split", for the message.
+
+    Raises:
+        DatasetError: a subject, or a picture by its path, is in more than one; the message names some.
+    """
+    for what in ("subject", "image"):
+        if what in table:
+            pairs = pd.DataFrame({"name": table[what].astype("string").array, "part": np.asarray(part, object)})
+            pairs = pairs.dropna().drop_duplicates()
+            several = pairs[pairs.name.duplicated(keep=False)].groupby("name").part.agg(lambda of: sorted(map(str, of)))
+            if len(several):
+                shown = ", ".join(f"{name} in [{', '.join(of)}]" for name, of in several.head(3).items())
+                raise DatasetError(
+                    f"{len(several)} {what}s are in more than one {kind}: {shown}; give each {what} one fold and one split, "
+                    "or neither: then they are drawn so"
+                )
 
 
 def check_pictures(found: Listing, origin: Path) -> Listing:
@@ -214,23 +270,37 @@ def read_rows(
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
+        names = list(header) if header else [name.strip() for name in next(_records(path, reader), None) or []]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
+        missing = [name for name in needed if name not in names]
+        if missing:
+            there = ", ".join(names[:12])[:200] or "nothing"
+            raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
+        for fields in _records(path, reader):
+            whole = fields is not None and len(fields) == len(names)
+            place = f"{path.name}:{reader.line_num}"
+            yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
+
+
+def _records(path, reader):
+    """The records of a csv that hold anything; None for one that the csv module refuses, as it does a field of over 128 kB.
+
+    DatasetError where one goes over several lines: a quotation mark stands open, and all up to the next would be lost.
+    """
+    while True:
+        before = reader.line_num
         try:
-            names = list(header) if header else [name.strip() for name in next(reader, [])]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
-            missing = [name for name in needed if name not in names]
-            if missing:
-                there = ", ".join(names[:12])[:200] or "nothing"
-                raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
-            for fields in filter(None, reader):
-                if any("\n" in field for field in fields):
-                    raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
-                whole = len(fields) == len(names)
-                place = f"{path.name}:{reader.line_num}"
-                yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
-        except csv.Error as error:
-            raise DatasetError(f"{path} is not a table of text, or damaged in line {reader.line_num}: {error}") from error
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            fields = None
+        if reader.line_num > before + 1:
+            raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
+        if fields != []:
+            yield fields
 
 
 def fingerprint(path: Path) -> str:

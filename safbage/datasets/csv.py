@@ -1,5 +1,6 @@
 """Any table of pictures and labels."""
 
+import os
 from pathlib import Path
 
 from safbage.datasets import base, names
@@ -47,7 +48,7 @@ def _age(text):
 
 
 def _fold(text):
-    return int(text) if text.isdecimal() and int(text) < 100 else None
+    return int(text) if text.isdecimal() and len(text) < 9 and int(text) < 100 else None
 
 
 _READ = dict.fromkeys(COLUMNS, str) | dict.fromkeys(BOX, _number)
@@ -69,6 +70,6 @@ def _row(place, fields, folder, columns, require_files):
     row["age_group"] = row["age_group"] or base.age_group(row["age"])
     if all(row[label] is None for label in ("age", "age_group", "gender", "expression")):
         return {"image": str(image), "reason": "neither age, age_group, gender nor expression"}
-    if require_files and not image.is_file():
+    if require_files and not os.path.isfile(image):  # unlike Path's, it takes any name, however long
         return {"image": str(image), "reason": NO_FILE}
     return row

@@ -105,8 +105,8 @@ def _csv_row(place, fields, folder):
         return {"image": place, "reason": "malformed line"}
     image = folder / _picture_name(place)
     emotion = fields["emotion"]
-    if not (emotion.isdecimal() and int(emotion) < len(EXPRESSIONS)):
-        return {"image": place, "reason": f"unknown emotion: {emotion or 'empty'}"}
+    if not (emotion.isdecimal() and len(emotion) < 9 and int(emotion) < len(EXPRESSIONS)):
+        return {"image": place, "reason": f"unknown emotion: {emotion[:20] or 'empty'}"}
     if fields["Usage"] not in USAGE:
         return {"image": place, "reason": f"unknown Usage: {fields['Usage'] or 'empty'}"}
     if not image.is_file():

@@ -256,9 +256,16 @@ def synthetic(
     folder = Path(folder).resolve()
     settings = {"drawing": DRAWING, "size": size, "seed": seed, "pictures_per_subject": pictures_per_subject}
     try:
-        work.keep_settings(folder, settings)
+        with work.resuming(folder, settings):
+            rows = _paint(folder, count, progress, **settings)
     except work.WorkError as error:
         raise DatasetError(str(error)) from None
+    found = listing(rows, [])
+    return Listing(with_split(found.faces, seed=seed), found.dropped)
+
+
+def _paint(folder, count, progress, drawing, size, seed, pictures_per_subject):
+    """The pictures that are missing; a row of labels for each."""
     rows = []
     for index in tqdm(range(count), desc="painting faces", disable=not progress):
         factors = factors_of(index, seed=seed, pictures_per_subject=pictures_per_subject)
@@ -266,8 +273,7 @@ def synthetic(
         if not path.exists():
             work.write_whole(path, lambda aside, factors=factors: images.write(aside, render(factors, (size, size))))
         rows.append(_row(path, f"{index // pictures_per_subject:06d}", factors, size))
-    found = listing(rows, [])
-    return Listing(with_split(found.faces, seed=seed), found.dropped)
+    return rows
 
 
 def _row(path, subject, factors, size):

@@ -8,7 +8,8 @@ with_saliency.metrics["accuracy"], without.metrics["accuracy"]
 
 from safbage.training.recipes import AGE_GENDER_RECIPE, EXPRESSION_RECIPE, RECIPES, Recipe, Variant
 from safbage.training.results import GROUPS, FineTuned, load_trained, open_trained
-from safbage.training.tuning import COLUMNS, fine_tune
+from safbage.training.splits import COLUMNS
+from safbage.training.tuning import fine_tune
 
 __all__ = [
     "AGE_GENDER_RECIPE",

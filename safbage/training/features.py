@@ -6,6 +6,7 @@ Frozen layers answer the same in every epoch, so they run once per variant of a 
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from safbage.backend import keras, ops
 from safbage.prepared import Prepared
 from safbage.reweighting import reweight
 from safbage.training.recipes import Variant
-from safbage.work import WorkError, check_space, keep_settings, locked, resumable
+from safbage.work import WorkError, check_space, resumable, resuming
 
 FORMAT = 2
 """Of the features' files; to be raised where the same faces and layers come to give other ones."""
@@ -83,7 +84,7 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
         progress: show a bar.
 
     Raises:
-        WorkError: no space on the disk, or an answer is beyond float16.
+        WorkError: nothing may be written there, no space on the disk, or an answer is beyond float16.
     """
     kept, shape, dtype = "images", (224, 224, 3), "uint8"
     if below is not None:
@@ -112,12 +113,22 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
             raise WorkError(f"the frozen layers answer {np.abs(answers).max()}, beyond float16; train without the cache")
         return answers.reshape(-1, *shape[1:])
 
-    with locked(folder, wait=True):
-        keep_settings(folder, settings)
+    _make_writable(folder)
+    with resuming(folder, settings):
         path = folder / "features.npy"
         check_space(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
         array = resumable(path, shape, dtype, compute, max(1, TOGETHER // count), "frozen features", progress)
     return Features(array, rows, len(images.prepared))
+
+
+def _make_writable(folder):
+    """Prepared faces may lie where nothing may be written; say then how the features can be kept elsewhere."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} may not be written")
+    except OSError as error:
+        raise WorkError(f"no features can be kept there ({error}); name another folder: cache=FOLDER, --cache FOLDER") from error
 
 
 def _options(below):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from safbage import checkpoints, classifiers, weights
 from safbage.backend import keras, ops
-from safbage.work import EpochLog, write_whole
+from safbage.work import EpochLog, damaged, read_json, write_whole
 
 GROUPS = ("race", "gender", "age_group")
 
@@ -88,14 +89,27 @@ def write(work: Path, log: EpochLog, tensors: dict[str, np.ndarray], predictions
 def drop_checkpoints(work: Path) -> None:
     """Delete a finished fine-tuning's checkpoints, which take GBs."""
     for path in work.glob("epoch-*.weights.h5"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def open_trained(work: str | Path) -> FineTuned:
-    """The results of a finished fine-tuning. FileNotFoundError where there is none."""
+    """The results of a finished fine-tuning.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        WorkError: a file of it is damaged; the message names it.
+    """
     work = Path(work)
-    metrics = json.loads((work / "metrics.json").read_text())
-    return FineTuned(work, pd.read_csv(work / "history.csv"), pd.read_parquet(work / "predictions.parquet"), metrics)
+    metrics = read_json(work / "metrics.json", dict)
+    if not isinstance(metrics.get("settings"), dict):
+        raise damaged(work / "metrics.json", "it lacks settings")
+    tables = []
+    for name, read in (("history.csv", pd.read_csv), ("predictions.parquet", pd.read_parquet)):
+        try:
+            tables.append(read(work / name))
+        except (ValueError, pa.ArrowException) as error:
+            raise damaged(work / name, error) from error
+    return FineTuned(work, *tables, metrics)
 
 
 def load_trained(work: str | Path) -> keras.Model:
@@ -104,6 +118,7 @@ def load_trained(work: str | Path) -> keras.Model:
     Raises:
         FileNotFoundError: the folder holds no finished fine-tuning.
         CheckpointError: its weights are damaged.
+        WorkError: another file of it is.
     """
     settings = open_trained(work).metrics["settings"]
     classes = len(classifiers.CLASSES[settings["task"]])

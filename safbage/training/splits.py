@@ -1,13 +1,54 @@
 """Which faces are trained on, which validate, which are tested; subjects whole."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from safbage.classifiers import CLASSES
 from safbage.datasets import base
 from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
+
+COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
+"""The column of labels by task."""
+
+
+class Faces(NamedTuple):
+    """The faces of a training.
+
+    Attributes:
+        table: all that were prepared, with the columns that splits need.
+        codes: of each its label as a number, −1 where there is none.
+        chosen: positions of those that are labelled, within the limit.
+        parts: of these, by position, those for "train", "validation" and "test".
+    """
+
+    table: pd.DataFrame
+    codes: np.ndarray
+    chosen: np.ndarray
+    parts: dict[str, np.ndarray]
+
+
+def choose(prepared: Prepared, task: str, fold: int | None, limit: int | None = None) -> Faces:
+    """The faces that a training takes, divided; all that can be refused of them is refused here, before any work.
+
+    Raises:
+        ValueError: an unknown task, or no such fold.
+        DatasetError: no such labels; a part without faces; a subject or picture in two parts; a class that no training face has.
+    """
+    if task not in COLUMNS:
+        raise ValueError(f"task is one of {', '.join(COLUMNS)}; got {task!r}")
+    table, codes = table_of(prepared), prepared.codes(COLUMNS[task])
+    chosen = np.flatnonzero(codes >= 0)
+    if limit is not None:
+        chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:limit])
+    parts = divide(table, chosen, fold)
+    missing = [name for i, name in enumerate(CLASSES[task]) if i not in codes[parts["train"]]]
+    if missing:
+        raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
+    return Faces(table, codes, chosen, parts)
 
 
 def table_of(prepared: Prepared) -> pd.DataFrame:
@@ -21,7 +62,7 @@ def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str,
 
     Raises:
         ValueError: there is no such fold.
-        DatasetError: one of the three is empty.
+        DatasetError: one of the three is empty, or a subject or picture is in two of them.
     """
     split = table.split
     if fold is not None:
@@ -34,6 +75,8 @@ def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str,
         split = split.where(table.fold.notna(), "none").mask((table.fold == fold).fillna(False), "test")
     split = np.asarray(split.astype(object))
     parts = {name: rows[split[rows] == name] for name in base.SPLITS}
+    used = np.concatenate(list(parts.values()))
+    base.check_apart(table.iloc[used], split[used], "split")
     empty = [name for name, chosen in parts.items() if not len(chosen)]
     if empty:
         remedy = "name a fold, or draw a split (datasets.base.with_split)" if fold is None else "take more faces"

@@ -13,20 +13,16 @@ from tqdm.auto import tqdm
 from safbage import classifiers, parallel
 from safbage.backend import keras, tensorflow
 from safbage.classifiers.imagenet import told
-from safbage.datasets.base import DatasetError
 from safbage.prepared import Prepared
 from safbage.reweighting import RATIO, check_ratio
 from safbage.training.features import Images, answers, cached
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import RECIPES, Recipe
 from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
-from safbage.training.splits import divide, fingerprint, table_of
-from safbage.work import EpochLog, WorkError, keep_settings
+from safbage.training.splits import choose, fingerprint
+from safbage.work import EpochLog, WorkError, check_settings, resuming
 
 logger = logging.getLogger(__name__)
-
-COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
-"""The column of labels by task."""
 
 
 def fine_tune(
@@ -68,35 +64,37 @@ def fine_tune(
 
     Raises:
         ValueError: an unknown task, network or fold, a ratio beyond 0–1, or a layer where the network cannot be cut.
-        DatasetError: no such labels; a split without faces; a class that no training face has.
+        DatasetError: no such labels; a split without faces, or two with the same subject or picture; a class that no training
+            face has.
         WorkError: the folder was begun with other settings, the loss is no number, or the disk is full.
         WeightsError: ImageNet weights are missing and cannot be fetched.
     """
-    if task not in COLUMNS:
-        raise ValueError(f"task is one of {', '.join(COLUMNS)}; got {task!r}")
+    faces = choose(prepared, task, fold, limit)
     recipe, work, ratio = recipe or RECIPES[task], Path(work), check_ratio(ratio)
-    first, classes = recipe.first_layer(network), classifiers.CLASSES[task]
-    table, codes = table_of(prepared), prepared.codes(COLUMNS[task])
-    labelled = np.flatnonzero(codes >= 0)
-    if limit is not None:
-        labelled = np.sort(np.random.default_rng(0).permutation(labelled)[:limit])
-    parts = divide(table, labelled, fold)
-    missing = [name for i, name in enumerate(classes) if i not in codes[parts["train"]]]
-    if missing:
-        raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
     settings = asdict(recipe) | {
-        "task": task, "network": network, "train_from": first, "ratio": ratio, "fold": fold, "seed": seed, "imagenet": imagenet,
-        "imagenet_weights": told(network) if imagenet else None,
-        "faces": fingerprint(table, codes, parts), "prepared": prepared.provenance, "shards": prepared.digest[:16],
+        "task": task, "network": network, "train_from": recipe.first_layer(network), "ratio": ratio, "fold": fold, "seed": seed,
+        "imagenet": imagenet, "imagenet_weights": told(network) if imagenet else None,
+        "faces": fingerprint(faces.table, faces.codes, faces.parts),
+        "prepared": prepared.provenance, "shards": prepared.digest[:16],
         "cached": bool(cache), "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
     }  # fmt: skip
-    keep_settings(work, settings)
-    if (work / "metrics.json").exists():
-        drop_checkpoints(work)  # left where a run was killed after its last line
-        return open_trained(work)
+    check_settings(work, settings)
+    finished = work / "metrics.json"
+    if not finished.exists():
+        with resuming(work, settings):
+            if not finished.exists():  # else the process that was waited for has done it
+                cache = prepared.folder / "features" if cache is True else cache
+                kept = np.arange(len(prepared)) if limit is None else faces.chosen
+                _run(Images(prepared, recipe.variants, ratio), faces, kept, settings, recipe, work, cache, progress)
+    drop_checkpoints(work)
+    return open_trained(work)
 
-    keras.utils.set_random_seed(seed)
-    model = classifiers.classifier(network, len(classes), dropout=recipe.dropout, imagenet=imagenet)
+
+def _run(images, faces, kept, settings, recipe, work, cache, progress):
+    """The training itself, and its results into `work`; features are kept of the rows `kept`, in the folder `cache` if any."""
+    network, first, classes = settings["network"], settings["train_from"], classifiers.CLASSES[settings["task"]]
+    keras.utils.set_random_seed(settings["seed"])
+    model = classifiers.classifier(network, len(classes), dropout=recipe.dropout, imagenet=settings["imagenet"])
     below, above = cut(model, first)
     at_random = [layer.name for layer in below.layers if layer.weights and layer.name not in model.pretrained] if below else []
     if at_random:
@@ -106,19 +104,16 @@ def fine_tune(
         "frozen_at_random": at_random,
         "trained_layers": [layer.name for layer in above.layers if layer.trainable_weights],
     }
-    inputs, trained = Images(prepared, recipe.variants, ratio), model
+    inputs, trained = images, model
     if cache:
-        rows = np.arange(len(prepared)) if limit is None else labelled
-        folder = prepared.folder / "features" if cache is True else Path(cache)
-        inputs, trained = cached(inputs, rows, below, f"{network} below {first}", folder, progress), above
-    log = train(trained, inputs, codes, parts, recipe, work, seed, progress)
+        inputs, trained = cached(images, kept, below, f"{network} below {first}", Path(cache), progress), above
+    log = train(trained, inputs, faces.codes, faces.parts, recipe, work, settings["seed"], progress)
     trained.load_weights(log.weights_path(log.best))
-    rows = parts["test"]
-    predictions = predictions_of(table.iloc[rows], codes[rows], answers(trained, inputs, rows), classes, fold)
+    rows = faces.parts["test"]
+    answered = answers(trained, inputs, rows)
+    predictions = predictions_of(faces.table.iloc[rows], faces.codes[rows], answered, classes, settings["fold"])
     tensors = tensors_of(model, [*at_random, *(layer.name for layer in above.layers)])
     write(work, log, tensors, predictions, made_of | {"settings": settings})
-    drop_checkpoints(work)
-    return open_trained(work)
 
 
 # --- training ----------------------------------------------------------------------------------------------------------
