@@ -159,10 +159,10 @@ def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch)
 def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
     run = model._run
 
-    def failing(crops):
+    def failing(crops, **options):
         if crops[-1].mean() < 60:
             raise MemoryError("too dark to see")
-        return run(crops)
+        return run(crops, **options)
 
     monkeypatch.setattr(model, "_run", failing)
     table = model.predict([astronaut, astronaut // 4], progress=False)
@@ -175,7 +175,7 @@ def drawn(model, monkeypatch):
     first pixel; returns the sizes of the batches that were run."""
     sizes = []
 
-    def run(crops):
+    def run(crops, **_):
         sizes.append(len(crops))
         value = crops[:, 0, 0, 0] / np.float32(255)
         return {name: value.reshape(-1, *[1] * (len(y.shape) - 1)) for name, y in model.network.output.items()}
