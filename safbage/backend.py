@@ -74,6 +74,28 @@ if keras.config.backend() == "tensorflow":
     tensorflow()
 
 
+def check_process() -> None:
+    """Called where networks are loaded or run: they do so in the first process that does, and in none forked from it.
+
+    TensorFlow's threads, and JAX's, stay behind when a process is forked, and the child would wait for them for ever.
+
+    Raises:
+        RuntimeError: this process was forked from one in which networks were loaded before.
+    """
+    global _process
+    _process = _process or os.getpid()
+    if _process != os.getpid():
+        raise RuntimeError(
+            f"networks cannot be used in this process: it was forked from process {_process}, in which networks were loaded "
+            "before, and would wait for ever. Load them inside the worker alone, before any is loaded outside, or start workers "
+            'by spawn: multiprocessing.get_context("spawn").'
+        )
+
+
+_process = None
+"""The id of the process in which networks were first loaded."""
+
+
 @functools.cache
 def has_gpu() -> bool:
     """Whether Keras's backend computes on a GPU (or TPU)."""
@@ -135,7 +157,11 @@ def predict_batches(model, inputs, size: int):
 
     Returns:
         What the model's outputs are: an array of N rows, or a dict of such.
+
+    Raises:
+        RuntimeError: in a forked process, see `check_process`.
     """
+    check_process()
     sharing = keras.distribution.distribution()
     devices = sharing.device_mesh.devices.size if sharing else 1
     count, parts = len(keras.tree.flatten(inputs)[0]), []
@@ -164,6 +190,7 @@ def value_and_gradient(function, x):
         The values (N) and the gradient (as `x`), NumPy arrays. Where each value depends on its own row alone, a row of the
         gradient is that of its own value.
     """
+    check_process()
     x = ops.convert_to_tensor(x, "float32")
     if keras.config.backend() == "tensorflow":
         with tensorflow().GradientTape() as tape:
@@ -187,6 +214,7 @@ def value_and_gradient(function, x):
 
 __all__ = [
     "batch_size",
+    "check_process",
     "has_gpu",
     "keras",
     "layers",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from safbage import images, saliency_metrics
-from safbage.backend import keras, layers, ops, value_and_gradient
+from safbage.backend import check_process, keras, layers, ops, value_and_gradient
 from safbage.classifiers import split_after
 
 BATCH = 32
@@ -204,6 +204,7 @@ def _evidence(model, faces, target, layer):
 
 def _checked(model, faces):
     """The faces as float32; ValueError where they do not fit the network."""
+    check_process()
     faces, expected = np.asarray(faces), tuple(model.inputs[0].shape[1:])
     if len(model.inputs) != 1 or faces.shape[1:] != expected or not len(faces):
         size = "×".join(str(side) for side in expected)

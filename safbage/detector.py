@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from safbage.backend import keras, tensorflow
+from safbage.backend import check_process, keras, tensorflow
 
 CELL = 12
 """Side of the window that the first network slides over the photo, in pixels."""
@@ -22,7 +22,12 @@ _LOCK = threading.Lock()
 
 
 def networks() -> "Networks":
-    """The three networks, built once in a process, whichever thread asks first."""
+    """The three networks, built once in a process, whichever thread asks first.
+
+    Raises:
+        RuntimeError: in a forked process, see `backend.check_process`.
+    """
+    check_process()
     with _LOCK:
         return _built()
 

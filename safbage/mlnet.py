@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from safbage import checkpoints, trunks, weights
-from safbage.backend import keras, layers, ops
+from safbage.backend import check_process, keras, layers, ops
 
 STRIDE = 8
 """The map has an eighth of the image's height and width."""
@@ -202,6 +202,7 @@ def load(source: str | Path = "mlnet") -> keras.Model:
         CheckpointError: a file that is neither.
         FileNotFoundError: there is no such file.
     """
+    check_process()
     if source in ("mlnet", "light"):
         name = "mlnet" if source == "mlnet" else "mlnet-light"
         return _assemble(weights.load(name), weights.shipped_metadata(name))

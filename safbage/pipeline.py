@@ -18,9 +18,15 @@ from tqdm.auto import tqdm
 from safbage import backend, classifiers, faces, images, mlnet, network, parallel, reweighting, saliency
 from safbage.backend import keras
 from safbage.faces import Face
+from safbage.photos import list_photos, pixels, printable, read
 
-PHOTOS = 16
-"""Photos that wait, at most, until there are faces enough for a batch."""
+PHOTOS = 8
+"""Photos that wait, at most, until there are faces enough for a batch; or as many as a batch has faces, where that is more."""
+PIXELS = 100_000_000
+"""Pixels of photos that are read ahead, at most, and of those that wait; a photo that has more goes alone. Reading takes up to
+some twenty bytes a pixel, waiting three."""
+SECONDS = 120
+"""How long the others wait for a photo that is being read and searched for faces, before it counts as failed."""
 THREADS = min(8, max(2, os.cpu_count() or 1))
 """Threads that read photos and find their faces while the networks run; each is a photo ahead of the one it works on."""
 
@@ -30,7 +36,7 @@ class Explanation:
     """All that was computed for one photo, faces surest first.
 
     Attributes:
-        photo: its path, or "photo <i>" for an array.
+        photo: its path (with control characters escaped), or "photo <i>" for an array or image.
         status: "ok", "no face", or "failed: " and why.
         image: the photo, H×W×3 uint8; None when not kept or not readable.
         faces: N detected faces.
@@ -42,6 +48,7 @@ class Explanation:
         cams: task to N×h×w×C float32, one raw class activation map per class: of 13×13 cells by AlexNet-GAP,
             of 4×4 by EfficientNet-Lite2.
         error: the exception behind a failure.
+        quality: of each face what speaks against its answers, as `faces.quality` has it; "" where nothing does.
     """
 
     photo: str
@@ -55,6 +62,7 @@ class Explanation:
     cams: dict[str, np.ndarray] = field(default_factory=dict)
     error: Exception | None = None
     mode: str = "blend"
+    quality: list[str] = field(default_factory=list)
 
     def __repr__(self):
         return f"<Explanation of {self.photo}: {self.status}, {len(self.faces)} faces, ratio {self.ratio:g}>"
@@ -72,6 +80,7 @@ class Explanation:
         return replace(
             self,
             faces=self.faces[one],
+            quality=self.quality[one],
             crops=self.crops[one],
             maps=self.maps[one],
             probabilities={task: values[one] for task, values in self.probabilities.items()},
@@ -89,6 +98,7 @@ class Explanation:
                 "status": self.status,
                 **dict(zip(BOX_COLUMNS, face.box, strict=True)),
                 "score": face.score,
+                "quality": self.quality[i],
                 **answers(self.probabilities, i, probabilities=probabilities),
             }
             for i, face in enumerate(self.faces)
@@ -113,7 +123,7 @@ def answers(outputs: dict[str, np.ndarray], i: int, *, probabilities: bool = Fal
 
 def columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
     """Names of `SafBage.predict`'s columns, in order."""
-    return ["photo", "face", "status", *BOX_COLUMNS, "score", *answer_columns(tasks, probabilities=probabilities)]
+    return ["photo", "face", "status", *BOX_COLUMNS, "score", "quality", *answer_columns(tasks, probabilities=probabilities)]
 
 
 def answer_columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
@@ -124,49 +134,12 @@ def answer_columns(tasks: Iterable[str], *, probabilities: bool = False) -> list
     return names
 
 
-def printable(text: str | Path) -> str:
-    """A path or message as text that any file or terminal can take: odd bytes and control characters are escaped."""
-    text = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def list_photos(photos) -> list[tuple[str, object]]:
-    """(name, path or array) of every photo in a path, an array, a folder (every file in it and below), or a list of these.
-
-    Hidden files are left out; a folder without files stands for itself, so that nothing vanishes without a row.
-    """
-    if isinstance(photos, str | Path):
-        if not str(photos):
-            raise ValueError("a photo's path is empty")
-        path = Path(photos)
-        inside = _files_below(path) if os.path.isdir(path) else []
-        return [(printable(p), p) for p in inside or [path]]
-    if isinstance(photos, np.ndarray):
-        return [("photo 0", photos)]
-    if isinstance(photos, bytes) or not isinstance(photos, Iterable):
-        raise TypeError(f"expected a path, an array, a folder or a list of these; got a {type(photos).__name__}")
-    listed = []
-    for i, photo in enumerate(photos):
-        named = isinstance(photo, str | Path) and str(photo) != ""
-        listed += list_photos(photo) if named else [(f"photo {i}", photo)]
-    return listed
-
-
-def _fail(seen: Explanation, error: Exception) -> None:
+def _fail(seen: Explanation, error: Exception) -> Explanation:
     """Keep what went wrong with a photo as its status."""
-    seen.error, seen.faces = error, []
+    seen.error, seen.faces, seen.quality = error, [], []
     kind = "" if isinstance(error, images.ImageError | OSError) else f"{type(error).__name__}: "
     seen.status = printable(f"failed: {kind}{error}")
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """All files in a folder and below but hidden ones, links followed; a folder that cannot be read stands for itself."""
-    seen, files, closed = set(), [], []
-    for here, folders, names in os.walk(folder, onerror=closed.append, followlinks=True):
-        seen.add(os.path.realpath(here))
-        folders[:] = [f for f in folders if not f.startswith(".") and os.path.realpath(os.path.join(here, f)) not in seen]
-        files += [Path(here, name) for name in names if not name.startswith(".")]
-    return sorted(files + [Path(error.filename) for error in closed])
+    return seen
 
 
 def _mlnet(source):
@@ -176,8 +149,8 @@ def _mlnet(source):
 class SafBage:
     """Detector, ML-Net and classifier together. Build it with `SafBage.load`.
 
-    `ratio` may be set at any time. To see what it does to a face, give `at_ratio` what `explain` found: then only the classifier
-    runs again.
+    `ratio` may be set at any time; a run that has begun keeps the one that it began with. To see what it does to a face, give
+    `at_ratio` what `explain` found: then only the classifier runs again.
     """
 
     def __init__(self, tasks: tuple[str, ...], ratio: float, mlnet: keras.Model, classifier: keras.Model, batch_size: int):
@@ -214,7 +187,9 @@ class SafBage:
             ValueError: a task, the network, the ratio or the batch size is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
             CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or not there.
+            RuntimeError: in a process forked from one that has loaded networks, see `backend.check_process`.
         """
+        backend.check_process()
         named = isinstance(tasks, list | tuple) and len(tasks) > 0
         if not named or any(task not in classifiers.CLASSES for task in tasks):
             raise ValueError(f"tasks is a tuple of some of {', '.join(classifiers.CLASSES)}; got {tasks!r}")
@@ -236,42 +211,60 @@ class SafBage:
     def ratio(self, ratio: float):
         self._ratio = reweighting.check_ratio(ratio)
 
-    def predict(self, photos, *, probabilities: bool = False, progress: bool | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        photos,
+        *,
+        probabilities: bool = False,
+        progress: bool | None = None,
+        min_face: float = 0,
+        max_faces: int | None = None,
+    ) -> pd.DataFrame:
         """Answer photos.
 
         Args:
-            photos: a path, an array (H×W×3 RGB), a folder (every file in it and below), or a list of these.
+            photos: a path, an array (H×W×3 RGB), a PIL image, a folder (every file in it and below), or a list of these.
             probabilities: add a column per class, such as ``age[25-32]``.
             progress: show a progress bar; by default for more than one photo.
+            min_face: faces whose box has a shorter side of fewer pixels are passed over.
+            max_faces: of each photo, only so many faces are answered, the largest.
 
         Returns:
             A row per face, in the order of the photos, surest face first; and one for each photo without a face (status
             "no face") or that could not be read ("failed: …"): nothing is lost. Columns: photo, face, status, box_left,
-            box_top, box_width, box_height (pixels), score, and per task its class and that class's probability.
+            box_top, box_width, box_height (pixels), score, quality (what speaks against the answers, see `faces.quality`; ""
+            where nothing does), and per task its class and that class's probability.
+
+        Raises:
+            TypeError: `photos` is nothing of this.
+            ValueError: `min_face` or `max_faces` is out of its range.
+            RuntimeError: in a process forked from the one that loaded the networks.
         """
         rows = []
-        for seen in self.explain_each(photos, keep_images=False, progress=progress):
+        chosen = dict(min_face=min_face, max_faces=max_faces)
+        for seen in self.explain_each(photos, keep_images=False, progress=progress, **chosen):
             rows += seen.rows(probabilities=probabilities)
         return self.table(rows, probabilities=probabilities)
 
     def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
         """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
         table = pd.DataFrame(rows, columns=columns(self.tasks, probabilities=probabilities), dtype=object)
-        plain = ["photo", "face", "status", *self.tasks]  # missing: None; in the columns of numbers: NaN
+        plain = ["photo", "face", "status", "quality", *self.tasks]  # missing: None; in the columns of numbers: NaN
         table[plain] = table[plain].where(table[plain].notna(), None)
         return table.astype({name: float for name in table.columns if name not in plain})
 
-    def explain(self, photo) -> Explanation:
-        """All that is computed for one photo (a path or an array).
+    def explain(self, photo, *, min_face: float = 0, max_faces: int | None = None) -> Explanation:
+        """All that is computed for one photo (a path, an array or a PIL image); options as `predict`.
 
         Raises:
             FileNotFoundError, ImageError: the photo cannot be read.
-            ValueError: more than one photo was given.
+            TimeoutError: it took longer than `SECONDS`.
+            ValueError: more than one photo was given, or an option is out of its range.
         """
         listed = list_photos(photo)
         if len(listed) != 1:
             raise ValueError(f"explain takes one photo, got {len(listed)}; see explain_each")
-        (seen,) = self.explain_each([listed[0][1]], progress=False)
+        (seen,) = self.explain_each([listed[0][1]], progress=False, min_face=min_face, max_faces=max_faces)
         if seen.error:
             raise seen.error
         return seen
@@ -294,37 +287,74 @@ class SafBage:
         cams = {task: outputs[f"cam_{task}"] for task in self.tasks}
         return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
 
-    def explain_each(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[Explanation]:
+    def explain_each(self, photos, **options) -> Iterator[Explanation]:
         """Explain photos one after the other, in order, while their faces go through the networks in batches.
 
-        A photo that fails comes back with its status; the others go on. Memory is bounded whatever the number of photos.
+        A photo that fails comes back with its status; the others go on. Memory is bounded whatever the number of photos and
+        their size. Options are those of `explain_batches`.
         """
-        for batch in self.explain_batches(photos, keep_images=keep_images, progress=progress):
+        for batch in self.explain_batches(photos, **options):
             yield from batch
 
-    def explain_batches(self, photos, *, keep_images: bool = True, progress: bool | None = None) -> Iterator[list[Explanation]]:
+    def explain_batches(
+        self,
+        photos,
+        *,
+        keep_images: bool = True,
+        progress: bool | None = None,
+        min_face: float = 0,
+        max_faces: int | None = None,
+    ) -> Iterator[list[Explanation]]:
         """As `explain_each`, a list at a time: all photos whose last face has gone through the networks.
 
         Threads read photos and find faces ahead, while the networks run on batches of faces of the photos before.
+
+        Args:
+            photos: as `predict`.
+            keep_images: keep each photo's pixels with what was found; without, less memory is needed.
+            progress: show a bar of the photos that are answered, with their faces and how many failed; by default for more
+                than one photo.
+            min_face: as `predict`.
+            max_faces: as `predict`.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as `predict`.
         """
-        listed = list_photos(photos)
-        most = PHOTOS if keep_images else max(PHOTOS, self.batch_size)
+        if not min_face >= 0 or not (max_faces is None or (isinstance(max_faces, int) and max_faces >= 1)):
+            raise ValueError(f"expected min_face ≥ 0 and max_faces None or ≥ 1; got {min_face!r} and {max_faces!r}")
+        backend.check_process()
+        ratio, listed = self.ratio, list_photos(photos)
         waiting: list[Explanation] = []
         unanswered: list[tuple[Explanation, int]] = []
-        found = parallel.ahead(lambda one: self._detect(*one, keep_images), listed, threads=THREADS, limit=2 * THREADS)
+        found = parallel.ahead(
+            lambda one: self._detect(*one, ratio, keep_images, min_face, max_faces),
+            listed,
+            threads=THREADS,
+            limit=2 * THREADS,
+            size=lambda one: pixels(one[1]),
+            room=PIXELS,
+            seconds=SECONDS,
+            late=lambda one: _fail(Explanation(one[0], ratio), TimeoutError(f"took longer than {SECONDS:g} s")),
+        )
         shown = len(listed) > 1 if progress is None else progress
         with closing(found), tqdm(total=len(listed), desc="photos", unit="photo", disable=not shown) as bar:
+            done = failed = 0
             for number, seen in enumerate(found, 1):
-                bar.update()
                 waiting.append(seen)
                 unanswered += [(seen, i) for i in range(len(seen.faces))]
-                full = number == len(listed) or len(waiting) >= most
+                held = sum(other.image.shape[0] * other.image.shape[1] for other in waiting if other.image is not None)
+                full = number == len(listed) or len(waiting) >= max(PHOTOS, self.batch_size) or held >= PIXELS
                 while unanswered and (full or len(unanswered) >= self.batch_size):
                     self._answer(unanswered[: self.batch_size])
+                    done += len(unanswered[: self.batch_size])
                     del unanswered[: self.batch_size]
+                    bar.set_postfix(faces=done, failed=failed)
                 first = unanswered[0][0] if unanswered else None
                 answered = next((i for i, other in enumerate(waiting) if other is first), len(waiting))
                 if answered:
+                    failed += sum(other.error is not None for other in waiting[:answered])
+                    bar.set_postfix(faces=done, failed=failed, refresh=False)
+                    bar.update(answered)
                     yield waiting[:answered]
                     del waiting[:answered]
 
@@ -356,17 +386,15 @@ class SafBage:
             rows = [{"face": i, **answers(found, i, probabilities=probabilities)} for i in range(len(crops))]
         return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, probabilities=probabilities)])
 
-    def _detect(self, name, photo, keep_image):
+    def _detect(self, name, photo, ratio, keep_image, min_face, max_faces):
         """A photo as far as its crops; whatever goes wrong with it is kept as its status."""
-        seen = Explanation(name, self.ratio)
+        seen = Explanation(name, ratio)
         try:
-            if isinstance(photo, Path) and os.path.isdir(photo):
-                os.listdir(photo)  # where it may not be read, that is what went wrong
-                raise FileNotFoundError(f"the folder {photo} holds no files")
-            image = images.read(photo) if isinstance(photo, Path) else images.as_rgb(photo)
+            image = read(photo)
             seen.image = image if keep_image else None
-            seen.faces = faces.detect_enlarged(image)
+            seen.faces = faces.largest(faces.detect_enlarged(image), min_face=min_face, max_faces=max_faces)
             if seen.faces:
+                seen.quality = [faces.quality(image, face) for face in seen.faces]
                 seen.crops = np.stack([faces.crop_face(image, face) for face in seen.faces])
                 room = {name: np.zeros((len(seen.faces), *y.shape[1:]), "float32") for name, y in self.network.output.items()}
                 seen.maps = room["map"]
@@ -383,10 +411,11 @@ class SafBage:
         All together, or where that fails each alone, so that one cannot spoil the rest.
         """
         try:
-            outputs = self._run(np.stack([seen.crops[i] for seen, i in batch]))
+            outputs = self._run(np.stack([seen.crops[i] for seen, i in batch]), ratio=batch[0][0].ratio)
         except Exception as error:
             if len(batch) == 1:
-                return _fail(batch[0][0], error)
+                _fail(batch[0][0], error)
+                return
             for one in batch:
                 self._answer([one])
             return

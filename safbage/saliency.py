@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from safbage import images, mlnet
-from safbage.backend import batch_size, keras, ops, predict_batches
+from safbage.backend import batch_size, check_process, keras, ops, predict_batches
 
 SCENE_SIZE = (240, 320)
 """Height and width that the shipped ML-Net was trained at."""
@@ -75,6 +75,7 @@ def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.nda
 
 
 def _raw(network, batch):
+    check_process()
     network = network or shipped()
     return np.asarray(network.predict_on_batch(batch.astype("float32")), "float32")[:, :, :, 0]
 

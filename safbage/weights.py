@@ -462,7 +462,11 @@ def assign(model, tensors: dict[str, np.ndarray]) -> None:
 
     Raises:
         CheckpointError: an array names a layer or variable that the model lacks, or shapes differ. Nothing was put in.
+        RuntimeError: in a forked process, see `backend.check_process`.
     """
+    from safbage.backend import check_process  # Keras is there already, with the model; fetching does without
+
+    check_process()
     places = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
     for name, value in tensors.items():
         if name not in places:

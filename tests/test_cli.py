@@ -79,6 +79,28 @@ def test_odd_file_names(tmp_path, astronaut):
     assert "\r" not in done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_in_a_ring_and_names_that_turn_the_reading_direction_cost_no_answer(tmp_path, astronaut):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    images.write(folder / "a\u202egnp.png", astronaut)
+    (folder / "x.jpg").symlink_to("y.jpg")
+    (folder / "y.jpg").symlink_to("x.jpg")
+    (folder / "z\u202egnp.jpg").touch()
+    done = safbage("predict", folder, "--output", tmp_path / "out", env={"PYTHONUTF8": "1"}, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    rows = read_csv(tmp_path / "out" / "faces.csv")
+    assert [row["status"][:6] for row in rows] == ["ok", "failed", "failed", "failed"]
+    assert rows[0]["photo"] == str(folder / "a\u202egnp.png")
+    assert "z\\u202egnp.jpg" in done.stderr and "\u202e" not in done.stderr
+
+
+def test_what_a_terminal_would_act_on_is_escaped_there():
+    assert base.visible("a\x1b]0;b\u202ec\u200fd\ud800") == "a\\x1b]0;b\\u202ec\\u200fd\\ud800"
+    plain = "one\n\ttwo \u202fAM \U0001f469\u200d\U0001f467 \u05d0"
+    assert base.visible(plain) == plain
+
+
 def test_files_of_ones_own_are_not_overwritten(photos):
     (photos / "figures").mkdir()
     (photos / "figures" / "a.png").write_bytes(b"mine")

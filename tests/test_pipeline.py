@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from conftest import data_folder
 from PIL import Image
 
-from safbage import SafBage, faces, images, saliency
+from safbage import SafBage, faces, images, pipeline, saliency
 from safbage.classifiers import CLASSES
 from safbage.pipeline import PHOTOS, THREADS, columns, list_photos
 
@@ -135,6 +136,29 @@ def test_paths_that_cannot_even_be_looked_at_cost_one_row(model, astronaut):
     assert table.status[0].startswith("failed: ") and table.status[1].startswith("failed: ") and table.status[2] == "ok"
 
 
+def test_the_table_names_a_photo_by_its_path_and_figures_find_it(model, astronaut, tmp_path):
+    path = images.write(tmp_path / "Screenshot 10.00\u202fAM \U0001f469\u200d\U0001f467.png", astronaut)
+    (name,) = model.predict(tmp_path, progress=False).photo
+    assert Path(name) == path and images.read(name).shape == (512, 512, 3)
+
+
+def test_a_pil_image_is_answered_as_its_pixels(model, astronaut):
+    image = Image.fromarray(astronaut)
+    expected = model.predict(astronaut)
+    pd.testing.assert_frame_equal(model.predict(image), expected)
+    pd.testing.assert_frame_equal(model.predict([image], progress=False), expected)
+    assert np.array_equal(model.explain(image).image, astronaut)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_in_a_ring_cost_their_rows(model, astronaut, tmp_path):
+    images.write(tmp_path / "a.png", astronaut)
+    (tmp_path / "x.jpg").symlink_to("y.jpg")
+    (tmp_path / "y.jpg").symlink_to("x.jpg")
+    statuses = model.predict(tmp_path, progress=False).status
+    assert [status[:6] for status in statuses] == ["ok", "failed", "failed"]
+
+
 @pytest.mark.parametrize("wrong", [None, 3, b"photo.jpg"])
 def test_what_is_no_photo_at_all_is_refused(model, wrong):
     with pytest.raises(TypeError, match="expected a path"):
@@ -159,10 +183,10 @@ def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch)
 def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
     run = model._run
 
-    def failing(crops):
+    def failing(crops, **options):
         if crops[-1].mean() < 60:
             raise MemoryError("too dark to see")
-        return run(crops)
+        return run(crops, **options)
 
     monkeypatch.setattr(model, "_run", failing)
     table = model.predict([astronaut, astronaut // 4], progress=False)
@@ -175,7 +199,7 @@ def drawn(model, monkeypatch):
     first pixel; returns the sizes of the batches that were run."""
     sizes = []
 
-    def run(crops):
+    def run(crops, **_):
         sizes.append(len(crops))
         value = crops[:, 0, 0, 0] / np.float32(255)
         return {name: value.reshape(-1, *[1] * (len(y.shape) - 1)) for name, y in model.network.output.items()}
@@ -206,6 +230,66 @@ def test_faces_do_not_wait_for_a_full_batch_behind_many_photos_without(model, dr
     photos = [np.full((10, 10, 3), n, "uint8") for n in [1] + [0] * 40]
     batches = list(model.explain_batches(photos, progress=False))
     assert drawn == [1] and len(batches[0]) == PHOTOS and sum(len(batch) for batch in batches) == 41
+
+
+def test_a_photo_that_takes_too_long_costs_its_own_row(model, drawn, monkeypatch, tmp_path):
+    for i in range(5):
+        images.write(tmp_path / f"{i}.png", np.full((10, 10, 3), i % 2, "uint8"))
+    never, read = threading.Event(), images.read
+
+    def stuck(path):
+        return never.wait() if path.name == "1.png" else read(path)
+
+    monkeypatch.setattr(images, "read", stuck)
+    monkeypatch.setattr(pipeline, "SECONDS", 3)
+    table = model.predict(tmp_path, progress=False)
+    assert table.status.tolist() == ["no face", "failed: took longer than 3 s", "no face", "ok", "no face"]
+    with pytest.raises(TimeoutError, match="took longer than 3 s"):
+        model.explain(tmp_path / "1.png")
+    never.set()
+
+
+def test_photos_that_hold_many_pixels_are_read_and_wait_few_at_a_time(model, drawn, monkeypatch, tmp_path):
+    """With room for two of them, never are more being read or read ahead, nor does a third wait for the faces of others."""
+    for i in range(9):
+        images.write(tmp_path / f"{i}.png", np.full((10, 10, 3), 1, "uint8"))
+    monkeypatch.setattr(pipeline, "PIXELS", 200)
+    monkeypatch.setattr(pipeline, "THREADS", 4)
+    read, begun = images.read, []
+
+    def noted(path):
+        begun.append(path)
+        return read(path)
+
+    monkeypatch.setattr(images, "read", noted)
+    taken = 0
+    for batch in model.explain_batches(tmp_path, progress=False):
+        taken += len(batch)
+        assert len(batch) <= 2 and len(begun) <= taken + 2
+    assert taken == 9 and drawn == [2, 2, 2, 2, 1]
+
+
+def test_a_run_keeps_the_ratio_that_it_began_with(model, drawn, monkeypatch):
+    ratios, run = [], model._run
+    monkeypatch.setattr(model, "_run", lambda crops, ratio=None: (ratios.append(ratio), run(crops))[1])
+    monkeypatch.setattr(model, "ratio", 0.0)
+    explained = []
+    for seen in model.explain_each([np.full((10, 10, 3), 4, "uint8")] * 6, progress=False):
+        model.ratio = 1.0
+        explained.append(seen.ratio)
+    assert explained == [0.0] * 6 and ratios == [0.0] * 6
+    assert [seen.ratio for seen in model.explain_each([np.full((10, 10, 3), 1, "uint8")])] == [1.0]
+
+
+def test_the_bar_counts_what_is_answered_with_faces_and_failures(model, drawn, capsys):
+    photos = [np.full((10, 10, 3), 1, "uint8"), np.zeros(3), *[np.full((10, 10, 3), 1, "uint8")] * 9]
+    answered = model.explain_batches(photos)
+    first = next(answered)
+    shown = capsys.readouterr().err
+    assert "0/11" in shown and len(first) < 8  # not first at the end
+    rest = list(answered)
+    assert "11/11" in (shown := capsys.readouterr().err) and "faces=10" in shown and "failed=1" in shown
+    assert len(first) + sum(map(len, rest)) == 11
 
 
 def test_photos_are_read_ahead_and_not_far(model, drawn, monkeypatch):
@@ -286,6 +370,40 @@ def test_explain_holds_every_stage(model, astronaut):
         model.explain([astronaut, astronaut])
 
 
+def test_small_faces_and_all_but_the_largest_can_be_passed_over(model, astronaut):
+    photo = np.zeros((512, 652, 3), "uint8")
+    photo[:, :512], small = astronaut, images.resize(astronaut, (140, 140))
+    photo[:140, 512:], photo[300:440, 512:] = small, small[:, ::-1]
+    everything = model.predict(photo, probabilities=True)
+    sides = everything[["box_width", "box_height"]].min(axis=1)
+    assert (sides < 30).sum() == 2 and sides.max() > 60
+    large = model.predict(photo, min_face=30, probabilities=True)
+    expected = everything[sides >= 30].drop(columns="face").reset_index(drop=True)
+    pd.testing.assert_frame_equal(large.drop(columns="face"), expected, atol=1e-4, rtol=1e-4)
+    (one,) = model.predict(photo, max_faces=1).to_dict("records")
+    area = everything.box_width * everything.box_height
+    assert one["box_width"] * one["box_height"] == pytest.approx(area.max())
+    assert len(model.explain(photo, min_face=30, max_faces=1).faces) == 1
+    assert model.predict(photo, min_face=1000).status.tolist() == ["no face"]
+    assert (everything.quality[sides < 30].str.startswith("small: ")).all()
+
+
+@pytest.mark.parametrize("wrong", [{"min_face": -1}, {"max_faces": 0}, {"max_faces": 1.5}, {"min_face": float("nan")}])
+def test_limits_out_of_range_are_refused(model, astronaut, wrong):
+    with pytest.raises(ValueError, match="expected min_face"):
+        model.predict(astronaut, **wrong)
+
+
+def test_quality_goes_with_its_face(model, drawn, astronaut):
+    assert columns(())[-2:] == ["score", "quality"]
+    photos = [np.full((10, 10, 3), 2, "uint8"), np.zeros((10, 10, 3), "uint8")]
+    table = model.predict(photos, progress=False)
+    assert table.quality.tolist() == ["small: 10 px, blurred"] * 2 + [None]
+    seen = next(model.explain_each(photos, progress=False))
+    seen.quality[1] = "another"
+    assert seen.only(1).quality == ["another"] and seen.only(1).rows()[0]["quality"] == "another"
+
+
 def test_classify_is_predict_without_detection(model, astronaut):
     seen = model.explain(astronaut)
     (expected,) = seen.rows(probabilities=True)
@@ -346,6 +464,42 @@ def test_efficientnet_goes_the_same_way(model, astronaut):
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match=r"tasks is|ratio|network is"):
         SafBage.load(**options)
+
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np
+from safbage import SafBage, cam, classifiers, detector, mlnet, saliency
+face = np.zeros((1, 224, 224, 3), "uint8")
+model, one = SafBage.load(tasks=("gender",), saliency="light"), classifiers.shipped("gender")
+calls = [
+    lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, detector.networks,
+    lambda: saliency.predict(face[0]), lambda: mlnet.load("light"), lambda: classifiers.classifier("gilnet", 2),
+    lambda: classifiers.shipped("gender"), lambda: cam.grad_cam(one, face, target=0, layer="conv5"),
+]
+
+def work():
+    for call in calls:
+        try:
+            call()
+        except RuntimeError as error:
+            assert "inside the worker" in str(error) and "spawn" in str(error)
+        else:
+            sys.exit(3)
+
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join(60)
+code = child.exitcode
+child.kill()
+sys.exit(99 if code is None else code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork there")
+def test_a_forked_process_says_so_instead_of_waiting_for_ever():
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def test_real_photos_in_their_folders(model, tmp_path):

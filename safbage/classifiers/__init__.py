@@ -5,7 +5,7 @@
 Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the papers.
 """
 
-from safbage.backend import keras
+from safbage.backend import check_process, keras
 from safbage.classifiers.classes import CLASSES
 from safbage.classifiers.cutting import freeze_below, split_after, split_at
 from safbage.classifiers.imagenet import put_in
@@ -50,6 +50,7 @@ def classifier(name: str, classes: int, *, dropout: float = 0.5, imagenet: bool 
         ValueError: no such network.
         WeightsError: `imagenet`, and the weights are missing and cannot be fetched, or are damaged.
     """
+    check_process()
     if name not in NETWORKS:
         raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
     model = NETWORKS[name](classes, dropout=dropout)

@@ -1,7 +1,7 @@
 """The shipped networks: of all tasks in one, as the pipeline runs them, sharing their first layers; and of one task alone."""
 
 from safbage import weights
-from safbage.backend import keras, layers, ops
+from safbage.backend import check_process, keras, layers, ops
 from safbage.classifiers import efficientnet
 from safbage.classifiers.classes import CLASSES
 from safbage.classifiers.networks import SIZE, conv1_to_conv4, gap
@@ -30,6 +30,7 @@ def load(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model:
         KeyError: a task that is not in `CLASSES`.
         WeightsError: shipped weights are missing or damaged.
     """
+    check_process()
     check_network(network)
     inputs = {
         "face": keras.Input((SIZE, SIZE, 3), name="face"),
@@ -56,6 +57,7 @@ def shipped(task: str, network: str = SHIPPED[0]) -> keras.Model:
         ValueError: a task that is not in `CLASSES`, or a network that does not ship.
         WeightsError: shipped weights are missing or damaged.
     """
+    check_process()
     if task not in CLASSES:
         raise ValueError(f"task is one of {', '.join(CLASSES)}; got {task!r}")
     check_network(network)

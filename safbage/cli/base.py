@@ -1,5 +1,6 @@
 """What all commands share: the application, messages, tables of rows. Results go to stdout, everything else to stderr."""
 
+import unicodedata
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,23 @@ Network = Annotated[Shipped, typer.Option(help="alexnet-gap is the paper's, effi
 
 def say(text: str) -> None:
     """A message for the person, on stderr."""
-    messages.print(text, markup=False, soft_wrap=True)
+    messages.print(visible(text), markup=False, soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: control characters are escaped, and those that turn the reading direction, with which a name can
+    look like another. In files and tables names stay true."""
+    return "".join(
+        _escaped(c) if c in TURNING or (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") else c for c in text
+    )
+
+
+def _escaped(character):
+    return character.encode("unicode_escape").decode()
+
+
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's bidirectional controls."""
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from safbage.cli.base import Network, Shipped, app, fail, save_figure, say
+from safbage.cli.base import Network, Shipped, app, fail, save_figure, say, visible
 
 
 @app.command()
@@ -83,7 +84,7 @@ MARK = ".made-by-safbage"
 
 def _is_result(path, output):
     """Whether a file is one that this command wrote: an output folder among the photos is not answered itself."""
-    path, output = path.resolve(), output.resolve()
+    path, output = (Path(os.path.realpath(one)) for one in (path, output))  # which bears links that lead to themselves
     made = [output / name for name in ("figures", "crops") if (output / name / MARK).exists()]
     return path == output / "faces.csv" or any(path.is_relative_to(folder) for folder in made)
 
@@ -163,4 +164,4 @@ def _cell(row, name):
     if value is None:
         return ""
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
-    return (f"{value:.3f}" if isinstance(value, float) else str(value)) + sure
+    return (f"{value:.3f}" if isinstance(value, float) else visible(str(value))) + sure

@@ -5,6 +5,7 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from safbage import cam, images, plots, reweighting
 from safbage.classifiers import CLASSES
@@ -28,7 +29,7 @@ WIDTH = 210
 
 def ratio_explorer(
     model: SafBage,
-    photo: str | Path | np.ndarray | None = None,
+    photo: str | Path | np.ndarray | Image.Image | None = None,
     *,
     prepared: Prepared | None = None,
     save_to: str | Path = "views",
@@ -39,7 +40,7 @@ def ratio_explorer(
 
     Args:
         model: from `SafBage.load`.
-        photo: a path or an array to begin with; the embedded photo where None.
+        photo: a path, an array or a PIL image to begin with; the embedded photo where None.
         prepared: a prepared data set whose faces can be picked, too.
         save_to: folder for the views that "save this view" writes.
 
@@ -174,7 +175,7 @@ class RatioExplorer(ipywidgets.VBox):
         found = self.prepared.table.iloc[row]
         labels = [str(found[name]) for name in ("age_group", "gender", "expression") if found.get(name) is not None]
         name = f"face {row} of {self.prepared.folder.name}, labelled {', '.join(labels) or 'with nothing'}"
-        return Explanation(name, self.model.ratio, "ok", crops[0], [face], crops, maps)
+        return Explanation(name, self.model.ratio, "ok", crops[0], [face], crops, maps, quality=[""])
 
     def _on_face(self, _=None):
         """Another face of the photo: what does not depend on the ratio."""
