@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
-from safbage.cli.base import Network, Shipped, app, fail, save_figure, say
+from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, save_figure, say, stdout
 
 
 @app.command()
@@ -28,10 +26,10 @@ def predict(
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
     crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
 ):
-    """Answer photos: a row per face, and one for each photo that has none or failed.
+    """Answer photos: a row per face.
 
-    On a terminal a table is printed, into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo
-    could be read.
+    A photo that has no face, or failed, gets a row that says so. On a terminal a table is printed, into a pipe CSV. Ctrl-C
+    keeps what is answered. Exit status: 0, or 1 where not one photo could be read.
     """
     from safbage.pipeline import SafBage, columns, list_photos
 
@@ -39,7 +37,7 @@ def predict(
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
     if "" in photos:
         raise fail("a photo's path is empty", 2)
-    chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
+    chosen = chosen_tasks(tasks)
     try:
         listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
         model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
@@ -141,7 +139,6 @@ class _ResultFolder:
 
 def _print_rows(rows, names, as_json):
     if as_json:
-        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
@@ -149,10 +146,9 @@ def _print_rows(rows, names, as_json):
             short.remove("status")
         table = Table(*(Column(name, overflow="fold") for name in short))
         for row in rows:
-            table.add_row(*(Text(_cell(row, name)) for name in short))
-        Console().print(table)
+            table.add_row(*(_cell(row, name) for name in short))
+        stdout().print(table)
     else:
-        sys.stdout.reconfigure(encoding="utf-8")
         writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
