@@ -6,9 +6,11 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
+from unicodedata import category
 
 import typer
 from rich.console import Console
+from tqdm import tqdm
 from typer.core import TyperGroup
 
 SECTIONS = {
@@ -39,6 +41,8 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except _expected_errors() as error:
             raise fail(str(error)) from error
+        except ValueError as error:  # of an argument, as the library raises it
+            raise fail(str(error), 2) from error
         except ImportError as error:
             raise fail(f"{error}. `safbage doctor` says what is missing.") from error
 
@@ -89,9 +93,17 @@ def set_streams() -> None:
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
+def visible(text: str) -> str:
+    """Text as a person may be shown it: what would move a terminal's cursor or turn its writing around is escaped."""
+    harmful = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's control and format characters, and separators of lines
+    shown = (c if c == "\n" or category(c) not in harmful else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown)
+
+
 def say(text: str) -> None:
-    """A message for the person, on stderr."""
-    messages.print(text, soft_wrap=True)
+    """A message for the person, on stderr; above the progress bar where one is shown."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        messages.print(visible(text), soft_wrap=True)
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:
