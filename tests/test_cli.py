@@ -40,7 +40,7 @@ def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
     output = tmp_path / "new" / "out"
     done = safbage("predict", photos, "--output", output, "--crops")
     assert done.returncode == 0, done.stderr
-    names = {str(p.relative_to(output)) for p in output.rglob("[!.]*") if p.is_file()}
+    names = {str(p.relative_to(output)) for p in output.rglob("[!.]*") if p.is_file() and ".safbage" not in p.parts}
     assert names == {"faces.csv", "figures/a.png", "figures/a-2.png", "crops/a-0.png", "crops/a-2-0.png"}
     assert images.read(output / "crops" / "a-0.png").shape == (224, 224, 3)
     rows = read_csv(output / "faces.csv")

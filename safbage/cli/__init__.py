@@ -1,6 +1,4 @@
-"""The command ``safbage``; a module per group of commands, in the order that ``--help`` lists them."""
-
-import sys
+"""The command ``safbage``; a module per group of commands. `base.SECTIONS` has the order in which ``--help`` lists them."""
 
 from safbage.cli import (  # noqa: F401  (each adds its commands to the application)
     course,
@@ -16,23 +14,10 @@ from safbage.cli import (  # noqa: F401  (each adds its commands to the applicat
     training,
     upkeep,
 )
-from safbage.cli.base import app, say
+from safbage.cli.base import app, set_streams
 
 
 def main() -> None:
-    """Entry point: expected failures end in one clear message instead of a traceback."""
-    from safbage.checkpoints import CheckpointError
-    from safbage.datasets import DatasetError
-    from safbage.fixations import SceneError
-    from safbage.images import ImageError
-    from safbage.weights import WeightsError
-    from safbage.work import WorkError
-
-    try:
-        app()
-    except (WeightsError, CheckpointError, DatasetError, SceneError, ImageError, WorkError, OSError) as error:
-        say(f"safbage: {error}")
-        sys.exit(1)
-    except ImportError as error:
-        say(f"safbage: {error}. `safbage doctor` says what is missing.")
-        sys.exit(1)
+    """Entry point of the command ``safbage``."""
+    set_streams()
+    app(prog_name="safbage")

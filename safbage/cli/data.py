@@ -2,18 +2,16 @@
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import app, fail, say, stdout
 
-commands = typer.Typer(no_args_is_help=True, help="Data sets: what there is, how to get it, and what is here.")
+commands = typer.Typer(no_args_is_help=True, help="List data sets, or fetch those that need no form.")
 app.add_typer(commands, name="data")
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of your data sets, each in its own folder. By default SAFBAGE_DATA.")]
@@ -24,7 +22,7 @@ def list_sets(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table: also citations and layouts.")] = False,
 ):
-    """List the data sets: what each is, its licence, where to get it, and where it lies on this machine."""
+    """List the data sets: what each is, and where it is or is from."""
     from safbage.datasets import catalogue
 
     rows = []
@@ -33,14 +31,13 @@ def list_sets(
         about = {key: value for key, value in asdict(source).items() if key not in ("read", "folders")}
         rows.append({"name": name, "here": str(here) if here else None} | about)
     if as_json:
-        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     shown = ("name", "what", "pictures", "size", "licence", "where", "here")
     table = Table(*(Column(name, overflow="fold") for name in shown), show_lines=True)
     for row in rows:
         table.add_row(*(row[name] or "" for name in shown))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    stdout().print(table)
 
 
 @commands.command()
@@ -51,9 +48,10 @@ def fetch(
     ] = None,
     config: Annotated[str, typer.Option(help="FairFace's margin around the face: 0.25 (560 MB) or 1.25 (2.1 GB).")] = "0.25",
 ):
-    """Fetch a data set that needs no form; say of the others where to ask and how to lay out their files (exit status 2).
+    """Fetch a data set that needs no form.
 
-    An interrupted download goes on with the same command.
+    Of the others it says where to ask and how to lay out their files (exit status 2). An interrupted download goes on with
+    the same command.
     """
     from safbage.datasets import DatasetError, catalogue
 

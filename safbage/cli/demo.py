@@ -13,7 +13,10 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
     notebook: Annotated[Path | None, typer.Option(help="Also execute this notebook, and make HTML of it.")] = None,
 ):
-    """Answer the embedded photo (NASA's astronaut Eileen Collins) and leave a figure, a table and the notebook."""
+    """Answer the embedded photo; leave a figure and a table.
+
+    It is NASA's picture of the astronaut Eileen Collins. With a notebook, that is run, too.
+    """
     from safbage import images
     from safbage.pipeline import SafBage
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import Network, Shipped, app, fail, say
+from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, say
 
 
 @app.command()
@@ -16,17 +16,18 @@ def export(
     network: Network = Shipped.ALEXNET_GAP,
     saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
 ):
-    """Write all that follows detection as one network: a TensorFlow SavedModel, ONNX, OpenVINO or LiteRT.
+    """Write the network for other programs, ONNX and others.
 
-    Its inputs are "face" (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio" (N×1 float32, the paper's 0.3). Its
-    outputs, all float32: "map" (N×28×28 saliency, 0 to 1), and for every task its probabilities under its name and its raw class
-    activation maps under "cam_" and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage.
-    All formats but saved-model need packages: pip install "safbage[export]".
+    It is all that follows detection, as one TensorFlow SavedModel, ONNX, OpenVINO or LiteRT network. Its inputs are "face"
+    (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio" (N×1 float32, the paper's 0.3). Its outputs, all float32:
+    "map" (N×28×28 saliency, 0 to 1), and for every task its probabilities under its name and its raw class activation maps
+    under "cam_" and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All formats but
+    saved-model need packages: pip install "safbage[export]".
     """
     from safbage import export as exporter
     from safbage.pipeline import SafBage
 
-    chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
+    chosen = chosen_tasks(tasks)
     try:
         model = SafBage.load(tasks=chosen, network=network.value, saliency=saliency, precision="float32")
         path = exporter.export(model.network, format, output)

@@ -4,15 +4,19 @@ import csv
 import json
 import os
 import sys
+import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
-from safbage.cli.base import Network, Shipped, app, fail, save_figure, say, visible
+from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, save_figure, say, stdout, visible
+
+SMALL = 20
+"""Pixels of a face's shorter side below which its answers say little."""
+SECONDS_BETWEEN_LINES = 15
 
 
 @app.command()
@@ -26,52 +30,91 @@ def predict(
     tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
     network: Network = Shipped.ALEXNET_GAP,
     saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
+    min_face: Annotated[
+        float, typer.Option(min=0, help="Leave out faces of fewer pixels (shorter side); 20 leaves out what says little.")
+    ] = 0,
+    max_faces: Annotated[int | None, typer.Option(min=1, help="Only so many faces of each photo, the largest.")] = None,
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
     crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
 ):
-    """Answer photos: a row per face, and one for each photo that has none or failed.
+    """Answer photos: a row per face.
 
-    On a terminal a table is printed, into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo
-    could be read.
+    A photo that has no face, or failed, gets a row that says so. On a terminal a table is printed, into a pipe CSV. Ctrl-C
+    keeps what is answered. Exit status: 0, or 1 where not one photo could be read.
     """
+    say("Starting …")
     from safbage.pipeline import SafBage, columns, list_photos
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
     if "" in photos:
         raise fail("a photo's path is empty", 2)
-    chosen = tuple(filter(None, (task.strip() for task in tasks.split(","))))
+    chosen = chosen_tasks(tasks)
+    names = columns(chosen, probabilities=probabilities)
+    folder = _ResultFolder(output, names, crops) if output else None
     try:
         listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
         model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
-    except (ValueError, FileNotFoundError) as error:
+    except FileNotFoundError as error:
         raise fail(str(error), 2) from error
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
-    names = columns(model.tasks, probabilities=probabilities)
-    folder = _ResultFolder(output, names, crops) if output else None
     rows, code = [], 0
-    try:
-        for batch in model.explain_batches(listed, keep_images=output is not None):
-            answered = [[_rounded(row) for row in seen.rows(probabilities=probabilities)] for seen in batch]
-            rows += [row for of_photo in answered for row in of_photo]
-            if folder:
-                folder.add(batch, answered)
-            for seen in batch:
-                if seen.status.startswith("failed"):
-                    say(f"{seen.photo}: {seen.status}")
-    except KeyboardInterrupt:
-        code = 130
-        say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
-    except OSError as error:
-        code = 1
-        say(f"safbage: {error}; the answers so far are printed")
+    with folder.opened() if folder else nullcontext():
+        batches = model.explain_batches(
+            listed,
+            keep_images=output is not None,
+            progress=None if sys.stderr.isatty() else False,
+            min_face=min_face,
+            max_faces=max_faces,
+        )
+        try:
+            for batch in batches if sys.stderr.isatty() else _told(batches, len(listed)):
+                answered = [[_rounded(row) for row in seen.rows(probabilities=probabilities)] for seen in batch]
+                rows += [row for of_photo in answered for row in of_photo]
+                for seen in batch:
+                    if seen.status.startswith("failed"):
+                        say(f"{seen.photo}: {seen.status}")
+                if folder:
+                    folder.add(batch, answered)
+        except KeyboardInterrupt:
+            code = 130
+            say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
+        except OSError as error:
+            code = 1
+            say(f"safbage: {error}; the answers so far are printed")
     _print_rows(rows, names, as_json)
+    _note_small_faces(rows)
     if output:
         say(f"written to {output}: faces.csv, and figures/ with {folder.figures} of the photos")
     if not code and all(row["status"].startswith("failed") for row in rows):
         raise fail("not one of the photos could be read")
     raise typer.Exit(code)
+
+
+def _told(batches, count):
+    """The batches, and now and then a line of how far they are: where there is no terminal, a bar would fill a log."""
+    photos = faces = failed = 0
+    told = time.monotonic()
+    for batch in batches:
+        photos += len(batch)
+        faces += sum(len(seen.faces) for seen in batch)
+        failed += sum(seen.status.startswith("failed") for seen in batch)
+        yield batch
+        if time.monotonic() - told > SECONDS_BETWEEN_LINES and photos < count:
+            told = time.monotonic()
+            say(f"{photos} of {count} photos, {faces} faces, {failed} failed")
+
+
+def _note_small_faces(rows):
+    """Say so where a good part of the faces has too few pixels."""
+    found = [row for row in rows if row["face"] is not None]
+    small = sum(min(row["box_width"], row["box_height"]) < SMALL for row in found)
+    if small > len(found) / 4:
+        say(
+            f"{small} of {len(found)} faces are smaller than {SMALL} px; their answers are hardly more than guesses "
+            f"(--min-face {SMALL} leaves them out)."
+        )
 
 
 def _rounded(row):
@@ -84,22 +127,46 @@ MARK = ".made-by-safbage"
 
 def _is_result(path, output):
     """Whether a file is one that this command wrote: an output folder among the photos is not answered itself."""
-    path, output = (Path(os.path.realpath(one)) for one in (path, output))  # which bears links that lead to themselves
+    path, output = Path(os.path.realpath(path)), Path(os.path.realpath(output))  # Path.resolve raises at a loop of links
     made = [output / name for name in ("figures", "crops") if (output / name / MARK).exists()]
     return path == output / "faces.csv" or any(path.is_relative_to(folder) for folder in made)
 
 
 class _ResultFolder:
-    """``faces.csv``, written batch by batch, and a figure per photo with a face under ``figures``."""
+    """``faces.csv``, written batch by batch, and a figure per photo with a face under ``figures``.
+
+    What is there and not of this command is refused, not overwritten.
+    """
 
     def __init__(self, folder, names, crops):
         self.folder, self.names, self.crops, self.figures, self.used = folder, names, crops, 0, set()
         self.begun = False
-        for name in ("figures", "crops") if crops else ("figures",):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            if any((folder / name).iterdir()) and not (folder / name / MARK).exists():
-                raise fail(f"{folder / name} holds files of yours, which might be overwritten; choose another --output", 2)
-            (folder / name / MARK).touch()
+        self.made = [folder / name for name in (("figures", "crops") if crops else ("figures",))]
+        for path in self.made:
+            if path.exists() and any(path.iterdir()) and not (path / MARK).exists():
+                raise fail(f"{path} holds files of yours, which might be overwritten; choose another --output", 2)
+        if os.path.lexists(folder / "faces.csv") and not self._is_ours():
+            raise fail(f"{folder / 'faces.csv'} is not of this command, and would be overwritten; choose another --output", 2)
+
+    def _is_ours(self):
+        """Whether the table that is there has our header and lies beside our figures."""
+        from safbage.pipeline import BOX_COLUMNS
+
+        if not (self.folder / "figures" / MARK).exists():
+            return False
+        with open(self.folder / "faces.csv", encoding="utf-8", errors="replace") as file:
+            return file.readline().startswith(",".join(("photo", "face", "status", *BOX_COLUMNS)))
+
+    @contextmanager
+    def opened(self):
+        """The folder made, and kept from other processes; hidden files are no photos, so the lock is not answered."""
+        from safbage.work import locked
+
+        with locked(self.folder / ".safbage"):
+            for path in self.made:
+                path.mkdir(exist_ok=True)
+                (path / MARK).touch()
+            yield
 
     def add(self, batch, answered):
         """All rows of a batch first, then its figures, which take longer."""
@@ -142,18 +209,18 @@ class _ResultFolder:
 
 def _print_rows(rows, names, as_json):
     if as_json:
-        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
         if all(row["status"] == "ok" for row in rows):
             short.remove("status")
+        if not any(row.get("quality") for row in rows):
+            short.remove("quality")
         table = Table(*(Column(name, overflow="fold") for name in short))
         for row in rows:
-            table.add_row(*(Text(_cell(row, name)) for name in short))
-        Console().print(table)
+            table.add_row(*(visible(_cell(row, name)) for name in short))
+        stdout().print(table)
     else:
-        sys.stdout.reconfigure(encoding="utf-8")
         writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -164,4 +231,4 @@ def _cell(row, name):
     if value is None:
         return ""
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
-    return (f"{value:.3f}" if isinstance(value, float) else visible(str(value))) + sure
+    return (f"{value:.3f}" if isinstance(value, float) else str(value)) + sure

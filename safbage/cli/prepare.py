@@ -30,9 +30,9 @@ def prepare(
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
 ):
-    """Detect, crop and map every face of a data set once, for all later trainings.
+    """Detect, crop and map every face of a data set once.
 
-    Ctrl-C or a kill loses at most the shards in flight: the same command goes on.
+    All later trainings use what it leaves. Ctrl-C or a kill loses at most the shards in flight: the same command goes on.
     """
     from safbage import preparation
 

@@ -29,9 +29,10 @@ def reproduce(
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
 ):
-    """Prepare the data sets, train and test every arm of the paper's experiments, and write one HTML report.
+    """Run the paper's experiments, and write one report.
 
-    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on.
+    The data sets are prepared, every arm is trained and tested, the report is one HTML page. Ctrl-C or a kill loses at most
+    the epoch in flight: the same command goes on.
     """
     import matplotlib
 

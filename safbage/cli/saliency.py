@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import app, fail, say, stdout
 
 Folders = Annotated[
     list[Path],
@@ -52,9 +51,10 @@ def train_saliency(
     seed: Seed = 0,
     precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
 ):
-    """Train ML-Net on recorded fixations, from ImageNet's VGG-16.
+    """Train ML-Net on recorded fixations.
 
-    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on. Options left out are the recipe's.
+    It begins with ImageNet's VGG-16. Ctrl-C or a kill loses at most the epoch in flight: the same command goes on. Options
+    left out are the recipe's.
     """
     from safbage import saliency_training
     from safbage.backend import keras
@@ -94,9 +94,10 @@ def evaluate_saliency(
     output: Annotated[Path | None, typer.Option(help="Also write the values of every scene to this CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
-    """Measure a saliency model on scenes it has not seen, beside a centre prior, a uniform map and other viewers.
+    """Measure a saliency model on scenes it has not seen.
 
-    Which it has seen, its file tells; where it does not, or has seen none of a folder, a share is held back.
+    Beside it stand a centre prior, a uniform map and other viewers. Which scenes it has seen, its file tells; where it does
+    not, or has seen none of a folder, a share is held back.
 
     Mean ± standard error over scenes. Better is more, but for KL. IG is over the centre prior, in bits per fixation.
     """
@@ -164,4 +165,4 @@ def _print_summary(name, summary, scenes):
     table = Table("", *metrics, title=f"{name}: {scenes} scenes it has not seen")
     for model, row in summary.iterrows():
         table.add_row(str(model), *(f"{row[m, 'mean']:.3f} ± {row[m, 'error']:.3f}" for m in metrics))
-    Console(width=None if Console().is_terminal else 160).print(table)
+    stdout().print(table)

@@ -25,9 +25,10 @@ def sweep(
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run the points again that failed before.")] = False,
 ):
-    """Run a notebook at every point of a grid, each in a process of its own, and gather one table.
+    """Run a notebook at every point of a grid of settings.
 
-    Ctrl-C or a kill loses at most the points in flight: the same command goes on.
+    Each runs in a process of its own; one table gathers them. Ctrl-C or a kill loses at most the points in flight: the same
+    command goes on.
     """
     from safbage import sweep as sweeps
 

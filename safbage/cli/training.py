@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import app, fail, say, stdout
 
 PAPERS_ARM = "alexnet, ratio 30 %"
 """The arm that the paper's confusion matrices are of."""
@@ -48,9 +47,9 @@ def train(
     cache: Cache = None,
     precision: Precision = "float32",
 ):
-    """Fine-tune a network by the paper's recipe, and answer the faces it did not see.
+    """Fine-tune a network by the paper's recipe.
 
-    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on.
+    Then it answers the faces it did not see. Ctrl-C or a kill loses at most the epoch in flight: the same command goes on.
     """
     from safbage.backend import keras
     from safbage.prepared import Prepared
@@ -104,9 +103,10 @@ def evaluate(
     cache: Cache = None,
     precision: Precision = "float32",
 ):
-    """Cross-validate with and without saliency, and print the paper's tables beside ours, with paired tests.
+    """Cross-validate with and without saliency.
 
-    Ctrl-C or a kill loses at most the epoch in flight: the same command goes on, and trains nothing twice.
+    The paper's tables are printed beside ours, with paired tests. Ctrl-C or a kill loses at most the epoch in flight: the
+    same command goes on, and trains nothing twice.
     """
     from safbage import classifiers, experiments, weights
     from safbage.backend import keras
@@ -202,7 +202,7 @@ def show(report: dict) -> None:
     """Print a report: arms beside the paper's, confusions beside its known cells, groups, verdicts."""
     from safbage import experiments, paper
 
-    task, console = report["task"], Console(highlight=False)
+    task, console = report["task"], stdout()
     console.print(f"\n{task}, % ± standard error over folds, beside what the paper reports on {_dataset(task)}", soft_wrap=True)
     table = Table()
     for name in ("arm", "accuracy", "mean recall", "paper"):
@@ -224,7 +224,7 @@ def show(report: dict) -> None:
             rows, of = arm.get(f"by_{'_and_'.join(groups)}"), " and ".join(groups).replace("_", " ")
             if rows:
                 few = "; * few faces" if any(row["few"] for row in rows) else ""
-                console.print(f"\n{name}: accuracy by {of}, % [95 % interval]{few}", soft_wrap=True, markup=False)
+                console.print(f"\n{name}: accuracy by {of}, % [95 % interval]{few}", soft_wrap=True)
                 console.print(group_table(groups, rows))
     for line in report["verdict"]:
         console.print(line, soft_wrap=True)

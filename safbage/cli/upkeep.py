@@ -1,14 +1,12 @@
 """``safbage weights`` and ``safbage doctor``: is everything here?"""
 
 import json
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import app, fail, say, stdout
 
 
 @app.command()
@@ -17,7 +15,7 @@ def weights(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
-    """Show the networks' weights: what is there, how large, whence, under which licence; or fetch them."""
+    """Show the networks' weights, or fetch them."""
     from safbage import weights as store
 
     if fetch:
@@ -32,19 +30,18 @@ def weights(
         return
     rows = store.status()
     if as_json:
-        sys.stdout.reconfigure(encoding="utf-8")
         print(json.dumps(rows, indent=2))
         return
     table = Table("name", "state", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
     for row in rows:
         size = f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else ""
         table.add_row(row["name"], row["state"], size, row["description"], row["source"], row["licence"])
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    stdout().print(table)
 
 
 @app.command()
 def doctor():
-    """Check that everything safbage needs is here; say how to mend what is not."""
+    """Check that all is here; say how to mend what is not."""
     from safbage import doctor as examiner
 
     findings = examiner.examine()

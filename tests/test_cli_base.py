@@ -1,0 +1,140 @@
+"""What all commands share: the list of them, their streams, how they end."""
+
+import io
+import json
+import sys
+
+import pytest
+from conftest import REPOSITORY
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from safbage import __version__, cli
+from safbage.cli import base
+
+
+class Stream(io.TextIOWrapper):
+    """A standard stream of some encoding, of a file or of a terminal; `text()` is what arrived, read as UTF-8."""
+
+    def __init__(self, encoding, terminal=False):
+        super().__init__(io.BytesIO(), encoding)
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def text(self):
+        self.flush()
+        return self.buffer.getvalue().decode()
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Call the command in this process with streams of an encoding; gives exit status, stdout, stderr."""
+
+    def call(*arguments, encoding="utf-8"):
+        streams = {name: Stream(encoding) for name in ("stdout", "stderr")}
+        for name, stream in streams.items():
+            monkeypatch.setattr(sys, name, stream)
+        monkeypatch.setattr(sys, "argv", ["safbage", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, streams["stdout"].text(), streams["stderr"].text()
+
+    return call
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_help_lists_every_command_once_under_a_heading_and_cuts_nothing(monkeypatch, columns):
+    listed = [name for names in base.SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(get_command(base.app).commands)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for arguments in (["--help"], ["data", "--help"]):
+        lines = CliRunner().invoke(base.app, arguments).output.splitlines()[1:]
+        assert not [line for line in lines if line.endswith("...") or len(line) > columns]
+    text = CliRunner().invoke(base.app, ["--help"]).output
+    headings = [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == ["Options", *base.SECTIONS]
+
+
+def test_the_version():
+    done = CliRunner().invoke(base.app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"safbage {__version__}\n")
+
+
+@pytest.mark.parametrize("command", [["predict", "x.jpg"], ["export", "onnx", "x"]])
+@pytest.mark.parametrize("tasks", ["mood", "", ",", "age;gender"])
+def test_tasks_are_explained_as_they_are_written(command, tasks):
+    done = CliRunner().invoke(base.app, [*command, "--tasks", tasks])
+    assert done.exit_code == 2 and "Traceback" not in done.output
+    assert done.stderr == f"safbage: --tasks takes some of age, gender, expression, separated by commas; got {tasks!r}\n"
+
+
+PRINTING = {
+    "predict {photo}": 1,  # broken: its row and the message name it
+    "predict {photo} --json": 1,
+    "export saved-model {folder} --saliency light": 2,  # it exists
+    "explore {photo}": 1,
+    "demo --output {folder}/new": 0,
+    "course --output {folder}/new": 0,
+    "sweep {folder}/none.ipynb --output {folder}/sweep": 1,
+    "data fetch utkface --to {folder}": 2,
+    "data list": 0,
+    "data list --data-dir {data} --json": 0,
+    "prepare {folder}/none.csv {folder}/new": 1,
+    "prepare synthetic {folder}/new --limit 1 --saliency light": 0,
+    "train {folder} --task age --work {folder}/new": 1,
+    "evaluate {folder} --task age --work {folder}/new": 1,
+    "results {report}": 0,
+    "results {report} --markdown": 0,
+    "results results/gender.json --headline": 0,
+    "results {folder}/none.json": 1,
+    "reproduce --scale smoke --only {folder}": 2,
+    "train-saliency {folder} --work {folder}/new": 2,
+    "evaluate-saliency {folder} --model light": 2,
+    "weights --fetch é日": 2,
+    "weights --json": 0,
+    "weights": 0,
+    "doctor": 0,
+    "train-saliency --help": 0,
+}
+
+
+def test_every_command_prints_somewhere_above():
+    assert {line.split()[0] for line in PRINTING} == set(get_command(base.app).commands)
+
+
+@pytest.mark.parametrize("line, encoding", [*((line, "cp1252") for line in PRINTING), ("results {report}", "ascii")])
+def test_every_command_prints_any_text_into_files_of_any_encoding(call, tmp_path, line, encoding, monkeypatch):
+    """As on Windows, where a file gets the text in cp1252 by default."""
+    folder = tmp_path / "é日"
+    (folder / "data" / "UTKFace").mkdir(parents=True)
+    (folder / "é日.jpg").write_bytes(b"broken")
+    report = json.loads((REPOSITORY / "results" / "gender.json").read_text())
+    report["verdict"].append("é日")
+    (folder / "report.json").write_text(json.dumps(report))
+    places = dict(folder=folder, photo=folder / "é日.jpg", data=folder / "data", report=folder / "report.json")
+    monkeypatch.chdir(REPOSITORY)
+    code, stdout, stderr = call(*line.format(**places).split(" "), encoding=encoding)
+    assert code == PRINTING[line], stderr
+    assert "Traceback" not in stderr
+    if "{" in line or "é" in line:
+        assert "é日" in "".join((stdout + stderr).split())
+
+
+def test_a_terminal_keeps_its_encoding_and_shows_the_rest_as_escapes(monkeypatch):
+    streams = {name: Stream("ascii", terminal=True) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    base.set_streams()
+    base.say("é [bold] :smile:")
+    print("日")
+    assert (streams["stderr"].text(), streams["stdout"].text()) == ("\\xe9 [bold] :smile:\n", "\\u65e5\n")
+
+
+def test_closed_streams_are_no_error(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    base.set_streams()
+    base.say("nobody reads this")
+    base.stdout().print("nor this")

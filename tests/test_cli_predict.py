@@ -1,0 +1,186 @@
+"""``safbage predict`` in this process, with a stand-in for the networks: what it shows, what it writes, what it refuses."""
+
+import csv
+import io
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+from test_cli_base import Stream
+from tqdm import tqdm
+from typer.testing import CliRunner
+
+from safbage import SafBage
+from safbage.cli import base
+from safbage.cli import predict as command
+from safbage.pipeline import columns
+
+MARK = "figures/.made-by-safbage"
+OURS = ",".join(columns(("age",))) + "\nold row\n"
+
+
+class Network:
+    """Stands for `SafBage`: a photo named broken fails, one named crowd has a face of 40 px and three of 12, others one of 40."""
+
+    def __init__(self):
+        self.asked, self.between, self.tasks = None, lambda: None, ("age",)
+
+    def explain_batches(self, photos, **options):
+        self.asked = options | {"photos": [path.name for path in photos]}
+        for path in photos:
+            status = "failed: broken" if "broken" in path.name else "ok"
+            sizes = [40, 12, 12, 12] if "crowd" in path.name else [40] * (status == "ok")
+            faces = [
+                {"photo": str(path), "face": i, "status": status}
+                | {f"box_{side}": float(size) for side in ("left", "top", "width", "height")}
+                | {"score": 0.9, "quality": "" if size == 40 else "small: 12 px", "age": "25-32", "age_p": 0.5}
+                for i, size in enumerate(sizes)
+            ]
+            rows = faces or [{"photo": str(path), "face": None, "status": status}]
+            yield [SimpleNamespace(photo=str(path), status=status, faces=faces, crops=(), rows=lambda rows=rows, **options: rows)]
+            self.between()
+
+
+@pytest.fixture
+def network(monkeypatch):
+    network = Network()
+    monkeypatch.setattr(SafBage, "load", lambda **options: network)
+    monkeypatch.setattr(command, "save_figure", lambda seen, path: path.write_bytes(b"figure"))
+    return network
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "broken.jpg"):
+        (folder / name).touch()
+    return folder
+
+
+def predict(*arguments):
+    return CliRunner().invoke(base.app, ["predict", *map(str, arguments), "--tasks", "age"])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"faces.csv": "name,born\nmine,1990\n"},
+        {"faces.csv": "name,born\nmine,1990\n", MARK: ""},
+        {"faces.csv": OURS},  # ours by its header, but nothing of ours lies beside it
+        {"faces.csv": "", MARK: ""},
+        {"faces.csv/mine.txt": "a folder", MARK: ""},
+        {"figures/a.png": "mine"},
+    ],
+)
+def test_what_is_not_its_own_is_refused_before_any_work(photos, tmp_path, monkeypatch, made):
+    output = tmp_path / "out"
+    for name, text in made.items():
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_text(text)
+    monkeypatch.setattr(SafBage, "load", lambda **options: pytest.fail("it went to work"))
+    done = predict(photos, "--output", output)
+    assert done.exit_code in (1, 2) and "Traceback" not in done.output and str(output) in done.stderr
+    assert {str(p.relative_to(output)): p.read_text() for p in output.rglob("*") if p.is_file()} == made
+
+
+def test_its_own_table_is_written_anew(network, photos, tmp_path):
+    for _ in range(2):
+        done = predict(photos, "--output", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "faces.csv").read_text())))
+        assert [row["status"] for row in rows] == ["ok", "ok", "failed: broken"]
+
+
+def test_of_two_that_write_one_folder_the_second_is_refused(network, photos, tmp_path):
+    output = tmp_path / "out"
+    seconds = []
+    network.between = lambda: seconds.append(predict(photos, "--output", output)) if not seconds else None
+    first = predict(photos, "--output", output)
+    (second,) = seconds
+    assert (first.exit_code, second.exit_code) == (0, 1)
+    assert f"is being written by process {os.getpid()}" in second.stderr
+    assert len((output / "faces.csv").read_text().splitlines()) == 4
+    assert predict(photos, "--output", output).exit_code == 0
+
+
+def test_an_output_among_the_photos_is_not_answered(network, photos):
+    for _ in range(2):
+        assert predict(photos, "--output", photos, "--crops").exit_code == 0
+        assert network.asked["photos"] == ["a.jpg", "b.jpg", "broken.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_loop_of_links_costs_only_its_own_answers(network, photos, tmp_path):
+    (photos / "x.jpg").symlink_to("y.jpg")
+    (photos / "y.jpg").symlink_to("x.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    done = predict(photos, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.exception
+    assert network.asked["photos"] == ["a.jpg", "b.jpg", "broken.jpg", "x.jpg", "y.jpg"]
+    done = predict(photos, "--output", tmp_path / "loop")
+    assert done.exit_code == 1 and done.stderr.count("\n") == 2, done.output
+
+
+def test_answers_are_on_disk_as_soon_as_they_are_known(network, photos, tmp_path):
+    lines = []
+    network.between = lambda: lines.append(len((tmp_path / "out" / "faces.csv").read_text().splitlines()))
+    predict(photos, "--output", tmp_path / "out")
+    assert lines == [2, 3, 4]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(network, photos, monkeypatch, terminal):
+    monkeypatch.setattr(command, "SECONDS_BETWEEN_LINES", -1)
+    monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=terminal))
+    monkeypatch.setattr(sys, "stdout", Stream("utf-8"))
+    with pytest.raises(SystemExit):
+        base.app(["predict", str(photos)])
+    lines = sys.stderr.text().splitlines()
+    assert lines[0] == "Starting …" and lines[-1] == f"{photos / 'broken.jpg'}: failed: broken"
+    told = [line for line in lines if " of 3 photos" in line]
+    if terminal:
+        assert network.asked["progress"] is None and not told
+    else:
+        assert network.asked["progress"] is False
+        assert told == ["1 of 3 photos, 1 faces, 0 failed", "2 of 3 photos, 2 faces, 0 failed"]
+
+
+def test_a_message_stands_above_a_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=True))
+    with tqdm(total=2, ncols=40, desc="photos") as bar:
+        base.say("b.jpg: failed")
+        bar.update()
+    shown = sys.stderr.text().split("\r")
+    assert "b.jpg: failed\n" in shown  # at the start of a line, and the bar begins another
+    assert shown[shown.index("b.jpg: failed\n") + 1].startswith("photos:")
+
+
+def test_small_faces_are_told_and_can_be_left_out(network, tmp_path):
+    (tmp_path / "crowd.jpg").touch()
+    done = predict(tmp_path, "--json")
+    assert [row["quality"] for row in json.loads(done.stdout)] == ["", *["small: 12 px"] * 3]
+    assert "3 of 4 faces are smaller than 20 px" in done.stderr and "--min-face 20" in done.stderr
+    assert (network.asked["min_face"], network.asked["max_faces"]) == (0, None)
+    predict(tmp_path, "--min-face", 20, "--max-faces", 2)
+    assert (network.asked["min_face"], network.asked["max_faces"]) == (20, 2)
+    (tmp_path / "crowd.jpg").rename(tmp_path / "a.jpg")
+    assert "smaller" not in predict(tmp_path).stderr
+
+
+def test_the_table_on_a_terminal_shows_quality_where_there_is_any(network, tmp_path, monkeypatch):
+    for name, shown in (("crowd.jpg", True), ("a.jpg", False)):
+        (tmp_path / name).touch()
+        monkeypatch.setattr(sys, "stdout", Stream("utf-8", terminal=True))
+        with pytest.raises(SystemExit):
+            base.app(["predict", str(tmp_path / name), "--tasks", "age"])
+        assert ("quality" in sys.stdout.text()) == ("small: 12 px" in sys.stdout.text()) == shown
+
+
+def test_a_locked_folder_holds_no_file_under_a_name_of_the_users(photos, network):
+    (photos / "lock").write_text("mine")
+    assert predict(photos, "--output", photos).exit_code == 0
+    assert (photos / "lock").read_text() == "mine"
+    assert not [path.name for path in photos.iterdir() if path.name.startswith("lock.")]
