@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -180,8 +179,7 @@ def _as_arrow(table, done):
 
 
 def _provenance(options):
-    names = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
-    return {"options": asdict(options), "versions": {name: version(name) for name in names}, "weights": _weights(options)}
+    return {"options": asdict(options), "versions": parallel.versions(), "weights": _weights(options)}
 
 
 def _weights(options):
@@ -310,7 +308,7 @@ def _check(table, needed):
 def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
     """Make all parts here, in processes or on a cluster; rows of each as it is done."""
     jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
-    if scheduler:
+    if scheduler is not None:
         yield from parallel.on_cluster(make_shard, jobs, scheduler)
     elif workers == 1:
         yield from (make_shard(*job) for job in jobs)
