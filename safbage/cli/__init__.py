@@ -1,5 +1,6 @@
 """The command ``safbage``; a module per group of commands, in the order that ``--help`` lists them."""
 
+import os
 import sys
 
 from safbage.cli import (  # noqa: F401  (each adds its commands to the application)
@@ -21,6 +22,7 @@ from safbage.cli.base import app, say
 
 def main() -> None:
     """Entry point: expected failures end in one clear message instead of a traceback."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # no Python that a command starts imports what lies in the working directory
     from safbage.checkpoints import CheckpointError
     from safbage.datasets import DatasetError
     from safbage.fixations import SceneError
