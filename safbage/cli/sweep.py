@@ -38,9 +38,9 @@ def sweep(
     from safbage import sweep as sweeps
 
     try:
-        settings, points = _read(from_)
+        settings, points = read_file(from_)
         settings |= dict(_assignment(text) for text in set_ or ())
-        points |= {name: _values(text) for name, text in map(_split, grid or ())}
+        points |= {name: values_of(text) for name, text in map(_split, grid or ())}
         options = dict(grid=points, settings=settings, workers=workers, scheduler=scheduler, retry_failed=retry_failed)
         _watch(sweeps.run(notebook, output, **options), sweeps.plan(points), output)
     except ValueError as error:
@@ -60,7 +60,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _read(path):
+def read_file(path):
     """`set` and `grid` of a YAML file."""
     if path is None:
         return {}, {}
@@ -86,13 +86,13 @@ def _loader():
         yaml_implicit_resolvers = {}  # noqa: RUF012  (YAML's own make 12:30 a number, `no` a truth value and 2024-01-01 a date)
 
     Loader.add_implicit_resolver("!plain", re.compile(""), None)
-    Loader.add_constructor("!plain", lambda _, node: JSON[node.value] if node.value in JSON else _value(node.value))
+    Loader.add_constructor("!plain", lambda _, node: JSON[node.value] if node.value in JSON else value_of(node.value))
     return Loader
 
 
 def _listed(value):
     if isinstance(value, str):
-        return _values(value)
+        return values_of(value)
     return value if isinstance(value, list) else [value]
 
 
@@ -105,20 +105,20 @@ def _split(text):
 
 def _assignment(text):
     name, value = _split(text)
-    return name, _value(value)
+    return name, value_of(value)
 
 
-def _values(text):
+def values_of(text):
     """The values of ``0,0.3,0.9``, of ``0..4`` (both ends included), or of lists in JSON, ``[1,2],[3]``."""
     first, dots, last = text.partition("..")
     if dots and first.lstrip("-").isdecimal() and last.lstrip("-").isdecimal():
         return range(int(first), int(last) + 1)
     if text.startswith(("[", "{")):
         return _json(f"[{text}]")
-    return [_value(part) for part in text.split(",")]
+    return [value_of(part) for part in text.split(",")]
 
 
-def _value(text):
+def value_of(text):
     """As papermill's ``-p`` reads it: True, False, None, a number, or else a text; besides, a list or mapping in JSON.
 
     Digits behind a zero (007) or with underscores between them are a text: a name, a number of a subject.
