@@ -110,10 +110,11 @@ def cross_validate(
         common | dict(network=arm.network, ratio=arm.ratio, fold=fold, work=str(Path(work).resolve() / name_of(task, arm, fold)))
         for arm, fold in runs
     ]
-    if workers > 1 or scheduler:
+    if workers > 1 or scheduler is not None:
         policy = keras.config.dtype_policy().name
         jobs = [(str(prepared.folder.resolve()), task, policy, options) for options in settings]
-        done = parallel.on_cluster(_train, jobs, scheduler) if scheduler else parallel.in_processes(_train, jobs, workers)
+        local = scheduler is None
+        done = parallel.in_processes(_train, jobs, workers) if local else parallel.on_cluster(_train, jobs, scheduler)
         for _ in tqdm(done, "trainings", len(jobs), disable=not progress):
             pass
         progress = False  # what follows only reads

@@ -113,18 +113,6 @@ def _told(name):
         raise ImageError(f"{name} is damaged: {error}") from error
 
 
-def pixels(path: str | Path) -> int:
-    """How many pixels `read` will decode, by the file's header; 0 where it cannot be told (reading will say why)."""
-    path = Path(path)
-    try:
-        if not path.is_file():  # opening a pipe would wait for its other end
-            return 0
-        with Image.open(path) as image:
-            return image.width * image.height
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, Image.DecompressionBombError):
-        return 0
-
-
 def astronaut() -> np.ndarray:
     """The embedded photo, 512×512×3: NASA's portrait of the astronaut Eileen Collins (public domain, from scikit-image)."""
     from skimage import data

@@ -1,17 +1,28 @@
 """Many independent jobs at once: in threads that run ahead, in processes of this machine, or by a Dask cluster's workers."""
 
+import functools
+import logging
 import multiprocessing
 import os
+import platform
 import queue
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import CancelledError, Future, InvalidStateError, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from importlib.metadata import version
 
 from safbage.work import WorkError
+
+logger = logging.getLogger(__name__)
+
+PACKAGES = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
+KEPT = "what was finished is kept, and the same call goes on"
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Environment of every Python that is started: it imports no module that lies in its working directory by chance or by malice."""
 
 
 def ahead(
@@ -112,10 +123,10 @@ def _do_next(function, jobs):
 def shares(workers: int) -> dict[str, str]:
     """Environment variables that give each of so many processes its share of the processor's threads and of a GPU's memory.
 
-    TensorFlow, JAX, PyTorch and NumPy read them when they start.
+    TensorFlow, JAX, PyTorch and NumPy read them when they start. With them goes what `SAFE` says.
     """
     threads = str(max(1, (os.cpu_count() or 1) // workers))
-    environment = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)
+    environment = SAFE | dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)
     return environment | {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / workers:.3f}"}
 
 
@@ -166,6 +177,8 @@ def _follow_parent():
 def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Iterator:
     """``function(*job)`` of every job, by a Dask scheduler's workers; a job whose worker dies is given to another.
 
+    Where the scheduler has no worker yet, a warning says so, and the jobs wait for one.
+
     Args:
         function: importable where the workers run.
         jobs: each the arguments of one call.
@@ -173,13 +186,73 @@ def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Ite
 
     Raises:
         ImportError: Dask is missing.
+        ValueError: `scheduler` is no address.
+        WorkError: the scheduler cannot be reached or was lost, several workers died of one job, or a worker's `versions` are not
+            those of this process.
         Whatever `function` raises.
     """
     try:
         from dask import distributed
     except ImportError as error:
         raise ImportError('a cluster needs Dask: pip install "safbage[cluster]"') from error
-    with distributed.Client(scheduler) as client:
-        futures = [client.submit(function, *job, pure=False, retries=2) for job in jobs]
+    if not jobs:
+        return
+    with _connected(distributed, scheduler) as client:
+        _meet_workers(client, scheduler)
+        futures = [client.submit(_call_alike, versions(), function, job, pure=False, retries=2) for job in jobs]
         for future in distributed.as_completed(futures):
-            yield future.result()
+            try:
+                result = future.result()
+            except CancelledError as error:
+                raise WorkError(f"lost the scheduler at {scheduler}; {KEPT}") from error
+            except distributed.KilledWorker as error:
+                raise WorkError(f"workers died of the same piece, perhaps for want of memory ({error}); {KEPT}") from error
+            yield result
+
+
+def _connected(distributed, scheduler):
+    try:
+        return distributed.Client(scheduler)
+    except ValueError as error:
+        raise ValueError(f"{scheduler!r} is no scheduler's address, such as tcp://host:8786: {error}") from error
+    except OSError as error:
+        raise WorkError(f"no scheduler answers at {scheduler}: {error}") from error
+
+
+def _meet_workers(client, scheduler):
+    """Wait for the first worker; refuse those there are if they are not alike."""
+    try:
+        if not client.scheduler_info()["workers"]:
+            logger.warning("the scheduler at %s has no worker; waiting until one is there (Ctrl-C ends it)", scheduler)
+            client.wait_for_workers(1)
+        found = {name: client.run(version, name, on_error="return") for name in PACKAGES}
+    except (CancelledError, OSError) as error:
+        raise WorkError(f"lost the scheduler at {scheduler}; {KEPT}") from error
+    for name, answers in found.items():
+        for worker, answer in answers.items():  # where it lacks the package, the error
+            _check_alike({name: versions()[name]}, {name: str(answer)}, worker)
+
+
+def _call_alike(expected, function, job):
+    """On a worker, which may have come later than all others were asked."""
+    _check_alike(expected, versions(), platform.node())
+    return function(*job)
+
+
+def _check_alike(expected, found, worker):
+    for name, here in expected.items():
+        if found[name] != here:
+            raise WorkError(
+                f"worker {worker} has {name} {found[name]}, this process {here}: what they make would be mixed. "
+                "Give all of them the same environment."
+            )
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions of safbage and of the packages that change what its networks answer, by package.
+
+    Raises:
+        PackageNotFoundError: one is missing.
+    """
+    return {name: version(name) for name in PACKAGES}

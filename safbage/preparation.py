@@ -34,8 +34,6 @@ DETECTIONS = ("mtcnn", "box", "none")
 FORMATS = ("jpeg", "png")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RESERVED = ("row", "score", "crop", "map", "shard", "place")
-MAKERS = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
-"""Packages whose versions change pixels: reading, detecting, cropping and mapping are theirs."""
 STORED = ("image", "row", *BOX, "score", "crop", "map")
 """Columns of every shard."""
 NOTES = {"options": dict, "versions": dict, "weights": dict, "failed": list, "rows": list}
@@ -192,7 +190,7 @@ def versions() -> dict[str, str]:
     Shards of one folder are of the same; so are the workers that make them.
     """
     backend = keras.config.backend()
-    return {name: version(name) for name in dict.fromkeys((*MAKERS, backend))}
+    return parallel.versions() | {backend: version(backend)}
 
 
 def _provenance(options):
@@ -386,7 +384,7 @@ def _check(table, needed):
 def _make(parts, folder, options, workers, scheduler) -> Iterator[int]:
     """Make all parts here, in processes or on a cluster; rows of each as it is done."""
     jobs = [(part, str(folder.resolve()), n, options) for n, part in parts.items()]
-    if scheduler:
+    if scheduler is not None:
         yield from parallel.on_cluster(make_shard, jobs, scheduler)
     elif workers == 1:
         yield from (make_shard(*job) for job in jobs)

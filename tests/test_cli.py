@@ -205,7 +205,7 @@ def test_predict_with_either_network_that_ships(photos):
 
 
 def test_demo_answers_the_embedded_photo(tmp_path):
-    done = safbage("demo", "--output", tmp_path)
+    done = safbage("demo", "--no-notebook", "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(tmp_path / "figure.png"), str(tmp_path / "faces.csv")]
     figure = images.read(tmp_path / "figure.png")

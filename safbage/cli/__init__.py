@@ -1,5 +1,7 @@
 """The command ``safbage``; a module per group of commands. `base.SECTIONS` has the order in which ``--help`` lists them."""
 
+import os
+
 from safbage.cli import (  # noqa: F401  (each adds its commands to the application)
     course,
     data,
@@ -19,5 +21,6 @@ from safbage.cli.base import app, set_streams
 
 def main() -> None:
     """Entry point of the command ``safbage``."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # no Python that a command starts imports what lies in the working directory
     set_streams()
     app(prog_name="safbage")

@@ -6,45 +6,54 @@ from typing import Annotated
 import typer
 
 from safbage.cli.base import app, fail, save_figure, say
+from safbage.cli.course import folded, notebooks
 
 
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
-    notebook: Annotated[Path | None, typer.Option(help="Also execute this notebook, and make HTML of it.")] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="Execute this notebook, and make HTML of it; else the course's first.")
+    ] = None,
+    no_notebook: Annotated[bool, typer.Option("--no-notebook", help="Execute none: some seconds instead of minutes.")] = False,
 ):
-    """Answer the embedded photo; leave a figure and a table.
+    """Answer the embedded photo; leave a figure, a table and a notebook to read.
 
-    It is NASA's picture of the astronaut Eileen Collins. With a notebook, that is run, too.
+    It is NASA's picture of the astronaut Eileen Collins.
     """
+    chosen = None if no_notebook else notebook or notebooks()[0]
+    if chosen and not chosen.is_file():
+        raise fail(f"no such notebook: {chosen}", 2)
     from safbage import images
     from safbage.pipeline import SafBage
 
     output.mkdir(parents=True, exist_ok=True)
-    say("Answering the embedded photo, " + ("then running the notebook; a minute or two …" if notebook else "some seconds …"))
+    say("Answering the embedded photo, " + ("then running the notebook; a minute or two …" if chosen else "some seconds …"))
     model = SafBage.load()
     seen = model.explain(images.astronaut())
     seen.photo = "astronaut"
     model.table(seen.rows()).to_csv(output / "faces.csv", index=False)
     save_figure(seen, output / "figure.png")
     made = [output / "figure.png", output / "faces.csv"]
-    if notebook:
-        made += _execute(notebook, output)
+    if chosen:
+        made += _execute(chosen, output)
     say("One face answered. Look at:" if len(seen.faces) == 1 else f"{len(seen.faces)} faces answered. Look at:")
     for path in made:
         print(path.resolve())
 
 
 def _execute(notebook, output):
-    """Run a notebook with papermill, results under `output`, and export it as HTML."""
-    import nbconvert
-    import papermill
+    """Run a notebook, results under `output`, and make a page of it, its solutions folded."""
+    from papermill.exceptions import PapermillExecutionError
 
-    if not notebook.is_file():
-        raise fail(f"no such notebook: {notebook}", 2)
+    from safbage.sweep import execute
+
     executed = output / notebook.name
-    parameters = {"OUTPUT_DIR": str(output.resolve())}
-    papermill.execute_notebook(notebook, executed, parameters=parameters, kernel_name="python3", cwd=str(output))
+    try:
+        execute(notebook, executed, {"OUTPUT_DIR": str(output.resolve())}, directory=Path.cwd(), progress=True)
+    except PapermillExecutionError as error:
+        where = f"cell {error.exec_count} of {executed}, which shows it"
+        raise fail(f"{notebook.name}: {error.ename}: {error.evalue} in {where}") from error
     page = executed.with_suffix(".html")
-    page.write_text(nbconvert.HTMLExporter().from_filename(str(executed))[0], encoding="utf-8")
+    page.write_text(folded(executed), encoding="utf-8")
     return [executed, page]

@@ -1,6 +1,9 @@
 """``safbage sweep``: a notebook, rerun over a grid of settings."""
 
+import json
+import re
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +15,9 @@ from safbage.cli.base import app, fail, messages, say
 
 SHOWN = 12
 """Points that finished last, in the live table."""
+WORDS = {"True": True, "False": False, "None": None}
+JSON = {"true": True, "false": False, "null": None, "~": None, "": None}
+"""Further words, in a file."""
 
 
 @app.command()
@@ -33,9 +39,9 @@ def sweep(
     from safbage import sweep as sweeps
 
     try:
-        settings, points = _read(from_)
+        settings, points = read_file(from_)
         settings |= dict(_assignment(text) for text in set_ or ())
-        points |= {name: _values(text) for name, text in map(_split, grid or ())}
+        points |= {name: values_of(text) for name, text in map(_split, grid or ())}
         options = dict(grid=points, settings=settings, workers=workers, scheduler=scheduler, retry_failed=retry_failed)
         _watch(sweeps.run(notebook, output, **options), sweeps.plan(points), output)
     except ValueError as error:
@@ -55,22 +61,40 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _read(path):
+def read_file(path):
     """`set` and `grid` of a YAML file."""
     if path is None:
         return {}, {}
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {error}") from error
+        content = yaml.load(path.read_bytes(), _loader()) or {}
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not set(content) <= {"set", "grid"}:
         raise ValueError(f"{path} holds `set` and `grid`, each a mapping of parameters; got {content!r:.200}")
     settings, grid = (content.get(name) or {} for name in ("set", "grid"))
     if not isinstance(settings, dict) or not isinstance(grid, dict):
         raise ValueError(f"{path}: `set` and `grid` are mappings of parameters")
-    return settings, {name: value if isinstance(value, list) else _values(str(value)) for name, value in grid.items()}
+    return settings, {name: _listed(value) for name, value in grid.items()}
+
+
+def _loader():
+    """YAML whose plain words mean what they mean on the command line (or in JSON); quoted ones are texts."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {}  # noqa: RUF012  (YAML's own make 12:30 a number, `no` a truth value and 2024-01-01 a date)
+
+    Loader.add_implicit_resolver("!plain", re.compile(""), None)
+    Loader.add_constructor("!plain", lambda _, node: JSON[node.value] if node.value in JSON else value_of(node.value))
+    return Loader
+
+
+def _listed(value):
+    if isinstance(value, str):
+        return values_of(value)
+    return value if isinstance(value, list) else [value]
 
 
 def _split(text):
@@ -82,43 +106,65 @@ def _split(text):
 
 def _assignment(text):
     name, value = _split(text)
-    return name, _value(value)
+    return name, value_of(value)
 
 
-def _values(text):
-    """The values of ``0,0.3,0.9``, or of ``0..4`` (both ends included)."""
+def values_of(text):
+    """The values of ``0,0.3,0.9``, of ``0..4`` (both ends included), or of lists in JSON, ``[1,2],[3]``."""
     first, dots, last = text.partition("..")
     if dots and first.lstrip("-").isdecimal() and last.lstrip("-").isdecimal():
-        return list(range(int(first), int(last) + 1))
-    return [_value(part) for part in text.split(",")]
+        return range(int(first), int(last) + 1)
+    if text.startswith(("[", "{")):
+        return _json(f"[{text}]")
+    return [value_of(part) for part in text.split(",")]
 
 
-def _value(text):
-    """As YAML reads it: 5 is a number, true a truth value, utkface a text."""
-    import yaml
+def value_of(text):
+    """As papermill's ``-p`` reads it: True, False, None, a number, or else a text; besides, a list or mapping in JSON.
 
-    return yaml.safe_load(text)
+    Digits behind a zero (007) or with underscores between them are a text: a name, a number of a subject.
+    """
+    if text in WORDS:
+        return WORDS[text]
+    if text.startswith(("[", "{")):
+        return _json(text)
+    if "_" not in text and not re.match(r"[+-]?0\d", text):
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def _json(text):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        quoted = "a text that begins so goes into a file for --from, in quotes"
+        raise ValueError(f"{text} is no list or mapping as JSON writes them ({error}); {quoted}") from error
 
 
 def _watch(done, points, output):
     """Show points as they finish, and the time left."""
     start, statuses, ran = time.monotonic(), {}, 0
-    with Live(console=messages, refresh_per_second=4, transient=True) as live:
+    with closing(done), Live(console=messages, refresh_per_second=4, transient=True) as live:
         for name, status, now in done:
             statuses[name] = status
             ran += now
             rate = (time.monotonic() - start) / ran if ran else None
-            live.update(_table(statuses, len(points), rate, output))
+            live.update(_table(statuses, points, rate, output))
 
 
-def _table(statuses, count, rate, output):
+def _table(statuses, points, rate, output):
     from safbage import sweep as sweeps
 
     failed = sum(status == sweeps.FAILED for status in statuses.values())
-    left = f"; some {rate * (count - len(statuses)) / 60:.1f} minutes left" if rate else ""
-    table = Table(title=f"{len(statuses)} of {count} points done, {failed} failed{left}", title_justify="left")
+    left = f"; some {rate * (len(points) - len(statuses)) / 60:.1f} minutes left" if rate else ""
+    table = Table(title=f"{len(statuses)} of {len(points)} points done, {failed} failed{left}", title_justify="left")
     for column in ("point", "status", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for name in list(statuses)[-SHOWN:]:
-        table.add_row(name, statuses[name], f"{sweeps.read(output / name)['seconds']:.1f}")
+        seconds = sweeps.read(output / name, points[name]).get("seconds")  # None where point.json is damaged
+        table.add_row(name, statuses[name], "" if seconds is None else f"{seconds:.1f}")
     return table
