@@ -11,6 +11,15 @@ from safbage import images, weights
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SAFBAGE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
 
+JUPYTER_FOLDERS = {
+    "JUPYTER_CONFIG_DIR": "config",
+    "JUPYTER_DATA_DIR": "data",
+    "JUPYTER_RUNTIME_DIR": "run",
+    "JUPYTERLAB_SETTINGS_DIR": "settings",
+    "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    "IPYTHONDIR": "ipython",
+}
+
 
 def data_folder(name):
     """A folder of real data, or a skip that names it."""
@@ -18,6 +27,18 @@ def data_folder(name):
     if not folder.is_dir():
         pytest.skip(f"needs the data set {name} in {DATA} (set SAFBAGE_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_jupyter(tmp_path_factory):
+    """Tests neither read nor change what a person's own Jupyter keeps: settings, workspaces, kernels, profiles. The folder."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, kind in JUPYTER_FOLDERS.items():
+            patch.setenv(name, str(folder / kind))
+        for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
+            patch.delenv(name, raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,14 @@
 import asyncio
 import html
 import os
+import threading
 import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import default
 from voila.app import Voila
 
 from safbage.cli.base import say
@@ -19,6 +22,14 @@ REDIRECT = """<!DOCTYPE html>
 <meta http-equiv="refresh" content="0;url={url}">
 <a href="{url}">The ratio explorer</a>
 """
+
+
+class OwnKernel(KernelSpecManager):
+    """Knows the running interpreter's kernel alone, whatever else is called python3 on Jupyter's path."""
+
+    @default("kernel_dirs")
+    def _nowhere(self):
+        return []
 
 
 class OneKernel(AsyncMappingKernelManager):
@@ -48,7 +59,7 @@ class Page(Voila):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
         self.folder, self.with_browser = folder, browser
         self.config_file_paths = []  # by default the working directory comes first, and voila.py there would be executed
-        self.config.KernelSpecManager.kernel_dirs = []  # no kernel but the running interpreter's, whatever is called python3
+        self.config.VoilaConfiguration.kernel_spec_manager_class = OwnKernel
         self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
         self.config.VoilaExecutor.startup_timeout = 600  # of a second page, while the first one's networks are loading
         self.config.MappingKernelManager.cull_idle_timeout = WITHOUT_PAGE
@@ -65,4 +76,4 @@ class Page(Voila):
             redirect = self.folder / "open.html"
             with open(os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(REDIRECT.format(url=html.escape(self.display_url)))
-            webbrowser.open(redirect.as_uri())
+            threading.Thread(target=webbrowser.open, args=[redirect.as_uri()], daemon=True).start()  # some wait for their end
