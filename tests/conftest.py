@@ -53,6 +53,7 @@ def command(*words) -> SimpleNamespace:
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["safbage", *map(str, words)])
+        patch.setenv("PYTHONSAFEPATH", "1")  # as it will be, and is not to be afterwards
         code = 0
         try:
             cli.main()

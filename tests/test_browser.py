@@ -4,6 +4,7 @@ Needs Chromium: from the path, or where CHROMIUM says. Screenshots are left in o
 """
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from conftest import REPOSITORY
 
@@ -26,6 +30,22 @@ WAIT = 120_000
 CELL = """from safbage import SafBage, widgets
 
 widgets.ratio_explorer(SafBage.load())"""
+PLANTED = ("voila", "voila_config", "jupyter_config", "jupyter_server_config", "ipython_config", "ipython_kernel_config")
+PLANTED += (
+    "sitecustomize",
+    "usercustomize",
+    "safbage",
+    "ipykernel_launcher",
+    "IPython",
+    "tornado",
+    "traitlets",
+    "numpy",
+    "keras",
+)
+"""Python files that something between the command and its kernel might read, by name."""
+BROWSER = """#!/bin/sh
+echo "$@" > "$(dirname "$0")/opened"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +75,26 @@ def url_of(process, log):
     raise AssertionError(f"the server did not start: {log.read_text()}")
 
 
-@pytest.fixture(scope="module", params=["jupyterlab", "explore"])
+def plant(folder):
+    """A folder of photos as a stranger might send it: what is executed or obeyed leaves a trace."""
+    for name in PLANTED:
+        (folder / f"{name}.py").write_text(f"import pathlib; pathlib.Path({str(folder)!r}, 'executed').open('a').write({name!r})")
+    (folder / "voila.json").write_text(json.dumps({"Voila": {"base_url": "/planted/"}}))
+
+
+def foreign_kernel(folder):
+    """Another one's kernel named python3, which only leaves a trace."""
+    (folder / "kernels" / "python3").mkdir(parents=True)
+    spec = {"argv": ["touch", str(folder / "started")], "display_name": "Python 3", "language": "python"}
+    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+
+
+@pytest.fixture(scope="module", params=["explore", "jupyterlab"])
 def server(request, tmp_path_factory):
-    """(name, address, working folder) of JupyterLab with a notebook, or of `safbage explore`."""
-    folder, log = tmp_path_factory.mktemp(request.param), tmp_path_factory.mktemp("log") / "log"
+    """(name, address, working folder, its process, folder of things around it) of `safbage explore`, or of JupyterLab with a
+    notebook."""
+    folder, around = tmp_path_factory.mktemp(request.param), tmp_path_factory.mktemp("around")
+    environment, log = dict(os.environ), around / "log"
     if request.param == "jupyterlab":
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         cells = [nbformat.v4.new_code_cell(CELL)]
@@ -66,23 +102,43 @@ def server(request, tmp_path_factory):
         command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
         command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     else:
-        command = ["-m", "safbage.cli", "explore", "--no-browser", "--port", "9866"]
+        plant(folder)
+        foreign_kernel(around)
+        (around / "browser").write_text(BROWSER)
+        (around / "browser").chmod(0o700)
+        environment |= {"JUPYTER_PATH": str(around), "BROWSER": f"{around / 'browser'} %s"}
+        command = ["-P", "-m", "safbage.cli", "explore", "--port", "9866"]  # -P: as the installed command
     with open(log, "w") as file:
-        options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+        options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=environment)
         options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
         process = subprocess.Popen([sys.executable, *command], **options)
         try:
-            yield request.param, url_of(process, log), folder
+            yield request.param, url_of(process, log), folder, process, around
         finally:
             process.send_signal(signal.SIGINT if request.param == "explore" else signal.SIGTERM)
             process.wait(60)
 
 
+explore_only = pytest.mark.parametrize("server", ["explore"], indirect=True)
+
+
+def kernels(process):
+    """The kernels of a server."""
+    return [child for child in process.children(recursive=True) if "ipykernel_launcher" in child.cmdline()]
+
+
+KEEP_WORDS = """window.said = new Set();
+new MutationObserver(() => said.add(document.getElementById('loading_text')?.textContent))
+    .observe(document, {childList: true, characterData: true, subtree: true});"""
+"""What a page says while it is loading is kept in `said`."""
+
+
 @pytest.fixture(scope="module")
 def opened(chromium, server):
     """(name, page with the explorer in view, its working folder, what the console had to complain about)."""
-    name, url, folder = server
+    name, url, folder, *_ = server
     page = chromium.new_page(viewport={"width": 1280, "height": 1100})
+    page.add_init_script(KEEP_WORDS)
     complaints = []
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -165,6 +221,29 @@ def shoot(page, name):
     page.screenshot(path=ARTEFACTS / f"{name}.png")
 
 
+@explore_only
+def test_a_page_says_what_is_being_done(opened):
+    _, page, *_ = opened
+    said = page.evaluate("[...said].filter(Boolean)")
+    assert any("Starting TensorFlow" in words for words in said) and any("Loading the networks" in words for words in said)
+    assert not any("Executing" in words for words in said)
+
+
+@explore_only
+def test_the_browsers_command_line_has_no_token(opened, server, chromium):
+    *_, around = server
+    (command,) = (around / "opened").read_text().splitlines()
+    redirect = Path(command.removeprefix("file://"))
+    assert "token" not in command and redirect.stat().st_mode & 0o777 == 0o600
+    page = chromium.new_page()
+    page.goto(command)
+    page.wait_for_url("http://localhost:9866/?token=*", timeout=WAIT)
+    page.wait_for_selector("[data-class]", timeout=WAIT)
+    page.close()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"http://localhost:9866/voila/files/{redirect.name}")
+
+
 def test_it_shows_the_papers_ratio_first(opened, model, seen):
     name, page, _, _ = opened
     assert ratio(page) == 30
@@ -233,6 +312,9 @@ def test_an_upload_is_explored_and_a_broken_one_fails_in_words(opened, model, tm
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no photo")
     upload(page, tmp_path / "broken.jpg")
     settle(page, "Error: broken.jpg is")
+    (tmp_path / "endless.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n{} loop\n%%EOF\n")
+    upload(page, tmp_path / "endless.jpg")
+    settle(page, "Error: endless.jpg is")
     agrees(page, model, own, 30)  # what was in view stays
     shoot(page, f"{name}-5-broken")
     page.get_by_label("look at").select_option(label="the embedded photo")
@@ -242,3 +324,48 @@ def test_an_upload_is_explored_and_a_broken_one_fails_in_words(opened, model, tm
 def test_the_console_had_nothing_to_complain_about(opened):
     *_, complaints = opened
     assert complaints == []
+
+
+@explore_only
+def test_an_upload_that_is_too_large_is_told(opened, tmp_path):
+    _, page, *_ = opened
+    with open(tmp_path / "film.jpg", "wb") as file:
+        file.truncate(201 * 2**20)
+    page.get_by_label("look at").select_option(label="a photo of your own")
+    with page.expect_event("dialog") as dialog:
+        upload(page, tmp_path / "film.jpg")
+    assert "202 MB. At most 200 MB" in dialog.value.message
+    dialog.value.accept()
+    page.get_by_label("look at").select_option(label="the embedded photo")
+    settle(page, "astronaut: the face found is boxed")
+
+
+@explore_only
+def test_one_kernel_serves_all_pages_and_ends_after_the_last(opened, server, chromium):
+    _, url, _, process, _ = server
+    _, page, _, complaints = opened
+    process = psutil.Process(process.pid)
+    (kernel,) = kernels(process)
+    page.get_by_role("button", name="as the paper").focus()
+    drag(page, 0.6)
+    settle(page, f"at {ratio(page)} %:")
+    percent = ratio(page)
+    second = chromium.new_page()
+    for one in (page, second, page):
+        one.goto(url, timeout=WAIT)
+        one.wait_for_selector("[data-class]", timeout=WAIT)
+        assert ratio(one) == percent
+    for _ in range(5):
+        urllib.request.urlopen(url).close()  # no page follows
+    second.close()
+    assert kernels(process) == [kernel] and complaints == []
+    page.close()
+    kernel.wait(WAIT / 1000)
+    assert kernels(process) == []
+
+
+@explore_only
+def test_nothing_in_the_working_folder_or_among_foreign_kernels_was_executed(server):
+    _, url, folder, _, around = server
+    assert not (folder / "executed").exists() and not (around / "started").exists()
+    assert "/planted/" not in url

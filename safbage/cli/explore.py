@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +16,16 @@ Turn the dial: the face is darkened where nobody looks, and the answers follow. 
 """
 CARE = """All stays on this machine. Age, gender and expression are apparent ones, as annotators judged pictures, and often wrong:
 use them to decide nothing about anyone."""
-LARGEST_UPLOAD = 200 * 2**20
-"""Bytes of a message from the page; Tornado's own bound of 10 MiB would cut the connection at a large photo."""
+STEPS = [
+    "Starting Python …",
+    "Starting TensorFlow: some ten seconds, at the first page only …",
+    "Loading the networks …",
+    "Finding the face, where people look at it, and what the networks answer …",
+]
+"""What the page says that is done next: before the kernel runs, and after each of the first cells."""
+LARGEST_MESSAGE = 200 * 2**20
+"""Bytes from the page, of an upload above all; at Tornado's own 10 MiB a large photo would cut the connection."""
+NEARBY = ("localhost", "127.0.0.1", "::1")
 
 
 @app.command()
@@ -36,7 +43,9 @@ def explore(
 ):
     """Open the ratio explorer in the browser. Ctrl-C ends it.
 
-    The page's address holds a token, made anew each time: without it, nobody else on this machine can open it either.
+    The page's address holds a token, made anew each time: without it, nobody else on this machine can open it either. All tabs
+    show the same explorer: one that is loaded again goes on where it was. Half a minute after the last was closed, its memory is
+    free.
     """
     from safbage import images
 
@@ -46,6 +55,8 @@ def explore(
         from safbage.prepared import Prepared
 
         Prepared(prepared)
+    if host not in NEARBY:
+        say(f"At {host}, others in the network can reach the page, unencrypted; who learns its address sees the photos, too.")
     say("Starting …")
     with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
         page = Path(folder) / "explore.ipynb"
@@ -54,7 +65,10 @@ def explore(
 
 
 def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: float, network: str, save_to: Path) -> None:
-    """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones."""
+    """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones.
+
+    Every page runs it in the same kernel, so that model and explorer are made once.
+    """
     import nbformat
 
     whole = {name: str(value.resolve()) for name, value in dict(prepared=prepared, save_to=save_to).items() if value is not None}
@@ -63,31 +77,26 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
     options += [f"save_to={whole['save_to']!r}"]
     lines = ["from safbage import SafBage, widgets"]
     lines += ["from safbage.prepared import Prepared"] * (prepared is not None)
-    lines += ["", f"widgets.ratio_explorer(SafBage.load(ratio={ratio}, network={network!r}), {', '.join(options)})"]
+    load = f"model = SafBage.load(ratio={ratio}, network={network!r})"
+    make = f"explorer = widgets.ratio_explorer(model, {', '.join(options)})"
     cells = [
         nbformat.v4.new_markdown_cell(TITLE),
         nbformat.v4.new_code_cell("\n".join(lines)),
+        nbformat.v4.new_code_cell(f'if "model" not in globals():\n    {load}'),
+        nbformat.v4.new_code_cell(f'if "explorer" not in globals():\n    {make}\nexplorer'),
         nbformat.v4.new_markdown_cell(CARE),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    metadata = {"kernelspec": kernel, "title": "The ratio explorer", "steps": STEPS, "largest_message": LARGEST_MESSAGE}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
 
 
-def _serve(page, port, host, browser):
+def _serve(notebook, port, host, browser):
     """Run Voilà until Ctrl-C."""
     here = str(Path(__file__).parent)  # holds voila/templates/safbage
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("JUPYTER_PATH")]))
-    from voila.app import Voila
+    from safbage.cli.page import Page
 
-    class Page(Voila):
-        def launch_browser(self):  # called once the port is known; Voilà's own leaves the token out
-            say(f"The explorer is at {self.display_url}\nCtrl-C ends it.")
-            if browser:
-                webbrowser.open(self.display_url)
-
-    server = Page(port=port, ip=host, open_browser=True, auto_token=True, log_level="ERROR")
-    server.tornado_settings = {"websocket_max_message_size": LARGEST_UPLOAD, "ws_ping_timeout": 30_000}
-    if os.name == "posix":  # sockets that only this user can open, instead of ports
-        server.config.KernelManager.transport = "ipc"
-    server.initialize([str(page), "--template=safbage", "--show_tracebacks=True"])
+    server = Page(notebook.parent, browser=browser, largest_message=LARGEST_MESSAGE, port=port, ip=host)
+    server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
     server.start()

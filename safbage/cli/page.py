@@ -1,0 +1,79 @@
+"""The server behind `safbage explore`: Voilà with one kernel for all pages, and nothing read from the working directory."""
+
+import asyncio
+import html
+import os
+import threading
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import default
+from voila.app import Voila
+
+from safbage.cli.base import say
+
+WITHOUT_PAGE = 30
+"""Seconds that the kernel is kept for a page that is loaded again."""
+REDIRECT = """<!DOCTYPE html>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0;url={url}">
+<a href="{url}">The ratio explorer</a>
+"""
+
+
+class OwnKernel(KernelSpecManager):
+    """Knows the running interpreter's kernel alone, whatever else is called python3 on Jupyter's path."""
+
+    @default("kernel_dirs")
+    def _nowhere(self):
+        return []
+
+
+class OneKernel(AsyncMappingKernelManager):
+    """All pages share one kernel, and with it one model of about 1 GB. `WITHOUT_PAGE` after the last page it ends."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.turn = asyncio.Lock()  # no page is given a kernel that is just ending, and no two start one each
+
+    async def start_kernel(self, **options):
+        """The id of the kernel that runs; of a new one where none does."""
+        async with self.turn:
+            for kernel_id in self.list_kernel_ids():
+                self.get_kernel(kernel_id).last_activity = datetime.now(UTC)
+                return kernel_id
+            return await super().start_kernel(**options)
+
+    async def cull_kernel_if_idle(self, kernel_id):
+        async with self.turn:
+            await super().cull_kernel_if_idle(kernel_id)
+
+
+class Page(Voila):
+    """One notebook as a page. `folder` is this user's alone and takes the file that the browser is sent to."""
+
+    def __init__(self, folder: Path, *, browser: bool, largest_message: int, **options):
+        super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
+        self.folder, self.with_browser = folder, browser
+        self.config_file_paths = []  # by default the working directory comes first, and voila.py there would be executed
+        self.config.VoilaConfiguration.kernel_spec_manager_class = OwnKernel
+        self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
+        self.config.VoilaExecutor.startup_timeout = 600  # of a second page, while the first one's networks are loading
+        self.config.MappingKernelManager.cull_idle_timeout = WITHOUT_PAGE
+        self.config.MappingKernelManager.cull_interval = 5
+        self.config.MappingKernelManager.buffer_offline_messages = False  # nobody comes back for them
+        if os.name == "posix":  # sockets that only this user can open, instead of ports
+            self.config.KernelManager.transport = "ipc"
+        self.tornado_settings = {"websocket_max_message_size": largest_message, "ws_ping_timeout": 30_000}
+
+    def launch_browser(self):  # called once the port is known; Voilà's own leaves the token out
+        """Say the address, and open it by way of a file: other users can read the browser's command line."""
+        say(f"The explorer is at {self.display_url}\nCtrl-C ends it.")
+        if self.with_browser:
+            redirect = self.folder / "open.html"
+            with open(os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(REDIRECT.format(url=html.escape(self.display_url)))
+            threading.Thread(target=webbrowser.open, args=[redirect.as_uri()], daemon=True).start()  # some wait for their end
