@@ -55,6 +55,7 @@ class Explanation:
     cams: dict[str, np.ndarray] = field(default_factory=dict)
     error: Exception | None = None
     mode: str = "blend"
+    quality: list[str] = field(default_factory=list)
 
     def __repr__(self):
         return f"<Explanation of {self.photo}: {self.status}, {len(self.faces)} faces, ratio {self.ratio:g}>"
@@ -76,6 +77,7 @@ class Explanation:
             maps=self.maps[one],
             probabilities={task: values[one] for task, values in self.probabilities.items()},
             cams={task: values[one] for task, values in self.cams.items()},
+            quality=self.quality[one],
         )
 
     def rows(self, *, probabilities: bool = False) -> list[dict]:
