@@ -288,8 +288,8 @@ def explanation(seen: Explanation) -> Figure:
     """One photo through every stage: box, crop, saliency, reweighted face; per task its CAM and its probabilities.
 
     Several faces are boxed in a picture on top, with their answers, or, where they are many or there is no room, their numbers in
-    the table. The largest `FACES_SHOWN` have a row each below it, so that the figure's height is bounded. What makes a face hard to
-    answer (`Explanation.quality`) stands below it. Needs an `Explanation` that kept its image.
+    the table. The largest `FACES_SHOWN` have a row each below it, so that the figure's height is bounded. What makes a face hard
+    to answer (`Explanation.quality`) stands below it. Needs an `Explanation` that kept its image.
 
     Raises:
         ValueError: the photo has no face, or the image was not kept.
