@@ -1,7 +1,7 @@
 """Where a class's evidence lies: class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
 
 `class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP. `grad_cam`, `grad_cam_plus_plus` and
-`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps; `normalize` stretches them.
+`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps, in which zero means nothing.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def class_activation_maps(features: np.ndarray, kernel: np.ndarray) -> np.ndarra
         kernel: weights from the pooled features to the classes, K×C.
 
     Returns:
-        h×w×C float32 (or N×h×w×C), one map per class, of any sign and range; see `normalize`.
+        h×w×C float32 (or N×h×w×C), one map per class, of any sign and range; see `contrast`.
 
     Raises:
         ValueError: features and kernel do not fit.
@@ -35,12 +35,27 @@ def class_activation_maps(features: np.ndarray, kernel: np.ndarray) -> np.ndarra
     return np.asarray(features, "float32") @ np.asarray(kernel, "float32")
 
 
-def normalize(map: np.ndarray) -> np.ndarray:
-    """Stretch a map (h×w), or each of a batch (N×h×w), to [0, 1]; one that is flat becomes zero."""
-    map = np.asarray(map, "float32")
-    low = map.min(axis=(-2, -1), keepdims=True)
-    span = map.max(axis=(-2, -1), keepdims=True) - low
-    return (map - low) / np.where(span > 0, span, 1)
+def contrast(maps: np.ndarray) -> np.ndarray:
+    """Each class's map minus the mean of the others': what speaks for it rather than for them, and, negative, what against it.
+
+    A softmax sees differences only: what is added to all classes alike changes no answer, and is zero here. The mean of such a
+    map, plus `contrast` of the biases, is the class's score minus the mean of the others'. Of two classes it is the whole answer,
+    as log-odds.
+
+    Args:
+        maps: raw maps h×w×C or N×h×w×C (or C biases), classes last.
+
+    Returns:
+        As `maps`, float32; the classes sum to zero at every place.
+
+    Raises:
+        ValueError: there are fewer than two classes.
+    """
+    maps = np.asarray(maps, "float32")
+    if maps.ndim == 0 or maps.shape[-1] < 2:
+        raise ValueError(f"expected maps of two or more classes, classes last; got shape {maps.shape}")
+    others = (maps.sum(axis=-1, keepdims=True) - maps) / (maps.shape[-1] - 1)
+    return maps - others
 
 
 def grad_cam(

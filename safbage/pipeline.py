@@ -85,6 +85,7 @@ class Explanation:
             maps=self.maps[one],
             probabilities={task: values[one] for task, values in self.probabilities.items()},
             cams={task: values[one] for task, values in self.cams.items()},
+            quality=self.quality[one],
         )
 
     def rows(self, *, probabilities: bool = False) -> list[dict]:

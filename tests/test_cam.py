@@ -29,11 +29,26 @@ def test_the_maps_mean_is_the_score_before_the_bias(generator):
     assert np.allclose(cam.class_activation_maps(features, kernel).mean(axis=(1, 2)), scores, atol=1e-5)
 
 
-def test_normalize_spans_0_to_1_and_leaves_a_flat_map_zero(generator):
-    maps = generator.normal(size=(2, 5, 5))
-    stretched = cam.normalize(maps)
-    assert np.allclose(stretched.min(axis=(1, 2)), 0) and np.allclose(stretched.max(axis=(1, 2)), 1)
-    assert not cam.normalize(np.full((5, 5), 7.0)).any()
+def test_contrasts_explain_the_differences_of_scores_by_hand():
+    features = np.array([[[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [0.0, 0.0]]])  # 2×2 places, two features: means 1 and 0.5
+    kernel, bias = np.array([[3.0, 0.0, 1.0], [0.0, 2.0, -4.0]]), np.array([0.5, 1.0, -1.0])
+    maps = cam.contrast(cam.class_activation_maps(features, kernel))
+    assert np.allclose(maps[:, :, 0], [[2.5, 2.0], [7.5, 0.0]])  # 3 − (0 + 1) / 2, 0 − (4 − 8) / 2, 9 − (0 + 3) / 2, nothing
+    assert np.allclose(maps.sum(axis=-1), 0)
+    scores = np.array([3.5, 2.0, -2.0])  # 3 · 1 + 0.5, 2 · 0.5 + 1, 1 · 1 − 4 · 0.5 − 1
+    means = maps.mean(axis=(0, 1)) + cam.contrast(bias)
+    assert np.allclose(means, [3.5 - 0.0, 2.0 - 0.75, -2.0 - 2.75])  # each score less the mean of the other two
+    shares = 2 / 3 * means  # (a − (b + c) / 2) · 2 / 3 is a − (a + b + c) / 3
+    assert np.allclose(shares[:, None] - shares, scores[:, None] - scores, atol=1e-6)
+
+
+def test_what_is_added_to_all_classes_alike_speaks_for_none(generator):
+    maps = generator.normal(size=(2, 5, 5, 3)).astype("float32")
+    assert np.allclose(cam.contrast(maps + 7), cam.contrast(maps), atol=1e-5)
+    two = cam.contrast(maps[..., :2])
+    assert np.allclose(two[..., 0], maps[..., 0] - maps[..., 1], atol=1e-6)
+    with pytest.raises(ValueError, match="two or more classes"):
+        cam.contrast(maps[..., :1])
 
 
 def test_features_and_kernel_must_fit():
@@ -48,6 +63,9 @@ def test_cams_of_the_pipeline_explain_its_probabilities(model, astronaut):
         scores = seen.cams[task][0].mean(axis=(0, 1)) + bias
         softmax = np.exp(scores - scores.max())
         assert np.allclose(softmax / softmax.sum(), seen.probabilities[task][0], atol=1e-4)
+        means = cam.contrast(seen.cams[task][0]).mean(axis=(0, 1)) + cam.contrast(bias)
+        others = (scores.sum() - scores) / (len(scores) - 1)
+        assert np.allclose(means, scores - others, atol=1e-4)
 
 
 def tiny(*, pooled=True):
@@ -215,6 +233,8 @@ def test_agreement_by_hand():
     table = cam.agreement(np.stack([map] * 3), cams, ["a", "b", "a"])
     assert np.allclose(table.correlation, [1, -1, 0])
     assert np.allclose(table.shared, [1, 0, 0.5])  # a CAM that is negative everywhere shares nothing
+    apart = cam.agreement(map[None], np.array([[[0.0, 1.0], [1.0, 0.0]]]))
+    assert apart.shared[0] == 0  # less than a flat one
     by_class = cam.agreement_by_class(table)
     assert list(by_class.index) == ["a", "b"] and list(by_class.faces) == [2, 1]
     assert np.isclose(by_class.correlation["a"], 0.5) and np.isclose(by_class["± correlation"]["a"], 0.5)

@@ -1,3 +1,6 @@
+import dataclasses
+import warnings
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -6,7 +9,8 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from safbage import evaluation, plots
+from safbage import evaluation, images, plots
+from safbage.faces import Face
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,51 @@ def test_a_blend_by_hand():
     assert shown[0, 1].tolist() == [224] * 3  # four fifths of white over 100
 
 
+def evidence_pixels(face, map, **options):
+    return plots.evidence(face, np.asarray(map, "float32"), **options).images[0].get_array()
+
+
+def test_a_map_of_zeros_draws_as_nothing(generator):
+    face = generator.integers(0, 256, (4, 4, 3), dtype="uint8")
+    grey = np.round(face.mean(axis=2)).astype("uint8")
+    shown = evidence_pixels(face, np.zeros((2, 2)))
+    assert all(np.array_equal(shown[:, :, channel], grey) for channel in range(3))
+
+
+def test_a_map_from_minus_to_plus_12_draws_its_zero_as_nothing():
+    face = np.full((1, 5, 3), 100, "uint8")
+    against, little, zero, half, speaks_for = evidence_pixels(face, [[-12.0, -1.0, 0.0, 6.0, 12.0]])[0].astype(int)
+    assert zero.tolist() == [100] * 3
+    assert np.abs(little - 100).max() <= 13  # a twelfth of the strongest
+    assert against[2] > 200 > 50 > against[0] and speaks_for[0] > 200 > 50 > speaks_for[2]  # blue, and orange
+    assert np.abs(half - (zero + speaks_for) / 2).max() <= 1
+
+
+def test_a_black_face_draws_as_nothing(model, seen):
+    black = model.at_ratio(dataclasses.replace(seen, crops=np.zeros_like(seen.crops)), 0.3)
+    assert max(np.abs(maps).max() for maps in black.cams.values()) > 1  # scores it gets all the same
+    for task in model.tasks:
+        assert not plots.class_activation(black, task).images[0].get_array().any()
+
+
+def test_the_same_value_has_the_same_colour_in_all_pictures_of_a_face(seen):
+    grey = np.full_like(seen.crops, 128)
+    values = {"age": 40.0, "gender": 15.0}  # scores, at one place
+    cams = {task: np.zeros((1, 2, 2, 8 if task == "age" else 2), "float32") for task in values}
+    for task, value in values.items():
+        cams[task][0, 0, 0, 1] = value  # this class's alone,
+        cams[task][0, 1, 1, 1] = 5.0  # and what both tasks have
+    probabilities = {task: seen.probabilities[task] for task in values}
+    both = dataclasses.replace(seen, crops=grey, maps=np.ones_like(seen.maps), cams=cams, probabilities=probabilities)
+    drawn = {task: plots.class_activation(both, task, target=1) for task in values}
+    age, gender = (ax.images[0].get_array() for ax in drawn.values())
+    assert np.array_equal(age[-1, -1], gender[-1, -1]) and not np.array_equal(age[0, 0], gender[0, 0])
+    assert [ax.child_axes[0].get_ylim() for ax in drawn.values()] == [(-40, 40)] * 2
+    assert [text.get_text() for text in drawn["age"].child_axes[0].get_yticklabels()] == ["−40\nagainst", "0", "for\n+40"]
+    faint = dataclasses.replace(both, cams={task: maps / 40 for task, maps in cams.items()})
+    assert plots.evidence_reach(faint) == plots.LEAST_REACH  # next to nothing is not stretched
+
+
 def test_boxes_fit_a_reduced_photo(seen):
     large = np.zeros((3000, 1500, 3), "uint8")
     (face,) = seen.faces
@@ -65,11 +114,80 @@ def test_the_whole_explanation_of_one_and_of_many_faces(model, seen, astronaut):
     titles = [ax.get_title() for ax in one.axes]
     assert "where people look (ML-Net)" in titles and "reweighted, ratio 30%" in titles
     assert sum(title.startswith("CAM of ") for title in titles) == 3
-    group = model.explain(np.concatenate([astronaut[:300, 100:400]] * 6, axis=1))
-    many = plots.explanation(group)
-    assert len(group.faces) >= 6
-    assert many.axes[0].get_title() == f"photo 0: {len(group.faces)} faces; the 4 surest below"
-    assert len(many.axes[0].patches) == len(group.faces)
+    assert one.axes[0].get_title().startswith("detected (score 99.9")
+
+
+def test_a_group_is_shown_once_and_its_largest_faces_below(model, astronaut):
+    crowd = np.concatenate([astronaut[:300, 100:400]] * 6, axis=1)
+    crowd[:300, :300] = images.resize(np.pad(astronaut[:300, 100:400], ((150, 150), (150, 150), (0, 0))), (300, 300))
+    group = model.explain(crowd)
+    assert len(group.faces) == 6
+    group.quality = ["" if face.box[3] > 50 else "small: 40 px" for face in group.faces]
+    figure = plots.explanation(group)
+    assert figure.axes[0].get_title() == "photo 0: 6 faces, the 4 largest below"
+    assert len(figure.axes[0].patches) == 6 and sum(len(ax.patches) == 6 for ax in figure.axes if ax.images) == 1
+    shown = [ax.get_title().split(",")[0] for ax in figure.axes if ax.get_title().startswith("face ")]
+    sizes = [face.box[2] * face.box[3] for face in group.faces]
+    assert shown == [f"face {i}" for i in sorted(range(6), key=lambda i: -sizes[i])[:4]]
+    assert figure.get_size_inches()[1] * 110 < 2000
+    small = dataclasses.replace(group.only(int(np.argmin(sizes))), image=crowd)
+    assert "small: 40 px" in [text.get_text() for ax in plots.explanation(small).axes for text in ax.texts]
+
+
+def test_labels_cover_neither_each_other_nor_another_box():
+    photo, faces = np.zeros((300, 400, 3), "uint8"), [Face((10.0 + 30 * i, 100, 20, 24), 1, {}) for i in range(10)]
+    words, numbers = [f"{i}: 25-32, female, neutral" for i in range(10)], [str(i) for i in range(10)]
+    ax = plots.boxes(photo, faces, labels=words, short=numbers)
+    ax.figure.canvas.draw()
+    said = [text.get_text() for text in ax.texts]
+    assert len(said) == 10 and words[0] in said and set(said) & set(numbers)
+    extents = [text.get_window_extent() for text in ax.texts]
+    outlines = [patch.get_window_extent() for patch in ax.patches]
+    assert not any(one.overlaps(other) for i, one in enumerate(extents) for other in extents[:i])
+    assert all(sum(extent.overlaps(outline.shrunk(0.9)) for outline in outlines) <= 1 for extent in extents)
+    assert len(plots.boxes(photo, [faces[0]] * 9, labels=words[:9]).texts) < 9  # no room left
+
+
+def test_scores_are_told_apart():
+    assert plots.told_apart([0.99834, 0.99991]) == ["99.83 %", "99.99 %"]
+    assert plots.told_apart([0.5, 0.5, 1.0]) == ["50.0 %", "50.0 %", "100.0 %"]
+    assert plots.told_apart([0.99996]) == ["99.996 %"] and plots.told_apart([]) == []
+
+
+@pytest.mark.parametrize("name", ["a$b$c_{.jpg", "\\alpha$", "100% $5", "$\\frac$", "日本.jpg"])
+def test_words_of_others_are_drawn_as_they_stand(seen, name, predictions):
+    named = dataclasses.replace(seen, photo=name, quality=[name])
+    pair = dataclasses.replace(
+        named,
+        **{part: getattr(named, part) * 2 for part in ("faces", "quality")},
+        **{part: np.concatenate([getattr(named, part)] * 2) for part in ("crops", "maps")},
+        **{
+            part: {task: np.concatenate([v] * 2) for task, v in getattr(named, part).items()}
+            for part in ("probabilities", "cams")
+        },
+    )
+    groups = evaluation.by_group(predictions.assign(race=name), "race")
+    counts = pd.DataFrame([[1, 2], [3, 4]], [name, "b"], [name, "b"])
+    history = pd.DataFrame({"loss": [1.0, 0.5]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for figure in (
+            plots.explanation(named),
+            plots.explanation(pair),
+            plots.boxes(seen.image, seen.faces, labels=[name], title=name).figure,
+            plots.by_group(groups, title=name).figure,
+            plots.confusion(counts, title=name).figure,
+            plots.training_curves({name: history}, measure="loss", title=name).figure,
+            plots.gallery(
+                predictions.replace("male", name).rename(columns={"p_male": f"p_{name}"}), np.zeros((60, 8, 8, 3), "uint8")
+            ).figure,
+        ):
+            figure.canvas.draw()
+
+
+def test_only_what_no_font_has_is_replaced():
+    assert plots.readable("Zoë, Ωμέγα\n$5") == "Zoë, Ωμέγα\n$5"
+    assert plots.readable("\udc80a") == "□a"
 
 
 def test_nothing_to_draw_is_said(model):
@@ -158,6 +276,18 @@ def test_curves_of_arms_and_folds(history):
     assert alone.get_title() == "training" and alone.lines[0].get_linestyle() == "-"
     with pytest.raises(ValueError, match="'with' has no column recall; it has epoch"):
         plots.training_curves({"with": history}, measure="recall")
+
+
+def test_ticks_say_the_values_at_which_they_stand():
+    arms = {
+        f"{ratio}": {"ratio": ratio, "network": "alexnet", "summary": {"accuracy": {"mean": mean, "error": 0.01}}}
+        for ratio, mean in ((0.0, 0.82), (0.3, 0.80), (0.9, 0.73))
+    }
+    axis = plots.against_ratio({"arms": arms}).yaxis
+    axis.axes.figure.canvas.draw()
+    ticks = axis.get_majorticklocs()
+    labels = [tick.label1.get_text() for tick in axis.get_major_ticks()]
+    assert len(ticks) > 3 and np.allclose([float(label.rstrip("%")) for label in labels], 100 * ticks)
 
 
 def test_gallery_shows_the_surest_wrong_answers(predictions):

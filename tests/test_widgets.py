@@ -65,11 +65,11 @@ def test_class_evidence_draws_the_chosen_method_class_and_layer(seen):
     task.value, wanted.value, method.value, layer.value = "expression", 3, "Grad-CAM++", "conv3"
     crop = seen.reweighted.astype("float32")
     map = cam.grad_cam_plus_plus(classifiers.shipped("expression"), crop, target=3, layer="conv3")[0]
-    expected = plots.blended(seen.reweighted[0], cam.normalize(map), colours=plots.CAM_COLOURS)
+    expected = plots.tinted(seen.reweighted[0], map, reach=map.max())
     assert near(picture, expected) and not message.value
-    assert "Grad-CAM++ at conv3" in picture.caption.value
+    assert "Grad-CAM++ at conv3" in picture.caption.value and "against it" not in picture.caption.value
     method.value = "occlusion"
-    assert layer.disabled and "occlusion" in picture.caption.value
+    assert layer.disabled and "occlusion" in picture.caption.value and "what against it" in picture.caption.value
     with pytest.raises(IndexError):
         widgets.class_evidence(seen, face=3)
 
@@ -98,8 +98,8 @@ def test_the_explorer_shows_what_the_library_computes_at_every_ratio(explorer, m
             assert list(found) == list(classifiers.CLASSES[task])
             assert np.allclose(list(found.values()), 100 * values[0], atol=0.06)
         target = expected.probabilities["age"][0].argmax()
-        evidence = cam.normalize(expected.cams["age"][0, :, :, target])
-        assert near(explorer.pictures["cam"], plots.blended(expected.reweighted[0], evidence, colours="inferno"))
+        evidence, reach = cam.contrast(expected.cams["age"][0])[:, :, target], plots.evidence_reach(expected)
+        assert near(explorer.pictures["cam"], plots.tinted(expected.reweighted[0], evidence, reach=reach))
         assert explorer.message.value == ""
     assert near(explorer.pictures["face"], seen.crops[0])
     assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0]))
@@ -123,10 +123,10 @@ def test_formula_class_and_colours_can_be_chosen(explorer, model, seen):
     clipped = reweighting.reweight(seen.crops[0], seen.maps[0], 0.4, mode="clip")
     assert near(explorer.pictures["reweighted"], clipped)
     explorer.task.value, explorer.target.value = "expression", 6
-    explorer.cam_colours.value = explorer.map_colours.value = "cividis"
+    explorer.map_colours.value, explorer.cam_colours.label = "cividis", "yellow, violet"
     expected = model.at_ratio(seen, 0.4, mode="clip")
-    evidence = cam.normalize(expected.cams["expression"][0, :, :, 6])
-    assert near(explorer.pictures["cam"], plots.blended(clipped, evidence, colours="cividis"))
+    evidence, reach = cam.contrast(expected.cams["expression"][0])[:, :, 6], plots.evidence_reach(expected)
+    assert near(explorer.pictures["cam"], plots.tinted(clipped, evidence, reach=reach, colours=explorer.cam_colours.value))
     assert f"expression {classifiers.CLASSES['expression'][6]}" in explorer.pictures["cam"].caption.value
     assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0], colours="cividis"))
     explorer.papers.click()
@@ -170,7 +170,7 @@ def test_a_photo_that_cannot_be_read_leaves_an_explorer_that_says_so(model, tmp_
     explorer = widgets.ratio_explorer(model, tmp_path / "missing.jpg")
     assert "no such file" in alert(explorer.message) and explorer.view.layout.display == "none"
     explorer.ratio.value = 55  # nothing to move
-    explorer.task.value, explorer.cam_colours.value = "gender", "gray"
+    explorer.task.value, explorer.cam_colours.label = "gender", "white, black"
     upload(explorer, "mine.png", images.encode(images.astronaut(), "png"))
     assert explorer.message.value == "" and explorer.view.layout.display is None
     assert "at 55 %" in explorer.pictures["reweighted"].caption.value

@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from safbage import cam, images, plots, reweighting
+from safbage import images, plots, reweighting
 from safbage.classifiers import CLASSES
 from safbage.faces import Face
 from safbage.pipeline import Explanation, SafBage
 from safbage.prepared import Prepared
-from safbage.widgets.parts import COLOURS, Message, Picture, bars, pixels, scale
+from safbage.widgets.parts import COLOURS, EVIDENCE_COLOURS, Message, Picture, bars, evidence_scale, pixels, scale
 
 EMBEDDED, GIVEN, UPLOADED, PREPARED = "the embedded photo", "the given photo", "a photo of your own", "a face of the data set"
 ANSWER = -1
@@ -91,7 +91,7 @@ class RatioExplorer(ipywidgets.VBox):
         self.task = ipywidgets.Dropdown(options=list(self.model.tasks), description="CAM of", style=STYLE)
         self.target = ipywidgets.Dropdown(options=self._targets(), description="class", style=STYLE)
         self.map_colours = ipywidgets.Dropdown(options=COLOURS, value=plots.MAP_COLOURS, description="map in", style=STYLE)
-        self.cam_colours = ipywidgets.Dropdown(options=COLOURS, value=plots.CAM_COLOURS, description="CAM in", style=STYLE)
+        self.cam_colours = ipywidgets.Dropdown(options=EVIDENCE_COLOURS, description="CAM in", style=STYLE)
         self.options = [self.formula, self.task, self.target, self.map_colours, self.cam_colours]
         for control in self.options:
             control.layout.width = "222px"
@@ -147,7 +147,8 @@ class RatioExplorer(ipywidgets.VBox):
                 raise images.ImageError(f"no face was found in {seen.photo}; choose another photo, larger or less turned")
             self.seen = seen
             self.face.unobserve(self._on_face, "value")
-            self.face.options = [(f"{i} (score {face.score:.3f})", i) for i, face in enumerate(seen.faces)]
+            scores = plots.told_apart([face.score for face in seen.faces])
+            self.face.options = [(f"{i} (score {score})", i) for i, score in enumerate(scores)]
             self.face.value = 0
             self.face.observe(self._on_face, "value")
             self.face.layout.display = None if len(seen.faces) > 1 else "none"
@@ -182,7 +183,8 @@ class RatioExplorer(ipywidgets.VBox):
         with self.message.errors():
             self.one = self.seen.only(self.face.value)
             self._draw_photo()
-            self.pictures["face"].show(self.one.crops[0], "the box widened by 30 %, scaled to 224 × 224")
+            amiss = "".join(f"; {reasons}" for reasons in self.one.quality if reasons)
+            self.pictures["face"].show(self.one.crops[0], f"the box widened by 30 %, scaled to 224 × 224{amiss}")
             self._draw_map()
             self._on_move()
             self.view.layout.display = None
@@ -240,10 +242,10 @@ class RatioExplorer(ipywidgets.VBox):
         task, colours = self.task.value, self.cam_colours.value
         values = self.shown.probabilities[task][0]
         target = int(values.argmax()) if self.target.value == ANSWER else self.target.value
-        map = cam.normalize(self.shown.cams[task][0, :, :, target])
-        shown = plots.blended(self.shown.reweighted[0], map, colours=colours)
-        caption = f"what speaks for {task} {CLASSES[task][target]} ({values[target]:.0%}); least 0, most 1"
-        self.pictures["cam"].show(shown, f"{caption}\n{scale(colours)}")
+        map, reach = plots.evidence_of(self.shown, task, target=target), plots.evidence_reach(self.shown)
+        shown = plots.tinted(self.shown.reweighted[0], map, reach=reach, colours=colours)
+        caption = f"what speaks for {task} {CLASSES[task][target]} ({values[target]:.0%}) rather than the others, and against"
+        self.pictures["cam"].show(shown, f"{caption}\n{evidence_scale(reach, colours)}")
 
     def _on_save(self, _):
         with self.message.errors():

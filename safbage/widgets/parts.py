@@ -10,12 +10,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from safbage import images
+from safbage import images, plots
 from safbage.classifiers import CLASSES
 
 COLOURS = ("viridis", "inferno", "cividis", "gray")
 """Colour maps on offer: perceptually even, and fit for colour-blind eyes."""
-BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
+EVIDENCE_COLOURS = {
+    "orange, blue": plots.EVIDENCE_COLOURS,
+    "yellow, violet": ("#ffd60a", "#9d6bff"),
+    "white, black": ("#ffffff", "#000000"),
+}
+"""Pairs on offer for what speaks for a class and what against it, fit for colour-blind eyes."""
+BAR_COLOUR, ANSWER_COLOUR = "#8b98a573", "#3b7fc4"
+"""Seen on JupyterLab's light and on its dark ground."""
 
 
 class Picture(ipywidgets.VBox):
@@ -54,7 +61,7 @@ class Message(ipywidgets.HTML):
         except Exception as error:
             known = isinstance(error, images.ImageError | OSError)
             text = str(error) if known else f"{type(error).__name__}: {error}"
-            self.value = f'<div role="alert" style="color: #b3261e"><b>Error:</b> {html.escape(text)}</div>'
+            self.value = f'<div role="alert" style="color: #e0483e"><b>Error:</b> {html.escape(text)}</div>'
 
 
 def bars(task: str, values: np.ndarray) -> str:
@@ -75,8 +82,18 @@ def bars(task: str, values: np.ndarray) -> str:
 def scale(colours: str) -> str:
     """A colour scale from 0 to 1 as HTML."""
     stops = ", ".join(f"rgb({r:.0f} {g:.0f} {b:.0f})" for r, g, b in plt.get_cmap(colours)(np.linspace(0, 1, 9))[:, :3] * 255)
+    return _strip("0", stops, "1")
+
+
+def evidence_scale(reach: float, colours: tuple[str, str]) -> str:
+    """The scale of `plots.tinted` as HTML: from what speaks against to what speaks for."""
+    low, high = plots.ends(reach)
+    return _strip(f"against {low}", f"{colours[1]}, transparent, {colours[0]}", f"{high} for")
+
+
+def _strip(low, stops, high):
     strip = f'<span style="flex: 1; height: 8px; margin: 0 4px; background: linear-gradient(to right, {stops})"></span>'
-    return f'<div style="display: flex; align-items: center; line-height: 1.3" aria-hidden="true">0{strip}1</div>'
+    return f'<div style="display: flex; align-items: center; line-height: 1.3" aria-hidden="true">{low}{strip}{high}</div>'
 
 
 def pixels(figure: Figure, *, dpi: int = 100) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from safbage import cam, classifiers, faces, plots
 from safbage.faces import Face
 from safbage.pipeline import Explanation
-from safbage.widgets.parts import Picture, pixels, redrawn, scale
+from safbage.widgets.parts import Picture, evidence_scale, pixels, redrawn
 
 METHODS = {"Grad-CAM": cam.grad_cam, "Grad-CAM++": cam.grad_cam_plus_plus, "occlusion": cam.occlusion}
 WIDE = {"description_width": "130px"}
@@ -42,7 +42,7 @@ def thresholds(photo: np.ndarray) -> ipywidgets.Widget:
         found = faces.detect_faces(photo, min_face_size=smallest.value, thresholds=tuple(s.value for s in networks))
         figure = Figure(figsize=(4.8, 4.8 * photo.shape[0] / photo.shape[1]))
         axes = figure.add_axes((0, 0, 1, 1))
-        plots.boxes(photo, found, labels=[f"{face.score:.3f}" for face in found], ax=axes)
+        plots.boxes(photo, found, labels=plots.told_apart([face.score for face in found]), ax=axes)
         return pixels(figure), f"{len(found)} face{'' if len(found) == 1 else 's'} found; the label is the output network's score"
 
     return redrawn([*networks, smallest], draw, Picture("detected", width=480))
@@ -75,12 +75,19 @@ def class_evidence(seen: Explanation, *, face: int = 0) -> ipywidgets.Widget:
         layer.disabled = method.value == "occlusion"
         options = {} if layer.disabled else {"layer": layer.value}
         map = METHODS[method.value](shipped(task.value), crop.astype("float32"), target=wanted.value, **options)[0]
-        shown = plots.blended(crop[0], cam.normalize(map), colours=plots.CAM_COLOURS)
+        reach = float(np.abs(map).max()) or 1.0
+        shown = plots.tinted(crop[0], map, reach=reach)
         name = classifiers.CLASSES[task.value][wanted.value]
         where = "occlusion" if layer.disabled else f"{method.value} at {layer.value}"
-        said = "where it is 0 everywhere, nothing speaks for the class" if not map.any() else "bright speaks for the class"
-        return shown, f"{where}, {task.value} {name}: {said}\n{scale(plots.CAM_COLOURS)}"
+        return shown, f"{where}, {task.value} {name}: {_said(map)}\n{evidence_scale(reach, plots.EVIDENCE_COLOURS)}"
 
     offer_classes()
     task.observe(offer_classes, "value")
     return redrawn([task, wanted, method, layer], draw, Picture("evidence", width=300))
+
+
+def _said(map):
+    """What a map of evidence shows, in words."""
+    if not map.any():
+        return "nothing speaks for the class"
+    return "what speaks for the class" + (", and what against it" if (map < 0).any() else "")
