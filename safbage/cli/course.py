@@ -9,6 +9,20 @@ import typer
 from safbage.cli.base import app, fail, say
 
 PACKAGE = Path(__file__).parents[1]
+FOLDING = """
+{%- extends "lab/index.html.j2" -%}
+{%- macro folded(words, part) -%}
+<details style="margin: 0.5em 64px"><summary style="cursor: pointer">{{ words }}</summary>{{ part }}</details>
+{%- endmacro -%}
+{%- block codecell -%}
+{{ folded("Solution", super()) if "solution" in cell.metadata.get("tags", []) else super() }}
+{%- endblock codecell -%}
+{%- block input_group -%}
+{%- set check = cell.metadata.get("jupyter", {}).get("source_hidden") and "solution" not in cell.metadata.get("tags", []) -%}
+{{ folded("Check", super()) if check else super() }}
+{%- endblock input_group -%}
+"""
+"""nbconvert's own page shows what JupyterLab folds. Here a solution is folded with its outputs, and the code of checks."""
 
 
 @app.command()
@@ -21,8 +35,8 @@ def course(
 ):
     """Copy the course's notebooks into a folder, to work in.
 
-    A notebook that is there already and was run or changed is kept. Without solutions the checks stay, since they give the hints;
-    who unfolds and reads them finds the answer.
+    A notebook that is there already and was run or changed is kept. Without solutions the checks stay, since they give the hints.
+    What they expect is not in the notebooks, but in the library (safbage.checks): who looks for it there finds it.
     """
     output.mkdir(parents=True, exist_ok=True)
     kept = []
@@ -47,6 +61,15 @@ def notebooks() -> list[Path]:
     """The course's notebooks in order: in the installed package, or beside it in a clone of the repository."""
     folder = next(filter(Path.is_dir, (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")))
     return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def folded(executed: Path) -> str:
+    """The HTML page of an executed notebook's file, with the solutions and the code of the checks folded away."""
+    import jinja2
+    import nbconvert
+
+    loader = jinja2.DictLoader({"folding.html.j2": FOLDING})
+    return nbconvert.HTMLExporter(extra_loaders=[loader], template_file="folding.html.j2").from_filename(str(executed))[0]
 
 
 def strip_teachers_part(text: str) -> str:
