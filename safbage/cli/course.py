@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).parents[1]
 FOLDING = """
 {%- extends "lab/index.html.j2" -%}
 {%- macro folded(words, part) -%}
-<details style="margin: 0.5em 64px"><summary style="cursor: pointer">{{ words }}</summary>{{ part }}</details>
+<details style="margin: 0.5em 64px">
+<summary style="cursor: pointer; font-family: sans-serif">{{ words }}</summary>
+{{ part }}
+</details>
 {%- endmacro -%}
 {%- block codecell -%}
 {{ folded("Solution", super()) if "solution" in cell.metadata.get("tags", []) else super() }}
