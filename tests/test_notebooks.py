@@ -114,6 +114,20 @@ def test_a_word_is_defined_once_where_it_is_first_used(word):
     assert first == boxes[0]
 
 
+def test_alexnets_last_layers_have_as_many_weights_as_the_notebooks_say():
+    """fc6 to fc8, with two classes: a weight for each pair of input and output, and a bias for each output."""
+    counted = sum((inputs + 1) * outputs for inputs, outputs in [(6 * 6 * 256, 4096), (4096, 4096), (4096, 2)])
+    texts = [text for path in NOTEBOOKS for text in sources(path, "markdown")]
+    said = [words for text in texts for words in re.findall(r"([\d.]+) million (?:\w+ )?(?:weights|parameters)", text)]
+    assert len(said) == 4 and set(said) == {f"{counted / 1e6:.1f}"}
+
+
+def test_simulated_viewers_and_guesses_are_not_called_people():
+    code = [source for path in NOTEBOOKS for source in sources(path, "code")]
+    titles = [title for source in code for title in re.findall(r'title=f?"([^"]*)"', source)]
+    assert titles and not any(re.search(r"\bpeople:|people would$|viewers\}? viewers", title) for title in titles)
+
+
 def test_its_exercises_are_whole(path):
     """A stub, a check and a folded solution; in the stub's metadata a right attempt and three mistakes, each with its hint."""
     cells = nbformat.read(path, 4).cells
