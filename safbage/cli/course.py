@@ -12,10 +12,7 @@ PACKAGE = Path(__file__).parents[1]
 FOLDING = """
 {%- extends "lab/index.html.j2" -%}
 {%- macro folded(words, part) -%}
-<details style="margin: 0.5em 64px">
-<summary style="cursor: pointer; font-family: sans-serif">{{ words }}</summary>
-{{ part }}
-</details>
+<details style="margin: 0.5em 64px"><summary style="cursor: pointer">{{ words }}</summary>{{ part }}</details>
 {%- endmacro -%}
 {%- block codecell -%}
 {{ folded("Solution", super()) if "solution" in cell.metadata.get("tags", []) else super() }}
@@ -72,7 +69,9 @@ def folded(executed: Path) -> str:
     import nbconvert
 
     loader = jinja2.DictLoader({"folding.html.j2": FOLDING})
-    return nbconvert.HTMLExporter(extra_loaders=[loader], template_file="folding.html.j2").from_filename(str(executed))[0]
+    here = dict(extra_template_basedirs=[])  # else templates, which are code, are looked for in the working directory first
+    exporter = nbconvert.HTMLExporter(extra_loaders=[loader], template_file="folding.html.j2", **here)
+    return exporter.from_filename(str(executed))[0]
 
 
 def strip_teachers_part(text: str) -> str:
