@@ -1,8 +1,14 @@
-"""Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like."""
+"""Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like.
+
+`number` compares; below it is a check for each exercise, in the course's order. They stand here because a notebook is no place
+for its own answers, folded or not. Each takes the student's answer, and what the right one depends on of the notebook's numbers.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
 
 def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = None, tolerance: float = 1e-3) -> None:
@@ -41,3 +47,455 @@ def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = No
 def _shown(value):
     """Three digits, and of large counts all."""
     return f"{value:,.0f}" if value >= 1000 and value == round(value) else f"{value:.3g}"
+
+
+# Notebook 00
+
+
+def saliency_above(answer, map):
+    """The share of a map's saliency in its upper half."""
+    half, total = len(map) // 2, map.sum()
+    share = map[:half].sum() / total
+    number(
+        answer,
+        share,
+        mistakes={
+            "that is the lower half; row 0 of an image is its top": 1 - share,
+            "that is the left half; the first index is the row, the second the column": map[:, :half].sum() / total,
+            "divide by the sum over all rows": share * total,
+            "divide sums, not means": map[:half].mean() / map.mean(),
+            "that is all of it: the map has 28 rows, not 224, and half of them are 14": 1,
+            "as a share from 0 to 1, not in per cent": 100 * share,
+        },
+    )
+
+
+def light_left(answer, crop, reweighted, ratio, saliency):
+    """The share of a crop's light that reweighting leaves."""
+    left = reweighted.sum() / crop.sum()
+    number(
+        answer,
+        left,
+        mistakes={
+            "that is what is lost; what is left?": 1 - left,
+            "so much would be left if nobody looked anywhere": 1 - ratio,
+            "the other way round: after, divided by before": 1 / left,
+            "divide by the light of the crop": reweighted.mean(),
+            "divide by the light of the crop, the sum of its numbers": reweighted.sum(),
+            "that is the mean of the map; the question is about the face": saliency.mean(),
+        },
+    )
+
+
+# Notebook 01
+
+
+def overlap(answer):
+    """The IoU of two boxes of 10 × 10, of which half is shared."""
+    number(
+        answer,
+        50 / 150,
+        mistakes={
+            "the sum of both areas counts the shared part twice; the union counts it once": 50 / 200,
+            "that is the share of the area of one box; divide by what both cover together": 50 / 100,
+            "that is the intersection; divide it by the union": 50,
+        },
+    )
+
+
+def crop_side(answer):
+    """The crop's side for a box of 80 × 100 and a margin of 30 %."""
+    number(
+        answer,
+        130,
+        mistakes={
+            "the box is squared first, by its longer side": 80 * 1.3,
+            "squared by its longer side, not by the mean of both": 90 * 1.3,
+            "30 % in all: 15 % at each of two edges": 115,
+            "30 % in all: 15 % of the side at each edge, not 30 %": 100 * 1.6,
+            "224 is the side after scaling; the question is about the photo": 224,
+        },
+    )
+
+
+# Notebook 02
+
+
+def loss_of_two_cells(answer):
+    """ML-Net's loss of the prediction 0.2, 0.8 where the truth is 0, 1."""
+    number(
+        answer,
+        0.25**2 / 1.1 / 2,
+        mistakes={
+            "divide the prediction by its maximum, 0.8, first": (0.2**2 / 1.1 + 0.2**2 / 0.1) / 2,
+            "each squared error is divided by 1.1 - y": 0.25**2 / 2,
+            "the loss is the mean over both cells, not the sum": 0.25**2 / 1.1,
+            "both the maximum and the weights are missing": 0.2**2,
+        },
+    )
+
+
+def nss_of_three(answer, map):
+    """The NSS of a map of 2 × 2 cells, of which all but the upper right one are fixated."""
+    fixated = map[[1, 1, 0], [1, 0, 0]]
+    standardised = (fixated - map.mean()) / map.std()
+    two, third = standardised[:2].mean(), standardised[2]
+    number(
+        answer,
+        standardised.mean(),
+        mistakes={
+            "standardise the map before you read it": fixated.mean(),
+            "that is the third fixation alone; take the mean over all three": third,
+            "take the mean over the fixations, not the sum": standardised.sum(),
+            "np.std divides by n; you divided by n - 1": (fixated.mean() - map.mean()) / map.std(ddof=1),
+            "average the three values, not the old mean and the new value": (two + third) / 2,
+        },
+    )
+
+
+def mass_on_eyes(answer, map, face, near_landmarks):
+    """The share of a map's mass near a face's eyes; `near_landmarks` is `faces.near_landmarks`."""
+    eyes = {name: face.landmarks[name] for name in ("left_eye", "right_eye")}
+    cells, all_five = near_landmarks(replace(face, landmarks=eyes)), near_landmarks(face)
+    share, share_of_five = (map[near].sum() / map.sum() for near in (cells, all_five))
+    number(
+        answer,
+        share,
+        mistakes={
+            "that is the share of all five landmarks": share_of_five,
+            "as a share from 0 to 1, not in per cent": 100 * share,
+            "divide by the whole map's sum, not by the five landmarks' mass": share / share_of_five,
+            "sum the cells, do not average them": map[cells].mean(),
+            "divide by the sum of the whole map": map[cells].sum(),
+            "that is the area of the cells, not the mass on them": cells.mean(),
+        },
+    )
+
+
+# Notebook 03
+
+
+def pixel_left(answer):
+    """What is left of 200 at a saliency of 0.25 and a ratio of 0.4."""
+    number(
+        answer,
+        140,
+        mistakes={
+            "that is the other way round: 1 - r is the part that saliency cannot touch": 110,
+            "that is the full multiplication, a ratio of 1": 50,
+            "the part that stays, 1 - r, is missing": 20,
+            "that is what a pixel with no saliency keeps": 120,
+        },
+    )
+
+
+def ratio_that_keeps(answer):
+    """The ratio at which a saliency of 0.2 keeps 60 %."""
+    number(
+        answer,
+        0.5,
+        mistakes={
+            "a place with a saliency of 0 loses 40 % at that ratio; this one has 0.2": 0.4,
+            "that is what the place keeps, not what it loses": 0.6,
+            "solve (1 - r) + 0.2 r = 0.6 for r: it is the loss, 0.4, that equals 0.8 r": 0.75,
+            "as a share from 0 to 1, not in per cent": 50,
+        },
+    )
+
+
+def blend_of_reverse(answer):
+    """The ratio of "blend" that equals "reverse" at 0.8."""
+    number(
+        answer,
+        0.2,
+        mistakes={
+            "the two weights would have to be the same at 0.8; try S = 0": 0.8,
+            "a ratio lies from 0 to 1": 1.25,
+            "compare the two weights where S is 0: r there, 1 - r here": 0.64,
+        },
+    )
+
+
+# Notebook 04
+
+
+def parameters_without_pooling(answer):
+    """Parameters of AlexNet's fc6 on 13 × 13 × 256 numbers."""
+    inputs, outputs = 13 * 13 * 256, 4096
+    number(
+        answer,
+        inputs * outputs + outputs,
+        mistakes={
+            "every output has a bias, too": inputs * outputs,
+            "one bias for each of the outputs, not for each of the inputs": inputs * outputs + inputs,
+            "one bias for each of the outputs, not one in all": inputs * outputs + 1,
+            "every output weighs the channels of all 13 × 13 cells": 256 * outputs + outputs,
+            "13 × 13 cells, not 13": 13 * 256 * outputs + outputs,
+            "that is fc6 as it is, with the pooling": 6 * 6 * 256 * outputs + outputs,
+        },
+        tolerance=1e-9,
+    )
+
+
+def frozen_parameters(answer, all_parameters):
+    """AlexNet's parameters below conv5; `all_parameters` is their sum over all its layers."""
+    conv4, conv5 = 884_992, 590_080
+    frozen = 23_296 + 307_392 + 663_936 + conv4
+    number(
+        answer,
+        frozen,
+        mistakes={
+            "conv5 is trained, too": frozen + conv5,
+            "that is conv5 alone; it is trained, and all below is frozen": conv5,
+            "count up to conv4, the last below conv5": frozen - conv4,
+            "those are the trained ones": all_parameters - frozen,
+        },
+        tolerance=1e-4,
+    )
+
+
+def loss_of_knowing_nothing(answer):
+    """The cross-entropy of eight equal probabilities."""
+    number(
+        answer,
+        np.log(8),
+        mistakes={
+            "take the natural logarithm, np.log": 3,
+            "take the natural logarithm, np.log, not that to base 10": np.log10(8),
+            "that is the probability of the right class; its loss is -ln p": 1 / 8,
+            "-ln p of a number below 1 is above 0: mind the sign": -np.log(8),
+            "p is the probability of the right class, not of all others": -np.log(7 / 8),
+            "that is for two classes": np.log(2),
+            "the loss has only the right class's term, not the sum over all": 8 * np.log(8),
+        },
+    )
+
+
+def steps_of_an_epoch(answer):
+    """Batches of 128 in an epoch of 10,000 faces with four pictures each."""
+    number(
+        answer,
+        313,
+        mistakes={
+            "what is left over is a smaller batch, and a step, too": 312.5,
+            "the last batch is smaller, but a step, too": 312,
+            "each face is shown as four pictures": 79,
+            "each face is shown as four pictures; and what is left over is a step, too": 10_000 / 128,
+            "that is how many pictures an epoch has; divide by the batch": 40_000,
+            "in one epoch, not in all 30": 313 * 30,
+        },
+    )
+
+
+# Notebook 05
+
+
+def standard_error(answer, folds):
+    """The standard error of the folds' mean."""
+    number(
+        answer,
+        folds.std(ddof=1) / np.sqrt(5),
+        mistakes={
+            "that is the standard deviation of the folds; the error of their mean is smaller": folds.std(ddof=1),
+            "np.std divides by n; of a sample take n - 1 (ddof=1)": folds.std() / np.sqrt(5),
+            "divide by the root of their number, not by their number": folds.std(ddof=1) / 5,
+            "np.std divides by n, and you have not divided by the root of their number": folds.std(),
+            "that is a variance; take its root": folds.var(ddof=1) / 5,
+        },
+    )
+
+
+def mean_recall(answer, matrix):
+    """The mean recall of a confusion matrix, a row per label."""
+    hits = matrix.diagonal()
+    recalls = hits / matrix.sum(axis=1)
+    number(
+        answer,
+        recalls.mean(),
+        mistakes={
+            "that is the accuracy, in which the first class counts for more than half": hits.sum() / matrix.sum(),
+            "divide by the sum of the row, the label; you took the column, the answer": (hits / matrix.sum(axis=0)).mean(),
+            "take the mean of the recalls, not their sum": recalls.sum(),
+            "as a share from 0 to 1, not in per cent": 100 * recalls.mean(),
+        },
+    )
+
+
+def calibration_error(answer, faces, sure, correct):
+    """The expected calibration error of bins: their faces, mean confidences and accuracies."""
+    gaps = np.abs(sure - correct)
+    number(
+        answer,
+        (gaps * faces).sum() / faces.sum(),
+        mistakes={
+            "weigh the bins by their faces": gaps.mean(),
+            "the gaps cannot cancel: take their absolute values": ((sure - correct) * faces).sum() / faces.sum(),
+            "that is the worst bin; take the mean over all, weighed by their faces": gaps.max(),
+            "divide by the number of all faces": (gaps * faces).sum(),
+        },
+    )
+
+
+def p_value(answer):
+    """McNemar's exact p-value of 3 against 9."""
+    unpaired = [[303, 97], [309, 91]]
+    uncorrected = stats.chi2_contingency(unpaired, correction=False).pvalue
+    number(
+        answer,
+        2 * stats.binom.cdf(3, 12, 0.5),
+        mistakes={
+            "count unevenness to either side: twice that": stats.binom.cdf(3, 12, 0.5),
+            "that is the chi-square formula; with 12 coins take the exact one": stats.chi2.sf(25 / 12, 1),
+            "that is the chi-square formula, without correction; with 12 coins take the exact one": stats.chi2.sf(3, 1),
+            "this forgets that the faces are the same; only the 3 and the 9 matter": uncorrected,
+            "this forgets that the faces are the same; only 3 and 9 matter": stats.chi2_contingency(unpaired).pvalue,
+            "at most 3 heads of 12 coins: you counted fewer than 3": 2 * stats.binom.cdf(2, 12, 0.5),
+            "take the smaller count, 3: the larger one's tail is nearly everything": stats.binom.cdf(9, 12, 0.5),
+        },
+    )
+
+
+# Notebook 06
+
+
+def sweep_minutes(answer):
+    """Minutes of 6 × 5 × 3 points of 40 seconds, four at a time."""
+    number(
+        answer,
+        15,
+        mistakes={
+            "every combination is a point: multiply the three, do not add them": 14 * 40 / 4 / 60,
+            "that is one after the other; they run four at a time": 60,
+            "those are seconds; in minutes, please": 900,
+            "those are the points": 90,
+            "more workers make it shorter, not longer": 240,
+        },
+    )
+
+
+def all_agree(answer):
+    """How likely five fair coins all fall alike."""
+    number(
+        answer,
+        2 * 0.5**5,
+        mistakes={
+            "that is for one side; they may agree to either side": 0.5**5,
+            "that is one coin; all five must agree": 0.5,
+            "five coins, not four": 2 * 0.5**4,
+            "that is the probability that they do not all agree": 1 - 2 * 0.5**5,
+            "probabilities of independent coins are multiplied": 5 * 0.5,
+        },
+    )
+
+
+def best_has_saliency(answer):
+    """How likely the best of six equal ratios is not ratio 0."""
+    number(
+        answer,
+        5 / 6,
+        mistakes={
+            "that is for one given ratio, such as 30 %, or 0; five of the six have saliency": 1 / 6,
+            "it is not a coin: five of the six have saliency": 1 / 2,
+            "there are six in the race, ratio 0 among them": 4 / 5,
+            "that is for one given ratio of five": 1 / 5,
+            "as a share from 0 to 1, not in per cent": 100 * 5 / 6,
+        },
+    )
+
+
+# Notebook 07
+
+
+def score_of_two_features(answer, first, second):
+    """The score of a class with weights 2 and −1 and a bias of 0.5."""
+    map = 2 * first - second
+    number(
+        answer,
+        map.mean() + 0.5,
+        mistakes={
+            "add the bias": map.mean(),
+            "take the mean over the places, not their sum": map.sum() + 0.5,
+            "the weight of the second feature is negative: it speaks against the class": (2 * first + second).mean() + 0.5,
+            "that is the largest value of the map": map.max(),
+        },
+    )
+
+
+def covered_pictures(answer):
+    """Places of a patch of 32 in a picture of 224, in steps of 16."""
+    number(
+        answer,
+        169,
+        mistakes={
+            "the last patches would reach beyond the picture": 196,
+            "the first position counts, too": 144,
+            "that is one row; there are rows and columns": 13,
+            "in steps of 16, the patches overlap": 49,
+        },
+        tolerance=1e-9,
+    )
+
+
+def shared_with_flat(answer, maps, shared_with_cams):
+    """The mean mass that maps share with a flat one; `shared_with_cams` is what each shares with its CAM."""
+    shares = maps / maps.sum(axis=(1, 2), keepdims=True)
+    number(
+        answer,
+        np.minimum(shares, 1 / maps[0].size).sum(axis=(1, 2)).mean(),
+        mistakes={
+            "that is the agreement with the CAMs themselves": shared_with_cams.mean(),
+            "that is the correlation, which a flat map does not have": 0.0,
+            "that is each map with itself": 1.0,
+        },
+    )
+
+
+# Notebook 10
+
+
+def rows_of_a_folder(answer):
+    """Rows of the table of 30 photos with one face, 2 with three, 5 with none, and 3 broken files."""
+    number(
+        answer,
+        44,
+        mistakes={
+            "a photo with several faces has a row for each": 40,
+            "nothing is dropped: photos without a face and broken files have a row, too": 36,
+            "broken files have a row, too: it says why they failed": 41,
+            "photos without a face have a row, too": 39,
+        },
+        tolerance=1e-9,
+    )
+
+
+def variation_distance(answer, face, mirror):
+    """The total variation distance of two lists of probabilities."""
+    apart = np.abs(face - mirror)
+    number(
+        answer,
+        apart.sum() / 2,
+        mistakes={
+            "the differences always sum to 0; take their absolute values": 0,
+            "half the sum: what one class loses and another gains is counted twice": apart.sum(),
+            "half their sum, not their mean": apart.mean(),
+            "that is the Euclidean distance; take absolute values": np.sqrt((apart**2).sum()),
+        },
+    )
+
+
+def angry_at_the_alarm(answer):
+    """How likely the alarm is right: one customer in 200 is angry, 90 % of them and 5 % of all others set it off."""
+    true, false = 20_000 / 200 * 0.9, 20_000 * 199 / 200 * 0.05
+    number(
+        answer,
+        true / (true + false),
+        mistakes={
+            "that is the other way round: how many of the angry ones set it off": 0.9,
+            "that would be so if half of all customers were angry; they are rare": 0.9 / 0.95,
+            "that is the share of all customers; you want it among the alarms": 0.005 * 0.9,
+            "alarms are right ones and false ones; divide by both": true / false,
+            "that is the share of false alarms": false / (true + false),
+            "as a share from 0 to 1, not in per cent": 100 * true / (true + false),
+        },
+        tolerance=4e-3,
+    )

@@ -9,6 +9,7 @@ import book_checks
 import book_pages
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from conftest import REPOSITORY
 from PIL import Image
 
@@ -95,6 +96,9 @@ def built(tmp_path_factory):
     for path in NOTEBOOKS:
         made = nbformat.read(path, 4)
         next(cell for cell in made.cells if cell.cell_type == "code").outputs = [png()]
+        for cell in made.cells:
+            if "solution" in cell.metadata.get("tags", []):
+                cell.outputs = [nbformat.v4.new_output("stream", text="the solution's value")]
         nbformat.write(made, folder / path.name)
     book_pages.lay_out(folder, folder / "pages")
     line = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", str(folder / "trees"), str(folder / "pages")]
@@ -115,6 +119,18 @@ def test_the_book_is_whole(built):
         assert (built / f"{name}.html").is_file(), name
     for path in (REPOSITORY / "safbage" / "trained").glob("*.md"):
         assert (built / "safbage" / "trained" / f"{path.stem}.html").is_file()
+
+
+def test_the_book_folds_solutions_away(built):
+    for path in NOTEBOOKS:
+        page = BeautifulSoup((built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+        solutions = [cell.source for cell in nbformat.read(path, 4).cells if "solution" in cell.metadata.get("tags", [])]
+        assert page.get_text().count("the solution's value") == len(solutions)
+        for fold in page.find_all("details"):
+            assert not fold.has_attr("open")
+            fold.decompose()
+        assert "the solution's value" not in page.get_text()
+        assert not any(max(source.splitlines(), key=len) in page.get_text() for source in solutions)
 
 
 def test_docstrings_are_read_as_they_are_meant(built):

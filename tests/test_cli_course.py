@@ -5,9 +5,10 @@ import sys
 import tomllib
 
 import nbformat
+from bs4 import BeautifulSoup
 from conftest import REPOSITORY
 
-from safbage.cli.course import notebooks, strip_solutions
+from safbage.cli.course import folded, notebooks, strip_solutions
 
 
 def course(*arguments):
@@ -44,6 +45,7 @@ def test_without_solutions_no_answer_is_left(tmp_path):
         assert hidden and [cell.id for cell in stripped.cells] == [cell.id for cell in whole.cells if cell not in hidden]
         text = (tmp_path / original.name).read_text(encoding="utf-8")
         assert "attempts" not in text and not any(cell.source in text for cell in hidden)
+        assert "checks.number(" not in text  # which would be handed the right answer
     page, whole = (folder / "README.md" for folder in (tmp_path, REPOSITORY / "notebooks"))
     assert "safbage course" in whole.read_text() and "safbage course" not in page.read_text()
     assert "\n## Settings" in page.read_text() and "<!--" not in page.read_text()
@@ -58,6 +60,29 @@ def test_what_is_no_solution_stays_without_what_a_run_left():
     assert [cell.source for cell in left.cells] == ["answer = None", "check"] and left.metadata == {}
     assert left.cells[0].metadata == {"tags": ["exercise"]}
     assert left.cells[1].outputs == [] and left.cells[1].execution_count is None
+
+
+def test_a_page_folds_solutions_away_with_what_they_came_to(tmp_path):
+    cells = [cell for path in notebooks() for cell in nbformat.read(path, 4).cells]
+    exercises = [cell for cell in cells if "exercise" in cell.metadata.get("tags", []) or "jupyter" in cell.metadata]
+    for cell in exercises:
+        value = "the value" if "solution" in cell.metadata.get("tags", []) else "not attempted"
+        cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": value}, execution_count=1)]
+    for number, cell in enumerate(exercises):
+        cell.id = f"cell-{number}"
+    nbformat.write(nbformat.v4.new_notebook(cells=exercises), tmp_path / "course.ipynb")
+    page = BeautifulSoup(folded(tmp_path / "course.ipynb"), "html.parser")
+    hidden = [fold.get_text() for fold in page.find_all("details")]
+    for fold in page.find_all("details"):
+        assert not fold.has_attr("open") and fold.summary.get_text() in ("Check", "Solution")
+        fold.decompose()
+    shown = page.get_text()
+    solutions = [cell.source for cell in exercises if "solution" in cell.metadata.get("tags", [])]
+    assert len(solutions) > 20 and len(hidden) == 2 * len(solutions)
+    assert "the value" not in shown and shown.count("not attempted") == 2 * len(solutions) and "answer = None" in shown
+    for source in solutions:
+        assert max(source.splitlines(), key=len) not in shown
+        assert any(source in words and "the value" in words for words in hidden)
 
 
 def test_a_wheel_holds_the_whole_course():

@@ -11,6 +11,8 @@ import papermill
 import pytest
 from conftest import REPOSITORY
 
+from safbage import checks
+
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"PHOTO", "DATASET", "DATA_DIR", "TASK", "RATIO", "NETWORK", "FOLD", "EPOCHS", "LIMIT", "SEED", "OUTPUT_DIR"}
 OWN_PARAMETERS = {"06": {"SWEEP_DIR", "RATIOS", "SEEDS", "NETWORKS", "WORKERS"}, "10": {"PHOTOS_DIR"}}
@@ -33,8 +35,9 @@ def inline_figures(monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=[pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in NOTEBOOKS])
 def path(request):
+    """A notebook; with `--dist loadgroup`, a worker takes all tests of one."""
     return request.param
 
 
@@ -111,6 +114,20 @@ def test_a_word_is_defined_once_where_it_is_first_used(word):
     assert first == boxes[0]
 
 
+def test_alexnets_last_layers_have_as_many_weights_as_the_notebooks_say():
+    """fc6 to fc8, with two classes: a weight for each pair of input and output, and a bias for each output."""
+    counted = sum((inputs + 1) * outputs for inputs, outputs in [(6 * 6 * 256, 4096), (4096, 4096), (4096, 2)])
+    texts = [text for path in NOTEBOOKS for text in sources(path, "markdown")]
+    said = [words for text in texts for words in re.findall(r"([\d.]+) million (?:\w+ )?(?:weights|parameters)", text)]
+    assert len(said) == 4 and set(said) == {f"{counted / 1e6:.1f}"}
+
+
+def test_simulated_viewers_and_guesses_are_not_called_people():
+    code = [source for path in NOTEBOOKS for source in sources(path, "code")]
+    titles = [title for source in code for title in re.findall(r'title=f?"([^"]*)"', source)]
+    assert titles and not any(re.search(r"\bpeople:|people would$|viewers\}? viewers", title) for title in titles)
+
+
 def test_its_exercises_are_whole(path):
     """A stub, a check and a folded solution; in the stub's metadata a right attempt and three mistakes, each with its hint."""
     cells = nbformat.read(path, 4).cells
@@ -125,6 +142,26 @@ def test_its_exercises_are_whole(path):
         wrong = [words for words in said if not words.startswith("right")]
         assert len(wrong) < len(said) and len(wrong) >= 3
         assert len(set(wrong)) == len(wrong) and not any(words.startswith("not yet") for words in wrong)
+
+
+def test_its_exercises_keep_their_answers(path):
+    """JupyterLab shows the first line of a folded cell, and "Run all" runs solutions: neither tells, no attempt can use it."""
+    for cell in nbformat.read(path, 4).cells:
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            solution = "solution" in tags(cell)
+            assert cell.source.splitlines()[0] == ("# Solution" if solution else "# Check: run this cell")
+            (statement,) = ast.parse(cell.source).body
+            assert isinstance(statement, ast.Expr)  # it leaves no variable
+            if solution:
+                assert cell.source.endswith(";")  # it shows nothing
+            else:
+                assert re.match(r"checks\.(?!number\b)\w+\(answer\b", ast.unparse(statement))  # what it expects is elsewhere
+
+
+def test_every_check_belongs_to_one_exercise():
+    used = [name for path in NOTEBOOKS for source in sources(path, "code") for name in re.findall(r"\bchecks\.(\w+)", source)]
+    there = [name for name, value in vars(checks).items() if getattr(value, "__module__", "") == checks.__name__]
+    assert sorted([*used, "number"]) == sorted(name for name in there if not name.startswith("_"))
 
 
 def as_tried(notebook):
