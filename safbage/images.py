@@ -51,24 +51,30 @@ def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
     return _read(io.BytesIO(data), name)
 
 
-def size(path: str | Path) -> tuple[int, int]:
-    """Height and width of the photo that `read` gives, by the file's header.
+def size(photo: str | Path | bytes) -> tuple[int, int]:
+    """Height and width of the photo that reading a file, or a file's bytes, gives: by its header.
 
     Raises:
         FileNotFoundError, PermissionError, ImageError: as `read`; damage behind the header is not seen.
     """
-    with _opened(_checked(path), Path(path).name) as image:
-        turned = image.format != "TIFF" and _orientation(image, Path(path).name) in (5, 6, 7, 8)  # Pillow turns TIFF itself
+    file, name = _source(photo)
+    with _opened(file, name) as image:
+        turned = image.format != "TIFF" and _orientation(image, name) in (5, 6, 7, 8)  # Pillow turns TIFF itself
         return image.size if turned else image.size[::-1]
 
 
 def pixels(photo: str | Path | bytes) -> int:
     """How many pixels reading a file, or a file's bytes, will decode, by its header; 0 where reading will fail at once."""
     try:
-        with _opened(io.BytesIO(photo) if isinstance(photo, bytes) else _checked(photo), "the photo") as image:
+        with _opened(*_source(photo)) as image:
             return image.width * image.height
     except (ImageError, OSError):  # reading it tells why
         return 0
+
+
+def _source(photo):
+    """A path, or a file's bytes, as something to open and its name."""
+    return (io.BytesIO(photo), "the photo") if isinstance(photo, bytes) else (_checked(photo), Path(photo).name)
 
 
 def _checked(path):

@@ -80,7 +80,6 @@ class Explanation:
         return replace(
             self,
             faces=self.faces[one],
-            quality=self.quality[one],
             crops=self.crops[one],
             maps=self.maps[one],
             probabilities={task: values[one] for task, values in self.probabilities.items()},
