@@ -154,7 +154,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, _, dtype = read_header[version](file)
-        except (ValueError, KeyError) as error:
+        except Exception as error:  # NumPy takes a damaged header apart as Python's source
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
         if shape != () or dtype.kind != "O":
             raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
@@ -288,8 +288,8 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
     try:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)  # there, where the whole model was saved
-            layers = [root[_text(layer)] for layer in root.attrs["layer_names"]]
-            arrays = [layer[_text(name)] for layer in layers for name in layer.attrs["weight_names"]]
+            layers = [root[name] for name in _names(root, "layer_names")]
+            arrays = [layer[name] for layer in layers for name in _names(layer, "weight_names")]
             for array in arrays:
                 if array.dtype.kind not in "fiu" or array.external or array.is_virtual or array.file != file:
                     raise CheckpointError(f"{path}: {array.name} is no array of numbers in this file")
@@ -301,8 +301,11 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
         raise CheckpointError(f"{path} is no Keras 1 file of weights, or is damaged ({error})") from error
 
 
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _names(group, attribute):
+    """The names in a group's attribute. One that declares more than fits into a header HDF5 would read beyond its end."""
+    if group.attrs.get_id(attribute).get_storage_size() > 2**16:
+        raise CheckpointError(f"the attribute {attribute} is larger than HDF5 allows")
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]]
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -102,9 +102,10 @@ def test_npy_of_a_dict_of_layers(tmp_path, generator):
     np.save(tmp_path / "plain.npy", np.zeros(3))
     with pytest.raises(CheckpointError, match="expected one pickled dict"):
         checkpoints.read_npy_dict(tmp_path / "plain.npy")
-    (tmp_path / "no.npy").write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match=r"not a \.npy"):
-        checkpoints.read_npy_dict(tmp_path / "no.npy")
+    for other in (b"something else", b"\x93NUMPY\x01\x00\x08\x00{'a': (\n"):
+        (tmp_path / "no.npy").write_bytes(other)
+        with pytest.raises(CheckpointError, match=r"not a \.npy"):
+            checkpoints.read_npy_dict(tmp_path / "no.npy")
 
 
 # --- a state dict as torch.save writes it, without PyTorch --------------------------------------------------------------
