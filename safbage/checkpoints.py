@@ -29,31 +29,53 @@ def _latin1(text, encoding="latin1"):
     return codecs.encode(text, "latin1")
 
 
+class _Dtype:
+    """In place of ``numpy.dtype``, whose inner state a pickle sets: a falsified one lets NumPy free what is no object."""
+
+    order = "="
+
+    def __init__(self, kind, *_):
+        self.kind = kind
+
+    def __setstate__(self, state):
+        self.order = state[1]
+
+    def numbers(self):
+        """The NumPy type of this kind and size ("f4") and byte order."""
+        if self.kind[0] not in "fiu":
+            raise CheckpointError(f"the checkpoint holds {self.kind}, not numbers")
+        return np.dtype(self.order + self.kind)
+
+
 class _Array:
-    """Stands for the name ``numpy.ndarray``, which a pickle may mention but not call."""
+    """In place of ``numpy.ndarray``: what a pickle says of an array becomes `value`."""
+
+    value = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        if dtype.kind[0] == "O" and shape == ():  # numpy.save boxes a dict so
+            (self.value,) = data
+        else:
+            data = data.encode("latin1") if isinstance(data, str) else data  # bytes, as Python 2 wrote them
+            self.value = _array_over(data, dtype, shape, "F" if fortran else "C")
 
 
 def _empty_array(kind, shape, _):
     """In place of numpy's ``_reconstruct``: the empty array that a pickle then fills with its state."""
     if kind is not _Array or shape != (0,):
         raise CheckpointError("the checkpoint builds an array in a way that numpy never writes")
-    return np.empty(0).__reduce__()[0](np.ndarray, (0,), b"b")
+    return _Array()
 
 
 def _array_over(buffer, dtype, shape, order, *_):
     """In place of numpy's ``_frombuffer``, for arrays of numbers only."""
-    return np.frombuffer(buffer, dtype=_numbers(dtype)).reshape(shape, order=order)
-
-
-def _numbers(dtype):
-    if not isinstance(dtype, np.dtype) or dtype.kind not in "fiu":
-        raise CheckpointError(f"the checkpoint holds {dtype}, not numbers")
-    return dtype
+    return np.frombuffer(buffer, dtype.numbers()).reshape(shape, order=order)
 
 
 _ARRAYS = {
     ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _latin1,
 } | {
     (f"numpy.{core}.{module}", name): function
@@ -81,8 +103,8 @@ def _arrays_of(unpickler):
     """Everything that comes out of a pickle, as one flat dict of arrays."""
     try:
         tree = unpickler.load()
-        if isinstance(tree, np.ndarray) and tree.shape == ():  # numpy.save boxes a dict in an array
-            tree = tree.item()
+        if isinstance(tree, _Array):
+            tree = tree.value
         if not isinstance(tree, dict):
             raise CheckpointError(f"expected a dict of arrays, found a {type(tree).__name__}")
         return _flatten(tree)
@@ -100,7 +122,9 @@ def _flatten(tree, prefix=""):
         name = f"{prefix}{key}"
         if isinstance(value, dict | list | tuple):
             flat |= _flatten(value, f"{name}/")
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+            continue
+        value = value.value if isinstance(value, _Array) else value
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
             flat[name] = value
         else:
             raise CheckpointError(f"{name} is a {type(value).__name__}, not an array of numbers")
@@ -130,7 +154,7 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, _, dtype = read_header[version](file)
-        except (ValueError, KeyError) as error:
+        except Exception as error:  # NumPy takes a damaged header apart as Python's source
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
         if shape != () or dtype.kind != "O":
             raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
@@ -163,7 +187,7 @@ class _TorchUnpickler(_ArrayUnpickler):
             {
                 ("collections", "OrderedDict"): _OrderedDict,
                 ("torch._utils", "_rebuild_tensor_v2"): tensor,
-                **{("torch", storage): np.dtype(dtype) for storage, dtype in _TORCH_STORAGES.items()},
+                **{("torch", storage): dtype for storage, dtype in _TORCH_STORAGES.items()},
             },
         )
         self.stored = stored
@@ -236,8 +260,9 @@ def _read_torch_legacy(file):
         _TorchUnpickler(file, lambda dtype, key: types.setdefault(key, dtype), lambda *_: None).load()
         for key in _ArrayUnpickler(file, {}).load():
             count = int.from_bytes(file.read(8), "little")
-            _check_size(file.name, count * types[key].itemsize)
-            values[key] = np.frombuffer(file.read(count * types[key].itemsize), types[key])
+            size = count * np.dtype(types[key]).itemsize
+            _check_size(file.name, size)
+            values[key] = np.frombuffer(file.read(size), types[key])
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -263,8 +288,8 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
     try:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)  # there, where the whole model was saved
-            layers = [root[_text(layer)] for layer in root.attrs["layer_names"]]
-            arrays = [layer[_text(name)] for layer in layers for name in layer.attrs["weight_names"]]
+            layers = [root[name] for name in _names(root, "layer_names")]
+            arrays = [layer[name] for layer in layers for name in _names(layer, "weight_names")]
             for array in arrays:
                 if array.dtype.kind not in "fiu" or array.external or array.is_virtual or array.file != file:
                     raise CheckpointError(f"{path}: {array.name} is no array of numbers in this file")
@@ -276,8 +301,11 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
         raise CheckpointError(f"{path} is no Keras 1 file of weights, or is damaged ({error})") from error
 
 
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _names(group, attribute):
+    """The names in a group's attribute. One that declares more than fits into a header HDF5 would read beyond its end."""
+    if group.attrs.get_id(attribute).get_storage_size() > 2**16:
+        raise CheckpointError(f"the attribute {attribute} is larger than HDF5 allows")
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]]
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -66,6 +66,15 @@ def test_an_array_over_foreign_bytes_cannot_be_built():
         checkpoints.read_pickle(pickle.dumps({"a": Malicious(frombuffer, b"AAAAAAAA", np.dtype("O"), (1,), "C")}))
 
 
+def test_a_types_inner_state_is_not_taken_over():
+    """A flag that says "holds objects" would have NumPy free numbers as if they were addresses."""
+    data = pickle.dumps({"a": np.arange(4, dtype="f4")}, 2)
+    before_flags = b"NNN" + 2 * b"J\xff\xff\xff\xff" + b"K"
+    falsified = data.replace(before_flags + b"\x00", before_flags + b"\x3f")
+    assert falsified != data
+    assert checkpoints.read_pickle(falsified)["a"].tolist() == [0, 1, 2, 3]
+
+
 def test_a_dict_within_itself_is_refused():
     tree = {}
     tree["a"] = tree
@@ -93,9 +102,10 @@ def test_npy_of_a_dict_of_layers(tmp_path, generator):
     np.save(tmp_path / "plain.npy", np.zeros(3))
     with pytest.raises(CheckpointError, match="expected one pickled dict"):
         checkpoints.read_npy_dict(tmp_path / "plain.npy")
-    (tmp_path / "no.npy").write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match=r"not a \.npy"):
-        checkpoints.read_npy_dict(tmp_path / "no.npy")
+    for other in (b"something else", b"\x93NUMPY\x01\x00\x08\x00{'a': (\n"):
+        (tmp_path / "no.npy").write_bytes(other)
+        with pytest.raises(CheckpointError, match=r"not a \.npy"):
+            checkpoints.read_npy_dict(tmp_path / "no.npy")
 
 
 # --- a state dict as torch.save writes it, without PyTorch --------------------------------------------------------------

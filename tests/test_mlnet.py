@@ -332,6 +332,13 @@ def test_other_hdf5_files_are_refused(tmp_path, authors_file):
             mlnet.load(tmp_path / "other.h5")
 
 
+def test_a_list_of_names_larger_than_hdf5s_header_is_refused(tmp_path):
+    with h5py.File(tmp_path / "names.h5", "w", libver="latest") as file:
+        file.attrs["layer_names"] = np.full(10_000, b"dense_1x")
+    with pytest.raises(CheckpointError, match="layer_names is larger"):
+        mlnet.load(tmp_path / "names.h5")
+
+
 def test_arrays_in_other_files_are_not_followed(tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["W"] = np.zeros(3)

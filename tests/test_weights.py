@@ -259,7 +259,7 @@ def test_an_archive_with_other_content_is_refused_and_nothing_is_unpacked(tiny, 
     assert in_home() == [source.file]
 
 
-@pytest.mark.parametrize("content", FOREIGN)
+@pytest.mark.parametrize("content", FOREIGN, ids=range(len(FOREIGN)))
 def test_foreign_safetensors_end_in_the_librarys_own_error(tmp_path, content):
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
