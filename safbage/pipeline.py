@@ -294,7 +294,8 @@ class SafBage:
         their size. Options are those of `explain_batches`.
         """
         for batch in self.explain_batches(photos, **options):
-            yield from batch
+            while batch:
+                yield batch.pop(0)  # nobody but the caller holds it then
 
     def explain_batches(
         self,
@@ -351,12 +352,13 @@ class SafBage:
                     bar.set_postfix(faces=done, failed=failed)
                 first = unanswered[0][0] if unanswered else None
                 answered = next((i for i, other in enumerate(waiting) if other is first), len(waiting))
-                if answered:
-                    failed += sum(other.error is not None for other in waiting[:answered])
+                batch = waiting[:answered]
+                del waiting[:answered], seen  # photos may be large: whoever takes them is to be the only one that holds them
+                if batch:
+                    failed += sum(other.error is not None for other in batch)
                     bar.set_postfix(faces=done, failed=failed, refresh=False)
                     bar.update(answered)
-                    yield waiting[:answered]
-                    del waiting[:answered]
+                    yield batch
 
     def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
         """Answer ready face crops, without detection.
