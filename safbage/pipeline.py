@@ -18,15 +18,10 @@ from tqdm.auto import tqdm
 from safbage import backend, classifiers, faces, images, mlnet, network, parallel, reweighting, saliency
 from safbage.backend import keras
 from safbage.faces import Face
-from safbage.photos import list_photos, pixels, printable, read
+from safbage.photos import PIXELS, SECONDS, list_photos, pixels, printable, read
 
 PHOTOS = 8
 """Photos that wait, at most, until there are faces enough for a batch; or as many as a batch has faces, where that is more."""
-PIXELS = 100_000_000
-"""Pixels of photos that are read ahead, at most, and of those that wait; a photo that has more goes alone. Reading takes up to
-some twenty bytes a pixel, waiting three."""
-SECONDS = 120
-"""How long the others wait for a photo that is being read and searched for faces, before it counts as failed."""
 THREADS = min(8, max(2, os.cpu_count() or 1))
 """Threads that read photos and find their faces while the networks run; each is a photo ahead of the one it works on."""
 
