@@ -10,6 +10,12 @@ from PIL import Image
 
 from safbage import images
 
+PIXELS = 100_000_000
+"""Pixels of photos that are read ahead, at most, and of those that wait; a photo that has more goes alone. Reading takes up to
+some twenty bytes a pixel, waiting three."""
+SECONDS = 120
+"""How long the others wait for a photo that is being read and searched for faces, before it counts as failed."""
+
 
 def printable(text: str | Path) -> str:
     """A path or message as text that files and tables can take, and that is still the path wherever that is possible.

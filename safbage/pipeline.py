@@ -18,15 +18,10 @@ from tqdm.auto import tqdm
 from safbage import backend, classifiers, faces, images, mlnet, network, parallel, reweighting, saliency
 from safbage.backend import keras
 from safbage.faces import Face
-from safbage.photos import list_photos, pixels, printable, read
+from safbage.photos import PIXELS, SECONDS, list_photos, pixels, printable, read
 
 PHOTOS = 8
 """Photos that wait, at most, until there are faces enough for a batch; or as many as a batch has faces, where that is more."""
-PIXELS = 100_000_000
-"""Pixels of photos that are read ahead, at most, and of those that wait; a photo that has more goes alone. Reading takes up to
-some twenty bytes a pixel, waiting three."""
-SECONDS = 120
-"""How long the others wait for a photo that is being read and searched for faces, before it counts as failed."""
 THREADS = min(8, max(2, os.cpu_count() or 1))
 """Threads that read photos and find their faces while the networks run; each is a photo ahead of the one it works on."""
 
@@ -294,7 +289,8 @@ class SafBage:
         their size. Options are those of `explain_batches`.
         """
         for batch in self.explain_batches(photos, **options):
-            yield from batch
+            while batch:
+                yield batch.pop(0)  # nobody but the caller holds it then
 
     def explain_batches(
         self,
@@ -351,12 +347,13 @@ class SafBage:
                     bar.set_postfix(faces=done, failed=failed)
                 first = unanswered[0][0] if unanswered else None
                 answered = next((i for i, other in enumerate(waiting) if other is first), len(waiting))
-                if answered:
-                    failed += sum(other.error is not None for other in waiting[:answered])
+                batch = waiting[:answered]
+                del waiting[:answered], seen  # photos may be large: whoever takes them is to be the only one that holds them
+                if batch:
+                    failed += sum(other.error is not None for other in batch)
                     bar.set_postfix(faces=done, failed=failed, refresh=False)
                     bar.update(answered)
-                    yield waiting[:answered]
-                    del waiting[:answered]
+                    yield batch
 
     def classify(self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False) -> pd.DataFrame:
         """Answer ready face crops, without detection.

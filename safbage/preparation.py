@@ -28,6 +28,7 @@ from safbage import backend, faces, images, mlnet, parallel, saliency, weights
 from safbage.backend import keras
 from safbage.datasets.base import BOX, DatasetError, with_labels
 from safbage.faces import Face
+from safbage.photos import PIXELS, SECONDS
 from safbage.work import clear_asides, resuming, write_whole
 
 DETECTIONS = ("mtcnn", "box", "none")
@@ -91,7 +92,14 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
     done, failed, waiting = [], [], []
     batch = backend.batch_size()
     found = parallel.ahead(
-        lambda row: (row, _find(row, options)), table.to_dict("records"), threads=READERS, limit=2 * max(batch, READERS)
+        lambda row: (row, _find(row, options)),
+        table.to_dict("records"),
+        threads=READERS,
+        limit=2 * max(batch, READERS),
+        size=lambda row: images.pixels(row["image"]),
+        room=PIXELS,
+        seconds=SECONDS,
+        late=lambda row: (row, f"took longer than {SECONDS:g} s"),
     )
     with closing(found):
         for row, result in found:

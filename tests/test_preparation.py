@@ -69,6 +69,15 @@ def assert_alike(folder, other):
     assert np.abs(maps[0] - maps[1]).max() < 2e-3
 
 
+def test_a_picture_that_takes_too_long_costs_its_own_row(table, tmp_path, monkeypatch):
+    never, read = threading.Event(), images.read
+    monkeypatch.setattr(images, "read", lambda path: never.wait() if str(path).endswith("1.png") else read(path))
+    monkeypatch.setattr(preparation, "SECONDS", 5)
+    report = prepare(table[:3], tmp_path, replace(FAST, detect="none"), progress=False)
+    assert report.prepared == 2 and report.failed.reason.tolist() == ["took longer than 5 s"]
+    never.set()
+
+
 def test_every_picture_is_prepared_or_says_why_not(table, prepared):
     folder, report = prepared
     assert report.prepared == 9 and len(Prepared(folder)) == 9
