@@ -119,7 +119,7 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
 
 
 def _write_whole(network, kind, path, aside):
-    """Write into the folder `aside`, check it there, and move it to its place: nothing stands there, or all that belongs to it."""
+    """Write into the folder `aside`, check it there, and move it: nothing stands at the path, or all that belongs to it."""
     shutil.rmtree(aside, ignore_errors=True)  # of a killed run
     aside.mkdir()
     inputs = {
