@@ -265,6 +265,8 @@ def test_no_command_executes_what_lies_in_the_working_directory(tmp_path):
     done = subprocess.run(
         [sys.executable, script], cwd=traps, env=environment, input="\n".join(lines), capture_output=True, text=True
     )
-    assert [line for line in done.stdout.splitlines() if line.startswith("ended")] == [f"ended {line}" for line in lines]
+    assert [line for line in done.stdout.splitlines() if line.startswith("ended")] == [f"ended {line}" for line in lines], (
+        done.stderr
+    )
     assert [path.name for path in marks.iterdir()] == []
     assert (traps / "new" / "figure.png").is_file(), done.stderr  # the demo's, drawn without LaTeX
