@@ -70,6 +70,20 @@ with quiet_start():
     import keras
     from keras import layers, ops
 
+
+def _check_settings():
+    """ImportError where Keras has settings that our networks are not built for, and that other code of the process may want."""
+    file = os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras")), "keras.json")
+    for name, needed in {"image_data_format": "channels_last", "floatx": "float32"}.items():
+        found = getattr(keras.config, name)()
+        if found != needed:
+            raise ImportError(
+                f'safbage needs Keras\'s setting {name} to be "{needed}"; it is "{found}". Change it in {file}, or, where your '
+                f'program sets it, call keras.config.set_{name}("{needed}") before safbage is imported'
+            )
+
+
+_check_settings()
 if keras.config.backend() == "tensorflow":
     tensorflow()
 

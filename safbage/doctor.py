@@ -83,7 +83,7 @@ def _backend():
         backend = keras.config.backend()
         gpus = tensorflow().config.list_physical_devices("GPU")
     except Exception as error:  # whatever a broken installation raises is the finding
-        mend = "unset KERAS_BACKEND or install that backend; else install safbage in a fresh environment"
+        mend = "what that says; else unset KERAS_BACKEND or install that backend, or install safbage in a fresh environment"
         return [Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)]
     gpu = ", ".join(gpu.name for gpu in gpus) if gpus else "none seen by TensorFlow; the CPU is used, which is fine"
     return [Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}"), Finding("GPU", True, gpu)]

@@ -10,6 +10,8 @@ Whatever the format, the network takes two named inputs and gives these named ou
 """
 
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,11 @@ import numpy as np
 
 from safbage import faces, images, reweighting
 from safbage.backend import keras, tensorflow
+from safbage.work import locked
 
 
 class ExportError(RuntimeError):
-    """The exported network does not answer as ours."""
+    """The exported network does not answer as ours, or could not be written."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Format:
     """A format: Keras's name for it, the file's suffix, the packages that write and run it, and how to run it.
 
     `open` takes the file's path and gives a function from inputs by name to outputs by name. `count` is how many faces the
-    network takes, None for any number.
+    network takes, None for any number; `beside` has the suffixes of further files.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Format:
     needs: tuple[str, ...]
     open: Callable[[str], Callable[[dict], dict]]
     count: int | None = None
+    beside: tuple[str, ...] = ()
 
 
 def _saved_model(path):
@@ -69,7 +73,7 @@ def _litert(path):
 FORMATS = {
     "saved-model": Format("tf_saved_model", "", ("tensorflow",), _saved_model),
     "onnx": Format("onnx", ".onnx", ("tf2onnx", "onnxruntime"), _onnx),
-    "openvino": Format("openvino", ".xml", ("openvino",), _openvino),
+    "openvino": Format("openvino", ".xml", ("openvino",), _openvino, beside=(".bin",)),
     "litert": Format("litert", ".tflite", ("ai_edge_litert",), _litert, 1),
 }
 TOLERANCE = 1e-3
@@ -83,6 +87,7 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
         network: in float32.
         format: a key of `FORMATS`.
         path: a file, or for "saved-model" a folder; its suffix is added where it lacks. OpenVINO writes a ``.bin`` beside.
+            Nothing stands there before all is written and checked; what a killed run left aside, the next call deletes.
 
     Returns:
         The path.
@@ -91,7 +96,8 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
         ValueError: no such format.
         ImportError: a package that the format needs is missing; the message says how to get it.
         FileExistsError: there is something at that path.
-        ExportError: the answers differ.
+        ExportError: the answers differ, or it could not be written.
+        WorkError: another process is writing it.
     """
     if format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(FORMATS)}; got {format!r}")
@@ -100,15 +106,32 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
     if lacking:
         raise ImportError(f'{format} needs {" and ".join(lacking)}: pip install "safbage[export]"')
     path = path if path.suffix == kind.suffix else path.with_name(path.name + kind.suffix)
-    if path.exists():
-        raise FileExistsError(f"{path} exists; name another file, or delete it")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for target in (path, *map(path.with_suffix, kind.beside)):
+        if os.path.lexists(target):
+            raise FileExistsError(f"{target} exists; name another file, or delete it")
+    aside = path.with_name(f".{path.name}.writing")
+    with locked(aside):
+        try:
+            _write_whole(network, kind, path, aside / "network")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return path
+
+
+def _write_whole(network, kind, path, aside):
+    """Write into the folder `aside`, check it there, and move it: nothing stands at the path, or all that belongs to it."""
+    shutil.rmtree(aside, ignore_errors=True)  # of a killed run
+    aside.mkdir()
     inputs = {
         name: keras.InputSpec(shape=(kind.count, *x.shape[1:]), dtype=x.dtype, name=name) for name, x in network.input.items()
     }
-    network.export(str(path), format=kind.name, verbose=False, input_signature=[inputs])
-    check(network, kind.open(str(path)), path)
-    return path
+    try:
+        network.export(str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs])
+        check(network, kind.open(str(aside / path.name)), path)
+        for part in sorted(aside.iterdir(), key=lambda part: part.name == path.name):  # that of the whole's name last
+            part.rename(path.with_name(part.name))
+    except tensorflow().errors.OpError as error:
+        raise ExportError(f"{path} could not be written: {error.message}") from error
 
 
 def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) -> None:
@@ -122,7 +145,7 @@ def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) ->
             raise ExportError(f"{path} has no output {name}; it has {', '.join(found)}")
         difference = np.abs(np.asarray(found[name]) - values).max() / max(1, np.abs(values).max())
         if not difference <= TOLERANCE:
-            raise ExportError(f"{path} answers otherwise: its {name} differs by {difference:.2g}. Delete it; do not use it.")
+            raise ExportError(f"{path} answers otherwise: its {name} differs by {difference:.2g}. It is not kept.")
 
 
 FACE = (182.0, 64.0, 83.0, 107.0)

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,18 @@ def test_the_first_import_is_silent():
     done = subprocess.run([sys.executable, "-c", "import safbage.pipeline"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
     assert not any(note in done.stderr for note in NOTES)
+
+
+@pytest.mark.parametrize("setting, found", [("image_data_format", "channels_first"), ("floatx", "float16")])
+def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_the_mend(tmp_path, setting, found):
+    """On importing, also by `doctor`: networks built under them fail with every photo."""
+    (tmp_path / "keras.json").write_text(json.dumps({setting: found}))
+    code = "from safbage import doctor; print(doctor.report()); from safbage import SafBage; SafBage.load()"
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "COLUMNS": "500"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    said = f'{setting} to be "{keras.config.__dict__[setting]()}"; it is "{found}". Change it in {tmp_path / "keras.json"}'
+    assert done.returncode == 1 and said in done.stderr.splitlines()[-1] and "ImportError" in done.stderr
+    assert f"[FAIL] Keras backend: ImportError: safbage needs Keras's setting {said}" in done.stdout
 
 
 @pytest.mark.parametrize("chosen, found", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])

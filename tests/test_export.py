@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from safbage import SafBage, classifiers, export
 from safbage.export import FORMATS
+from safbage.work import WorkError, locked
 
 
 @pytest.fixture(scope="module", params=classifiers.SHIPPED)
@@ -52,6 +54,48 @@ def test_what_answers_otherwise_or_lacks_an_output_is_refused(network, tmp_path)
     broken = lambda inputs: {name: values * np.nan for name, values in network.predict_on_batch(inputs).items()}  # noqa: E731
     with pytest.raises(export.ExportError, match="differs by nan"):
         export.check(network, broken, tmp_path)
+
+
+class Breaking:
+    """Stands for a network whose export is cut off by an error when half is written."""
+
+    def __init__(self, network, error):
+        self.input, self.error = network.input, error
+
+    def export(self, path, **options):
+        Path(path).mkdir()
+        (Path(path) / "half").touch()
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_it(network, tmp_path, error):
+    path = tmp_path / "net"
+    with pytest.raises(type(error)):
+        export.export(Breaking(network, error), "saved-model", path)
+    assert not path.exists()
+    left = tmp_path / ".net.writing" / "network" / "net"  # as a kill leaves it
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    assert export.export(network, "saved-model", path) == path
+    assert [p.name for p in tmp_path.iterdir()] == ["net"] and not (path / "half").exists()
+
+
+def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(network, tmp_path, monkeypatch):
+    wrong = lambda path: lambda inputs: {}  # noqa: E731
+    monkeypatch.setitem(FORMATS, "saved-model", replace(FORMATS["saved-model"], open=wrong, beside=(".bin",)))
+    with pytest.raises(export.ExportError, match="no output"):
+        export.export(network, "saved-model", tmp_path / "net")
+    assert not (tmp_path / "net").exists()
+    (tmp_path / "net.bin").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"net\.bin exists"):
+        export.export(network, "saved-model", tmp_path / "net")
+    assert (tmp_path / "net.bin").read_text() == "mine"
+
+
+def test_of_two_that_write_one_file_the_second_is_refused(network, tmp_path):
+    with locked(tmp_path / ".net.writing"), pytest.raises(WorkError, match="is being written by process"):
+        export.export(network, "saved-model", tmp_path / "net")
 
 
 def test_a_missing_package_and_an_unknown_format_are_named(network, tmp_path, monkeypatch):

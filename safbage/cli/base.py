@@ -41,7 +41,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except _expected_errors() as error:
             raise fail(str(error)) from error
-        except ValueError as error:  # of an argument, as the library raises it
+        except (ValueError, OverflowError) as error:  # of an argument, as the library raises it
             raise fail(str(error), 2) from error
         except ImportError as error:
             raise fail(f"{error}. `safbage doctor` says what is missing.") from error
@@ -108,7 +108,7 @@ def say(text: str) -> None:
 
 def fail(text: str, code: int = 1) -> typer.Exit:
     """Say what went wrong; raise the result."""
-    say(f"safbage: {text}")
+    say(f"safbage: {text.rstrip()}")  # some libraries end their messages with a line break
     return typer.Exit(code)
 
 
@@ -143,11 +143,33 @@ def _options(
     """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE (Gurnani et al. 2019)."""
 
 
-def save_figure(seen, path: Path) -> None:
-    """Draw an explanation into a PNG file."""
+def refuse_to_overwrite(path: Path, beginning: str, *, marked: bool = True) -> None:
+    """End the command, before its work, where there is a file that is not its own.
+
+    Args:
+        path: what the command will write.
+        beginning: of all files that it writes there.
+        marked: whether what lies beside the file says that this command wrote there.
+    """
+    if not (path.is_file() or path.is_dir()):  # a device or a pipe takes what it is given
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        own = marked and file.read(len(beginning)) == beginning
+    if not own:
+        raise fail(f"{path} is not of this command, and would be overwritten; choose another --output", 2)
+
+
+def draw_into_files() -> None:
+    """Matplotlib without windows, and without the `matplotlibrc` of the working directory, which could have it call LaTeX."""
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcdefaults()
+
+
+def save_figure(seen, path: Path) -> None:
+    """Draw an explanation into a PNG file."""
+    draw_into_files()
     import matplotlib.pyplot as plt
 
     from safbage import plots

@@ -33,6 +33,6 @@ def export(
         path = exporter.export(model.network, format, output)
     except exporter.ExportError as error:
         raise fail(str(error)) from error
-    except (ValueError, FileExistsError, FileNotFoundError) as error:
+    except (FileExistsError, FileNotFoundError) as error:
         raise fail(str(error), 2) from error
     say(f"written to {path}; it answers the embedded photo's face as safbage does")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, save_figure, say, stdout, visible
+from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, refuse_to_overwrite, save_figure, say, stdout, visible
 
 SMALL = 20
 """Pixels of a face's shorter side below which its answers say little."""
@@ -145,17 +145,8 @@ class _ResultFolder:
         for path in self.made:
             if path.exists() and any(path.iterdir()) and not (path / MARK).exists():
                 raise fail(f"{path} holds files of yours, which might be overwritten; choose another --output", 2)
-        if os.path.lexists(folder / "faces.csv") and not self._is_ours():
-            raise fail(f"{folder / 'faces.csv'} is not of this command, and would be overwritten; choose another --output", 2)
-
-    def _is_ours(self):
-        """Whether the table that is there has our header and lies beside our figures."""
-        from safbage.pipeline import BOX_COLUMNS
-
-        if not (self.folder / "figures" / MARK).exists():
-            return False
-        with open(self.folder / "faces.csv", encoding="utf-8", errors="replace") as file:
-            return file.readline().startswith(",".join(("photo", "face", "status", *BOX_COLUMNS)))
+        marked = (folder / "figures" / MARK).exists()  # a table without it may be someone's copy of an earlier one
+        refuse_to_overwrite(folder / "faces.csv", ",".join(names[: names.index("score")]), marked=marked)
 
     @contextmanager
     def opened(self):

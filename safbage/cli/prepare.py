@@ -25,9 +25,9 @@ def prepare(
     precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
     image_format: Annotated[str, typer.Option(help="jpeg or png.")] = "jpeg",
     shard_size: Annotated[int, typer.Option(help="Pictures per shard.")] = 128,
-    limit: Annotated[int | None, typer.Option(help="Only so many pictures, drawn at random (seed 0).")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, drawn at random (seed 0).")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Make shards with failures again.")] = False,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
 ):
     """Detect, crop and map every face of a data set once.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, fail, say
+from safbage.cli.base import app, draw_into_files, fail, say
 
 
 @app.command()
@@ -34,9 +34,7 @@ def reproduce(
     The data sets are prepared, every arm is trained and tested, the report is one HTML page. Ctrl-C or a kill loses at most
     the epoch in flight: the same command goes on.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
+    draw_into_files()
     from safbage import experiments, report, reproduction
 
     options = dict(

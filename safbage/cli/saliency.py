@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say, stdout
+from safbage.cli.base import app, fail, refuse_to_overwrite, say, stdout
 
 Folders = Annotated[
     list[Path],
@@ -105,9 +105,10 @@ def evaluate_saliency(
 
     from safbage import mlnet, saliency, saliency_metrics
 
-    network = mlnet.load(model)
     if output:
+        refuse_to_overwrite(output, "scene,model,")
         output.parent.mkdir(parents=True, exist_ok=True)
+    network = mlnet.load(model)
     try:
         seen = getattr(network, "seen", frozenset())
         split = _read(folders, fixations, sigma, pixels_per_degree, salicon_split, hold_back, None, seed, seen)

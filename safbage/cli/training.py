@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say, stdout
+from safbage.cli.base import app, fail, refuse_to_overwrite, say, stdout
 
 PAPERS_ARM = "alexnet, ratio 30 %"
 """The arm that the paper's confusion matrices are of."""
@@ -114,6 +114,8 @@ def evaluate(
 
     if not shipped and work is None:
         raise fail("say where the trainings may lie: --work FOLDER (or --shipped to train nothing)", 2)
+    if output is not None:
+        refuse_to_overwrite(output, '{\n "task": ')
     try:
         faces = Prepared(prepared)
         provenance = {"data": prepared.resolve().name, "faces": len(faces), "limit": limit, "shipped": shipped}
@@ -174,9 +176,10 @@ def results(
     for path in files:
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
-            if not {"task", "arms", "verdict"} <= set(report):
+            if not isinstance(report, dict) or not {"task", "arms", "verdict"} <= set(report):
                 raise ValueError("it lacks task, arms or verdict")
-        except ValueError as error:
+            experiments.markdown(report)  # whether all that is shown of it is there
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise fail(f"{path} holds no results of `safbage evaluate --output` ({error})", 2) from error
         reports.append(report)
     if headline:
