@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +180,8 @@ def _as_arrow(table, done):
 
 
 def _provenance(options):
-    return {"options": asdict(options), "versions": parallel.versions(), "weights": _weights(options)}
+    names = ("safbage", "keras", "tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy")
+    return {"options": asdict(options), "versions": {name: version(name) for name in names}, "weights": _weights(options)}
 
 
 def _weights(options):
