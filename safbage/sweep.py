@@ -240,6 +240,7 @@ def execute(
         _literal(output),
         dict(parameters),
         kernel_name="python3",
+        language="python",
         cwd=str(directory),
         progress_bar=progress,
         extra_arguments=["--log-level=CRITICAL"],  # a kernel's remarks would spoil the table; its errors are in the notebook
