@@ -43,7 +43,7 @@ from tqdm.auto import tqdm
 from safbage import classifiers, faces, images, parallel, reweighting, trunks, weights
 from safbage.classifiers import efficientnet
 from safbage.prepared import Prepared
-from safbage.work import EpochLog, keep_settings, resumable
+from safbage.work import EpochLog, locked, resumable, resuming
 
 COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
 THREADS = 2
@@ -320,16 +320,17 @@ def main():
     def trained(name, build, tasks, set_names, answers):
         """One training, on some of the sets; `answers` of teachers by set and task."""
         settings, work = SETTINGS[name], args.work / name
-        keep_settings(work, asdict(settings) | learnt_with)
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(args.precision)
         targets = [targets_of(sets[key], tasks, settings, answers.get(key, {})) for key in set_names]
-        return train(build(tasks, settings), [sets[key] for key in set_names], targets, settings, work, scenes)
+        with resuming(work, asdict(settings) | learnt_with):
+            return train(build(tasks, settings), [sets[key] for key in set_names], targets, settings, work, scenes)
 
     def answered(name, teacher, changes):
         """What a teacher answers to all faces, by set and task; `changes` are made to a set's faces first."""
         size, work = SETTINGS[name].sizes[-1], args.work / name
-        return {key: teach(data, key, teacher, size, work, changes.get(key, unchanged)) for key, data in sets.items()}
+        with locked(work, wait=True):
+            return {key: teach(data, key, teacher, size, work, changes.get(key, unchanged)) for key, data in sets.items()}
 
     def alexnet_gap():
         teacher = trained("teacher-expression", vgg16_teacher, ("expression",), ["fer2013"], {})

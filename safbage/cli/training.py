@@ -174,7 +174,7 @@ def results(
     for path in files:
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
-            if not {"task", "arms", "verdict"} <= set(report):
+            if not isinstance(report, dict) or not {"task", "arms", "verdict"} <= set(report):
                 raise ValueError("it lacks task, arms or verdict")
         except ValueError as error:
             raise fail(f"{path} holds no results of `safbage evaluate --output` ({error})", 2) from error
