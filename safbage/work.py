@@ -257,11 +257,15 @@ class EpochLog:
     def resume(self, model) -> None:
         """Load the last whole epoch, with the optimizer's state."""
         if self.rows:
-            path = self.weights_path(len(self.rows))
-            try:
-                model.load_weights(path)
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
-                raise damaged(path, error) from error
+            self.load(model, len(self.rows))
+
+    def load(self, model, epoch: int) -> None:
+        """Load the weights of an epoch that was kept."""
+        path = self.weights_path(epoch)
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise damaged(path, error) from error
 
     def add(self, model, row: dict) -> None:
         """Keep an epoch: its weights first, then its line, so that a line always has its weights; then drop older ones."""

@@ -95,7 +95,7 @@ def train(model, faces, work, args):
         values = correlations(model, faces, rows["validation"][:1000], 0)
         log.add(model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())})
         print(log.rows[-1], flush=True)
-    model.load_weights(log.weights_path(log.best))
+    log.load(model, log.best)
     return log.best
 
 

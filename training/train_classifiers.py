@@ -230,7 +230,7 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
             row = {"epoch": epoch + 1, "loss": loss} | validated(model, sets, tasks, settings.sizes[number])
             log.add(model, row)
             print(name, row, flush=True)
-        model.load_weights(log.weights_path(log.best))
+        log.load(model, log.best)
     return model
 
 
