@@ -48,7 +48,8 @@ def write_whole(path: Path, write) -> None:
     except OSError as error:
         raise WorkError(f"{path} cannot be written ({error}). {FULL}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        if aside.exists():
+            aside.unlink()
 
 
 def clear_asides(folder: Path) -> None:
@@ -198,7 +199,7 @@ def resumable(path: Path, shape, dtype, compute, batch, description, progress=Tr
 def _begun(path, done_path, shape, dtype):
     """How many rows of an array on disk are there, and the array."""
     text = done_path.read_text(errors="replace")
-    if not text.isdecimal() or int(text) > shape[0]:
+    if not text.isdecimal() or len(text) > 18 or int(text) > shape[0]:
         raise damaged(done_path, f"it holds {text[:20]!r}, not a number up to {shape[0]}")
     try:
         array = np.lib.format.open_memmap(path, "r")
