@@ -165,7 +165,7 @@ def _train(scenes, choosing, work, recipe, seed, progress):
             raise WorkError("all maps are constant: the last ReLU is dead. Try another seed.")
         log.add(model, row)
         epochs.set_postfix(loss=f"{row['loss']:.3f}", cc=f"{row['cc']:.3f}", best_epoch=log.best)
-    model.load_weights(log.weights_path(log.best))
+    log.load(model, log.best)
     tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
     seen = sorted(scene.name for scene in [*scenes, *choosing])
     metadata = {"description": "ML-Net", "epoch": str(log.best), "scene_size": json.dumps(recipe.size), "seen": json.dumps(seen)}

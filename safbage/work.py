@@ -48,7 +48,8 @@ def write_whole(path: Path, write) -> None:
     except OSError as error:
         raise WorkError(f"{path} cannot be written ({error}). {FULL}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        if aside.exists():
+            aside.unlink()
 
 
 def clear_asides(folder: Path) -> None:
@@ -198,7 +199,7 @@ def resumable(path: Path, shape, dtype, compute, batch, description, progress=Tr
 def _begun(path, done_path, shape, dtype):
     """How many rows of an array on disk are there, and the array."""
     text = done_path.read_text(errors="replace")
-    if not text.isdecimal() or int(text) > shape[0]:
+    if not text.isdecimal() or len(text) > 18 or int(text) > shape[0]:
         raise damaged(done_path, f"it holds {text[:20]!r}, not a number up to {shape[0]}")
     try:
         array = np.lib.format.open_memmap(path, "r")
@@ -257,11 +258,15 @@ class EpochLog:
     def resume(self, model) -> None:
         """Load the last whole epoch, with the optimizer's state."""
         if self.rows:
-            path = self.weights_path(len(self.rows))
-            try:
-                model.load_weights(path)
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
-                raise damaged(path, error) from error
+            self.load(model, len(self.rows))
+
+    def load(self, model, epoch: int) -> None:
+        """Load the weights of an epoch that was kept."""
+        path = self.weights_path(epoch)
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise damaged(path, error) from error
 
     def add(self, model, row: dict) -> None:
         """Keep an epoch: its weights first, then its line, so that a line always has its weights; then drop older ones."""

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from safbage import mlnet, saliency, saliency_training, weights
 from safbage.prepared import Prepared
 from safbage.saliency_metrics import cc
-from safbage.work import EpochLog, WorkError, keep_settings, resumable
+from safbage.work import EpochLog, WorkError, resumable, resuming
 
 
 class Faces:
@@ -95,7 +95,7 @@ def train(model, faces, work, args):
         values = correlations(model, faces, rows["validation"][:1000], 0)
         log.add(model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())})
         print(log.rows[-1], flush=True)
-    model.load_weights(log.weights_path(log.best))
+    log.load(model, log.best)
     return log.best
 
 
@@ -113,7 +113,12 @@ def main():
     parser.add_argument("--ship", action="store_true", help="store the network in safbage/trained")
     args = parser.parse_args()
     settings = {name: value for name, value in vars(args).items() if name != "ship"}
-    keep_settings(args.work, settings | {"mlnet": weights.shipped()["mlnet"]})
+    with resuming(args.work, settings | {"mlnet": weights.shipped()["mlnet"]}):
+        distil(args)
+
+
+def distil(args):
+    """The training and its measuring; with --ship the weights, too."""
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
     faces = Faces(args.faces, args.work, 16)

@@ -42,7 +42,7 @@ from tqdm.auto import tqdm
 from safbage import classifiers, faces, images, parallel, reweighting, trunks, weights
 from safbage.classifiers import efficientnet
 from safbage.prepared import Prepared
-from safbage.work import EpochLog, keep_settings, resumable
+from safbage.work import EpochLog, locked, resumable, resuming
 
 COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
 THREADS = 2
@@ -228,7 +228,7 @@ def train(model, sets: list[Faces], targets: list[tuple[dict, dict]], settings: 
             row = {"epoch": epoch + 1, "loss": loss} | validated(model, sets, tasks, settings.sizes[number])
             log.add(model, row)
             print(name, row, flush=True)
-        model.load_weights(log.weights_path(log.best))
+        log.load(model, log.best)
     return model
 
 
@@ -318,16 +318,17 @@ def main():
     def trained(name, build, tasks, set_names, answers):
         """One training, on some of the sets; `answers` of teachers by set and task."""
         settings, work = SETTINGS[name], args.work / name
-        keep_settings(work, asdict(settings) | learnt_with)
         keras.utils.set_random_seed(settings.seed)
         keras.config.set_dtype_policy(args.precision)
         targets = [targets_of(sets[key], tasks, settings, answers.get(key, {})) for key in set_names]
-        return train(build(tasks, settings), [sets[key] for key in set_names], targets, settings, work, scenes)
+        with resuming(work, asdict(settings) | learnt_with):
+            return train(build(tasks, settings), [sets[key] for key in set_names], targets, settings, work, scenes)
 
     def answered(name, teacher, changes):
         """What a teacher answers to all faces, by set and task; `changes` are made to a set's faces first."""
         size, work = SETTINGS[name].sizes[-1], args.work / name
-        return {key: teach(data, key, teacher, size, work, changes.get(key, unchanged)) for key, data in sets.items()}
+        with locked(work, wait=True):
+            return {key: teach(data, key, teacher, size, work, changes.get(key, unchanged)) for key, data in sets.items()}
 
     def alexnet_gap():
         teacher = trained("teacher-expression", vgg16_teacher, ("expression",), ["fer2013"], {})

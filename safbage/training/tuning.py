@@ -108,7 +108,7 @@ def _run(images, faces, kept, settings, recipe, work, cache, progress):
     if cache:
         inputs, trained = cached(images, kept, below, f"{network} below {first}", Path(cache), progress), above
     log = train(trained, inputs, faces.codes, faces.parts, recipe, work, settings["seed"], progress)
-    trained.load_weights(log.weights_path(log.best))
+    log.load(trained, log.best)
     rows = faces.parts["test"]
     answered = answers(trained, inputs, rows)
     predictions = predictions_of(faces.table.iloc[rows], faces.codes[rows], answered, classes, settings["fold"])
