@@ -138,26 +138,28 @@ def by_size(faces: Sequence[Face]) -> list[int]:
 def _label(ax, outline, wordings, others, taken):
     """Write the first wording for which there is room beside a box; where it lies is added to `taken`.
 
-    It may cover nothing that is taken and none of the other boxes; but before a face has no label, the last wording may.
+    It may cover nothing that is taken and no box; but before a face has no label, the last wording may cover boxes.
     """
     left, top, width, height = outline
     right, bottom = left + width, top + height
-    places = [
+    beside = [
         (left, top, "left", "bottom"),
         (left, bottom, "left", "top"),
         (right, top, "left", "top"),
         (left, top, "right", "top"),
     ]
+    within = [((left + right) / 2, (top + bottom) / 2, "center", "center")]
     boxed = [Bbox(ax.transData.transform([(x, y + h), (x + w, y)])) for x, y, w, h in others]
     style = dict(fontsize=8, bbox=dict(facecolor=BOX_COLOUR, edgecolor="none", pad=1.5), clip_on=True, **PLAIN)
-    trials = [(wording, boxed + taken) for wording in wordings] + [(wording, taken) for wording in wordings[-1:]]
-    for wording, avoided in trials:
+    trials = [(wording, beside, boxed + taken) for wording in wordings]
+    trials += [(wording, beside + within, taken) for wording in wordings[-1:]]
+    for wording, places, avoided in trials:
         for x, y, horizontal, vertical in places:
             text = ax.text(x, y, readable(wording), ha=horizontal, va=vertical, **style)
             extent = text.get_window_extent()
             inside = Bbox.union([extent, ax.bbox]).bounds == ax.bbox.bounds
             if inside and not extent.count_overlaps(avoided):
-                taken.append(extent.padded(2))
+                taken.append(extent.padded(1))
                 return
             text.remove()
 
@@ -348,7 +350,8 @@ def _stages(seen, face, axes, *, title):
     crop, map, reweighted = axes
     image(seen.crops[face], title=title, ax=crop)
     if seen.quality and seen.quality[face]:
-        crop.text(0.5, -0.03, seen.quality[face], ha="center", va="top", color=WRONG_COLOUR, transform=crop.transAxes)
+        amiss = dict(ha="center", va="top", color=WRONG_COLOUR, transform=crop.transAxes, **PLAIN)
+        crop.text(0.5, -0.03, readable(seen.quality[face]), **amiss)
     saliency(seen.crops[face], seen.maps[face], title="where people look (ML-Net)", ax=map)
     image(seen.reweighted[face], title=f"reweighted, ratio {seen.ratio:.0%}", ax=reweighted)
 
