@@ -48,6 +48,10 @@ PLAIN = {"parse_math": False}
 """How text is drawn that others have written, in which a dollar is a dollar."""
 
 
+LABEL = dict(fontsize=8, bbox=dict(facecolor=BOX_COLOUR, edgecolor="none", pad=1.5), clip_on=True, **PLAIN)
+"""How the label of a box is drawn."""
+
+
 def readable(text: str) -> str:
     """Text with □ for what matplotlib's fonts in use cannot draw, so that it is drawn without a warning."""
     fonts = [get_font(findfont(FontProperties(family=[family]))) for family in plt.rcParams["font.family"]]
@@ -113,8 +117,8 @@ def boxes(
 ):
     """A photo with its faces boxed and, where given, labelled.
 
-    No label covers another: the larger faces' are placed first, beside their boxes. Where one finds no room, its face's `short`
-    label is tried, and then none.
+    Where there are `short` labels, too, no label covers another: the larger faces' are placed first, and where one finds no room
+    beside its box, the short one is tried, and then none. That needs axes that have their final size.
     """
     scale = min(1.0, SHOWN_SIDE / max(photo.shape[:2]))
     small = images.resize(photo, tuple(max(1, round(side * scale)) for side in photo.shape[:2])) if scale < 1 else photo
@@ -122,11 +126,15 @@ def boxes(
     outlines = [tuple(side * scale for side in face.box) for face in faces]
     for left, top, width, height in outlines:
         ax.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=BOX_COLOUR, linewidth=2 if width > 25 else 1.2))
+    if not short:
+        for (left, top, *_), label in zip(outlines, labels, strict=False):
+            if label:
+                ax.text(left, top, readable(label), va="bottom", **LABEL)
+        return ax
     ax.apply_aspect()  # from here on, the axes' pixels are those of the picture
     taken = []
     for i in by_size(faces):
-        wordings = [texts[i] for texts in (labels, short) if i < len(texts) and texts[i]]
-        _label(ax, outlines[i], wordings, outlines[:i] + outlines[i + 1 :], taken)
+        _label(ax, outlines[i], [labels[i], short[i]], outlines[:i] + outlines[i + 1 :], taken)
     return ax
 
 
@@ -138,26 +146,27 @@ def by_size(faces: Sequence[Face]) -> list[int]:
 def _label(ax, outline, wordings, others, taken):
     """Write the first wording for which there is room beside a box; where it lies is added to `taken`.
 
-    It may cover nothing that is taken and none of the other boxes; but before a face has no label, the last wording may.
+    It may cover nothing that is taken and no box; but before a face has no label, the last wording may cover boxes.
     """
     left, top, width, height = outline
     right, bottom = left + width, top + height
-    places = [
+    beside = [
         (left, top, "left", "bottom"),
         (left, bottom, "left", "top"),
         (right, top, "left", "top"),
         (left, top, "right", "top"),
     ]
+    within = [((left + right) / 2, (top + bottom) / 2, "center", "center")]
     boxed = [Bbox(ax.transData.transform([(x, y + h), (x + w, y)])) for x, y, w, h in others]
-    style = dict(fontsize=8, bbox=dict(facecolor=BOX_COLOUR, edgecolor="none", pad=1.5), clip_on=True, **PLAIN)
-    trials = [(wording, boxed + taken) for wording in wordings] + [(wording, taken) for wording in wordings[-1:]]
-    for wording, avoided in trials:
+    trials = [(wording, beside, boxed + taken) for wording in wordings]
+    trials += [(wording, beside + within, taken) for wording in wordings[-1:]]
+    for wording, places, avoided in trials:
         for x, y, horizontal, vertical in places:
-            text = ax.text(x, y, readable(wording), ha=horizontal, va=vertical, **style)
+            text = ax.text(x, y, readable(wording), ha=horizontal, va=vertical, **LABEL)
             extent = text.get_window_extent()
             inside = Bbox.union([extent, ax.bbox]).bounds == ax.bbox.bounds
             if inside and not extent.count_overlaps(avoided):
-                taken.append(extent.padded(2))
+                taken.append(extent.padded(1))
                 return
             text.remove()
 
@@ -348,7 +357,8 @@ def _stages(seen, face, axes, *, title):
     crop, map, reweighted = axes
     image(seen.crops[face], title=title, ax=crop)
     if seen.quality and seen.quality[face]:
-        crop.text(0.5, -0.03, seen.quality[face], ha="center", va="top", color=WRONG_COLOUR, transform=crop.transAxes)
+        amiss = dict(ha="center", va="top", color=WRONG_COLOUR, transform=crop.transAxes, **PLAIN)
+        crop.text(0.5, -0.03, readable(seen.quality[face]), **amiss)
     saliency(seen.crops[face], seen.maps[face], title="where people look (ML-Net)", ax=map)
     image(seen.reweighted[face], title=f"reweighted, ratio {seen.ratio:.0%}", ax=reweighted)
 

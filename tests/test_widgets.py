@@ -67,9 +67,9 @@ def test_class_evidence_draws_the_chosen_method_class_and_layer(seen):
     map = cam.grad_cam_plus_plus(classifiers.shipped("expression"), crop, target=3, layer="conv3")[0]
     expected = plots.tinted(seen.reweighted[0], map, reach=map.max())
     assert near(picture, expected) and not message.value
-    assert "Grad-CAM++ at conv3" in picture.caption.value and "against it" not in picture.caption.value
+    assert "Grad-CAM++ at conv3" in picture.caption.value and "against" not in picture.caption.value
     method.value = "occlusion"
-    assert layer.disabled and "occlusion" in picture.caption.value and "what against it" in picture.caption.value
+    assert layer.disabled and "occlusion" in picture.caption.value and "against (−) the class" in picture.caption.value
     with pytest.raises(IndexError):
         widgets.class_evidence(seen, face=3)
 

@@ -244,7 +244,7 @@ class RatioExplorer(ipywidgets.VBox):
         target = int(values.argmax()) if self.target.value == ANSWER else self.target.value
         map, reach = plots.evidence_of(self.shown, task, target=target), plots.evidence_reach(self.shown)
         shown = plots.tinted(self.shown.reweighted[0], map, reach=reach, colours=colours)
-        caption = f"what speaks for {task} {CLASSES[task][target]} ({values[target]:.0%}) rather than the others, and against"
+        caption = f"what speaks for (+) and against (−) {task} {CLASSES[task][target]} ({values[target]:.0%})"
         self.pictures["cam"].show(shown, f"{caption}\n{evidence_scale(reach, colours)}")
 
     def _on_save(self, _):

@@ -88,7 +88,7 @@ def scale(colours: str) -> str:
 def evidence_scale(reach: float, colours: tuple[str, str]) -> str:
     """The scale of `plots.tinted` as HTML: from what speaks against to what speaks for."""
     low, high = plots.ends(reach)
-    return _strip(f"against {low}", f"{colours[1]}, transparent, {colours[0]}", f"{high} for")
+    return _strip(low, f"{colours[1]}, transparent, {colours[0]}", high)
 
 
 def _strip(low, stops, high):

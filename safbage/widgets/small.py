@@ -90,4 +90,4 @@ def _said(map):
     """What a map of evidence shows, in words."""
     if not map.any():
         return "nothing speaks for the class"
-    return "what speaks for the class" + (", and what against it" if (map < 0).any() else "")
+    return "what speaks for (+) and against (−) the class" if (map < 0).any() else "what speaks for the class"
