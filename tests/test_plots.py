@@ -70,6 +70,11 @@ def test_a_map_from_minus_to_plus_12_draws_its_zero_as_nothing():
     assert np.abs(half - (zero + speaks_for) / 2).max() <= 1
 
 
+def test_the_ends_of_a_scale_in_words():
+    assert [plots.ends(reach)[1] for reach in (0.0563, 9.96, 52.9, 1234)] == ["+0.056", "+10", "+53", "+1,234"]
+    assert plots.ends(53)[0] == "−53"
+
+
 def test_a_black_face_draws_as_nothing(model, seen):
     black = model.at_ratio(dataclasses.replace(seen, crops=np.zeros_like(seen.crops)), 0.3)
     assert max(np.abs(maps).max() for maps in black.cams.values()) > 1  # scores it gets all the same
