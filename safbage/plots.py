@@ -242,7 +242,8 @@ def evidence(
 
 def ends(reach: float) -> tuple[str, str]:
     """The ends of a scale around zero, such as −53 and +53."""
-    return f"−{reach:.2g}", f"+{reach:.2g}"
+    size = f"{reach:,.0f}" if reach >= 10 else f"{reach:.2g}"
+    return f"−{size}", f"+{size}"
 
 
 def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax=None):
