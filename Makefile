@@ -65,7 +65,7 @@ $(VENV)/installed-book: $(VENV)/installed
 $(EXECUTED)/%.ipynb: notebooks/%.ipynb $(shell find safbage -name '*.py') | $(VENV)/installed-book
 	mkdir -p $(EXECUTED)/run
 	$(BIN)/safbage weights --fetch
-	$(BIN)/papermill --kernel python3 --no-progress-bar --cwd $(EXECUTED)/run $< $(EXECUTED)/run/$*.ipynb
+	JUPYTER_PATH="$$PWD/safbage/jupyter" $(BIN)/papermill --kernel python3 --no-progress-bar --cwd $(EXECUTED)/run $< $(EXECUTED)/run/$*.ipynb
 	mv $(EXECUTED)/run/$*.ipynb $@
 
 book: $(patsubst %,$(EXECUTED)/%,$(notdir $(wildcard notebooks/*.ipynb))) | $(VENV)/installed-book

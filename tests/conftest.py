@@ -24,7 +24,9 @@ for _name in OWN_STATE:
 for _name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "SAFBAGE_DATA", "SAFBAGE_SHARED"):
     os.environ.pop(_name, None)
 
-from safbage import images, weights  # noqa: E402  (reads the settings above)
+from safbage import images, sweep, weights  # noqa: E402  (they read the settings above)
+
+sweep.own_kernel()  # notebooks run in this Python, whatever else is called python3
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,6 +24,8 @@ def demo(
     chosen = None if no_notebook else notebook or notebooks()[0]
     if chosen and not chosen.is_file():
         raise fail(f"no such notebook: {chosen}", 2)
+    if chosen and (output / chosen.name).exists() and chosen.samefile(output / chosen.name):
+        raise fail(f"{output} holds the notebook itself, which its results would overwrite; name another --output", 2)
     from safbage import images
     from safbage.pipeline import SafBage
 
