@@ -57,6 +57,13 @@ def test_no_test_sees_a_persons_own_jupyter(own_jupyter):
     assert all(Path(folder).is_relative_to(own_jupyter) for folder in folders)
 
 
+def test_a_host_that_others_can_reach_is_warned_of(tmp_path):
+    command = ["-P", "-m", "safbage.cli", "explore", "--no-browser", "--host", "192.0.2.1"]  # an address that no machine has
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert "At 192.0.2.1, others in the network can reach the page, unencrypted" in done.stderr
+    assert done.returncode == 1
+
+
 @pytest.fixture(scope="module")
 def chromium():
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
