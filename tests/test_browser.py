@@ -385,3 +385,16 @@ def test_nothing_in_the_working_folder_or_among_foreign_kernels_was_executed(ser
     _, url, folder, _, around = server
     assert not (folder / "executed").exists() and not (around / "started").exists()
     assert "/planted/" not in url
+
+
+@explore_only
+def test_ctrl_c_leaves_nothing_even_while_the_networks_are_loading(server):
+    _, url, _, process, _ = server
+    urllib.request.urlopen(url).close()
+    (kernel,) = kernels(psutil.Process(process.pid))
+    folder = Path(kernel.cwd())
+    assert (folder / "open.html").exists()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    kernel.wait(60)
+    assert not folder.exists()
