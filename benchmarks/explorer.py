@@ -3,7 +3,8 @@
     python benchmarks/explorer.py [--moves 500] [--browser]
 
 Without `--browser`, what the kernel does: the widget is built and moved from code. With it, what a person waits for: the page of
-`safbage explore` in headless Chromium, from its address to the first bars, and from a key press to the moved bars.
+`safbage explore` in headless Chromium, from its address to the first bars, loaded again, and from a key press to the moved bars;
+and what its kernels take after twenty more loads.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 
 
 def resident():
@@ -67,15 +69,28 @@ def browser(moves):
             page.wait_for_timeout(2000)
             page.locator(".noUi-handle").first.focus()
             times = page.evaluate(KEYS, moves)
+            reloads = [reload(page) for _ in range(20)]
+            kernels = [child.memory_info().rss / 1e6 for child in psutil.Process(server.pid).children(recursive=True)]
             chromium.close()
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(60)
     return {
         "address to first bars, s": first,
+        "loaded again, s, median": np.median(reloads),
+        "kernels after 20 reloads": len(kernels),
+        "their memory, MB": sum(kernels),
         "key to bars, ms, median": np.median(times),
         "key to bars, ms, 95 %": np.quantile(times, 0.95),
     }
+
+
+def reload(page):
+    """Seconds from loading again to the bars."""
+    start = time.perf_counter()
+    page.reload(timeout=120_000)
+    page.wait_for_selector("[data-class]", timeout=120_000)
+    return time.perf_counter() - start
 
 
 KEYS = """async moves => {

@@ -48,6 +48,13 @@ echo "$@" > "$(dirname "$0")/opened"
 """
 
 
+def test_a_host_that_others_can_reach_is_warned_of(tmp_path):
+    command = ["-P", "-m", "safbage.cli", "explore", "--no-browser", "--host", "192.0.2.1"]  # an address that no machine has
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert "At 192.0.2.1, others in the network can reach the page, unencrypted" in done.stderr
+    assert done.returncode == 1
+
+
 @pytest.fixture(scope="module")
 def chromium():
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -369,3 +376,16 @@ def test_nothing_in_the_working_folder_or_among_foreign_kernels_was_executed(ser
     _, url, folder, _, around = server
     assert not (folder / "executed").exists() and not (around / "started").exists()
     assert "/planted/" not in url
+
+
+@explore_only
+def test_ctrl_c_leaves_nothing_even_while_the_networks_are_loading(server):
+    _, url, _, process, _ = server
+    urllib.request.urlopen(url).close()
+    (kernel,) = kernels(psutil.Process(process.pid))
+    folder = Path(kernel.cwd())
+    assert (folder / "open.html").exists()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    kernel.wait(60)
+    assert not folder.exists()
