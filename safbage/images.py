@@ -164,7 +164,7 @@ def _to_rgb(image, name):
     if image.has_transparency_data:
         whole = image.convert("RGBA")
         image, opacity = whole if mode == "RGB" else image, whole.getchannel("A")
-    image = _in_srgb(image.convert(mode), profile, name)
+    image = _in_srgb(_in_mode(image, mode), profile, name)
     if opacity is not None:
         image = Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
     return as_rgb(np.asarray(image if turn is None else image.transpose(turn)))
@@ -185,10 +185,15 @@ def _in_srgb(image, profile, name):
         try:
             mode, transform = _to_srgb(profile, image.mode)
             if transform is not None:
-                return ImageCms.applyTransform(image.convert(mode), transform)
+                return ImageCms.applyTransform(_in_mode(image, mode), transform)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
             logger.warning("%s has a colour profile that is broken or not its own (%s); it was passed over", name, error)
-    return image.convert("RGB")
+    return _in_mode(image, "RGB")
+
+
+def _in_mode(image, mode):
+    """The image itself where it is of that mode: Pillow's `convert` would copy a huge photo for nothing."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 @functools.lru_cache(maxsize=32)

@@ -93,8 +93,11 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
 
 def _serve(notebook, port, host, browser):
     """Run Voilà until Ctrl-C."""
+    from safbage.sweep import own_kernel
+
     here = str(Path(__file__).parent)  # holds voila/templates/safbage
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("JUPYTER_PATH")]))
+    own_kernel()
     from safbage.cli.page import Page
 
     server = Page(notebook.parent, browser=browser, largest_message=LARGEST_MESSAGE, port=port, ip=host)

@@ -8,9 +8,7 @@ import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from traitlets import default
 from voila.app import Voila
 
 from safbage.cli.base import say
@@ -22,14 +20,6 @@ REDIRECT = """<!DOCTYPE html>
 <meta http-equiv="refresh" content="0;url={url}">
 <a href="{url}">The ratio explorer</a>
 """
-
-
-class OwnKernel(KernelSpecManager):
-    """Knows the running interpreter's kernel alone, whatever else is called python3 on Jupyter's path."""
-
-    @default("kernel_dirs")
-    def _nowhere(self):
-        return []
 
 
 class OneKernel(AsyncMappingKernelManager):
@@ -59,7 +49,6 @@ class Page(Voila):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
         self.folder, self.with_browser = folder, browser
         self.config_file_paths = []  # by default the working directory comes first, and voila.py there would be executed
-        self.config.VoilaConfiguration.kernel_spec_manager_class = OwnKernel
         self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
         self.config.VoilaExecutor.startup_timeout = 600  # of a second page, while the first one's networks are loading
         self.config.MappingKernelManager.cull_idle_timeout = WITHOUT_PAGE
