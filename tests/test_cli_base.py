@@ -202,6 +202,8 @@ ABUSED = [
     "explore --port many",
     "explore --prepared {folder}",
     "demo --output {five}",
+    "demo --output {taken} --no-notebook",
+    "reproduce --scale smoke --output {taken}",
     "sweep {folder} --output {folder}/out",
     f"sweep {NUL} --output {{folder}}/out",
 ]
@@ -220,9 +222,14 @@ def test_abuse_ends_in_a_clear_line(tmp_path, line):
     places = {name: tmp_path / f"{name}.{'parquet' if name == 'torn' else 'csv'}" for name in files}
     for name, content in files.items():
         places[name].write_bytes(content)
-    (tmp_path / "folder").mkdir()
+    for name in ("folder", "taken"):
+        (tmp_path / name).mkdir()
+    places |= {name: tmp_path / "taken" / name for name in ("faces.csv", "report.html")}
+    for name in ("faces.csv", "report.html"):
+        places[name].write_text("mine")
     before = {path: path.read_bytes() for path in places.values()}
-    done = CliRunner().invoke(base.app, line.format(folder=tmp_path / "folder", **places).split(" "))
+    folders = {name: tmp_path / name for name in ("folder", "taken")}
+    done = CliRunner().invoke(base.app, line.format(**folders, **places).split(" "))
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code in (1, 2) and "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, fail, save_figure, say
+from safbage.cli.base import app, fail, refuse_to_overwrite, save_figure, say
 from safbage.cli.course import folded, notebooks
 
 
@@ -17,15 +17,16 @@ def demo(
     ] = None,
     no_notebook: Annotated[bool, typer.Option("--no-notebook", help="Execute none: some seconds instead of minutes.")] = False,
 ):
-    """Answer the embedded photo; leave a figure, a table and a notebook to read.
+    """Answer the embedded photo, and run a notebook.
 
-    It is NASA's picture of the astronaut Eileen Collins.
+    It is NASA's picture of the astronaut Eileen Collins. A figure, a table and the notebook as a page to read are left.
     """
     chosen = None if no_notebook else notebook or notebooks()[0]
     if chosen and not chosen.is_file():
         raise fail(f"no such notebook: {chosen}", 2)
     if chosen and (output / chosen.name).exists() and chosen.samefile(output / chosen.name):
         raise fail(f"{output} holds the notebook itself, which its results would overwrite; name another --output", 2)
+    refuse_to_overwrite(output / "faces.csv", "photo,face,status,")
     from safbage import images
     from safbage.pipeline import SafBage
 

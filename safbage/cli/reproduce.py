@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, draw_into_files, fail, say
+from safbage.cli.base import app, draw_into_files, fail, refuse_to_overwrite, say
+
+BEGINNING = '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>SAF-BAGE, reproduced</title>'
+"""Of every report."""
 
 
 @app.command()
@@ -34,6 +37,7 @@ def reproduce(
     The data sets are prepared, every arm is trained and tested, the report is one HTML page. Ctrl-C or a kill loses at most
     the epoch in flight: the same command goes on.
     """
+    refuse_to_overwrite(output / "report.html", BEGINNING)
     draw_into_files()
     from safbage import experiments, report, reproduction
 
