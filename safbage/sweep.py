@@ -41,7 +41,10 @@ MADE = ("started", "host", "notebook", "safbage")
 COLUMNS = ("point", *TOLD, *MADE)
 """The table's own, beside parameters and metrics."""
 JUPYTER = Path(__file__).parent / "jupyter"
-"""Holds the kernel "python3" of `own_kernel`."""
+"""Holds the kernel "python3" of `own_kernel`.
+
+:meta hide-value:
+"""
 
 
 def sweep(
