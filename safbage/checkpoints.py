@@ -303,7 +303,8 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
 
 def _names(group, attribute):
     """The names in a group's attribute. One that declares more than fits into a header HDF5 would read beyond its end."""
-    if group.attrs.get_id(attribute).get_storage_size() > 2**16:
+    found = group.attrs.get_id(attribute)
+    if math.prod(found.shape) * found.get_type().get_size() > 2**16:
         raise CheckpointError(f"the attribute {attribute} is larger than HDF5 allows")
     return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]]
 

@@ -165,8 +165,8 @@ def reproduce(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
+        _fetch_imagenet(scale, wanted.values())
         with locked(output, wait=True):  # the second of two finds all made
-            _fetch_imagenet(scale, wanted.values())
             tasks = [task for task in COLUMNS if task in {experiment.task for experiment in wanted.values()}]
             found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
             wanted = {key: experiment for key, experiment in wanted.items() if experiment.task in found}

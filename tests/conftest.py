@@ -29,12 +29,22 @@ from safbage import images, sweep, weights  # noqa: E402  (they read the setting
 sweep.own_kernel()  # notebooks run in this Python, whatever else is called python3
 
 
-@pytest.hookimpl(tryfirst=True)
+LONGEST = ["06_sweep_ratios", "test_reproduction", "test_pipeline", "04_fine_tune_alexnet", "05_evaluate", "test_mlnet"]
+LONGEST += ["test_preparation", "test_browser", "test_faces", "test_training_station", "10_your_own_pictures"]
+"""Groups of tests that begin first, so that no worker is left with one of them when the other has nothing more to do."""
+
+
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """With several workers, the tests of a file run on one, since they share what is dear to make; unless they name a group."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    groups = [item.get_closest_marker("xdist_group").args[0] for item in items]
+    first = {group: place for place, group in enumerate(LONGEST)}
+    order = sorted(range(len(items)), key=lambda i: first.get(groups[i], len(LONGEST)))  # stable: the others stay as they are
+    items[:] = [items[i] for i in order]
+    return (yield)
 
 
 def data_folder(name):

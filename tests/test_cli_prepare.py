@@ -84,7 +84,7 @@ def test_drawn_faces_need_nothing_on_disk(tmp_path):
         (["nosuchset", "{out}"], "no data set named 'nosuchset'"),
         (["utkface", "{out}", "--data-dir", "{out}"], "no utkface in {out}"),
         (["{table}", "{out}", "--detect", "dlib"], "detect is one of mtcnn, box, none"),
-        (["{table}", "{out}", "--workers", "0"], "workers is at least 1"),
+        (["{table}", "{out}", "--workers", "0"], "Invalid value for '--workers'"),
         (["{table}", "{out}", "--detect", "box"], "lacks box_left"),
         (["{table}", "{out}", "--saliency", "lihgt"], "no such file: lihgt"),
     ],

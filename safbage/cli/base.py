@@ -93,11 +93,21 @@ def set_streams() -> None:
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's bidirectional controls, with which a name can look like another."""
+
+
 def visible(text: str) -> str:
-    """Text as a person may be shown it: what would move a terminal's cursor or turn its writing around is escaped."""
-    harmful = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's control and format characters, and separators of lines
-    shown = (c if c == "\n" or category(c) not in harmful else c.encode("unicode_escape").decode() for c in text)
-    return "".join(shown)
+    """Text as a person may be shown it: what would move a terminal's cursor or turn its writing around is escaped.
+
+    In files and tables names stay true.
+    """
+    harmful = (*TURNING, "\u2028", "\u2029")
+    return "".join(_escaped(c) if c in harmful or (category(c) in ("Cc", "Cs") and c not in "\n\t") else c for c in text)
+
+
+def _escaped(character):
+    return character.encode("unicode_escape").decode()
 
 
 def say(text: str) -> None:
