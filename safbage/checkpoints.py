@@ -9,8 +9,8 @@ import io
 import math
 import os
 import pickle
+import pickletools
 import zipfile
-import zlib
 from pathlib import Path
 
 import h5py
@@ -86,6 +86,7 @@ _ARRAYS = {
 
 class _ArrayUnpickler(pickle.Unpickler):
     def __init__(self, file, allowed=_ARRAYS):
+        _check_memo(file)
         super().__init__(file, encoding="latin1")
         self.allowed = allowed
 
@@ -97,6 +98,20 @@ class _ArrayUnpickler(pickle.Unpickler):
                 f"the checkpoint names {module}.{name}, which no array needs; it was not loaded. "
                 "Get the file again from its source, and report it if this persists."
             ) from None
+
+
+def _check_memo(file):
+    """Refuse a pickle that numbers what it remembers beyond its bytes: Python would make room for all numbers below."""
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    try:
+        for operation, number, _ in pickletools.genops(file):
+            if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > size:
+                raise CheckpointError(f"the checkpoint remembers a thing as number {number}, and has {size} bytes")
+    except ValueError as error:  # no pickle, or cut short
+        raise CheckpointError(f"the checkpoint is damaged, or no pickle ({error})") from error
+    file.seek(start)
 
 
 def _arrays_of(unpickler):
@@ -240,7 +255,9 @@ def _read_torch_zip(file):
                 return np.frombuffer(archive.read(f"{roots[0]}/data/{key}"), dtype)
 
             return _arrays_of(_TorchUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")), stored, _tensor))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # zipfile passes on whatever it stumbles over
         raise CheckpointError(f"{file.name} is damaged ({error})") from error
 
 

@@ -254,11 +254,20 @@ def read_shard(shard: Path, columns: Sequence[str] | None = None) -> pa.Table:
     return table
 
 
+def read_labels(shard: Path) -> pd.DataFrame:
+    """All columns of a shard but crops and maps. DatasetError as `read_shard`."""
+    with _damage_of(shard):
+        columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
+    table = read_shard(shard, columns)
+    with _damage_of(shard):  # pandas keeps notes of its own in it
+        return table.to_pandas()
+
+
 @contextmanager
 def _damage_of(shard):
     try:
         yield
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise DatasetError(
             f"{shard} is damaged, or not made by safbage ({what}). Prepare again into the same folder: it is made anew."

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from safbage import images, saliency
 from safbage.backend import keras
 from safbage.datasets.base import CATEGORIES, DatasetError, with_labels
-from safbage.preparation import check_versions, read_notes, read_shard
+from safbage.preparation import check_versions, read_labels, read_notes, read_shard
 from safbage.work import read_json
 
 SIDE = 224
@@ -50,8 +49,7 @@ class Prepared:
         self._check_whole()
         parts = []
         for number, shard in enumerate(self.shards):
-            columns = [name for name in pq.read_schema(shard).names if name not in ("crop", "map")]
-            part = read_shard(shard, columns).to_pandas()
+            part = read_labels(shard)
             try:
                 part = with_labels(part)
             except DatasetError as error:

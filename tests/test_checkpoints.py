@@ -271,3 +271,8 @@ def test_bad_legacy_torch_files_are_refused(tmp_path, fake_torch):
     write_legacy_torch(tmp_path / "net.pth", fake_torch, {"a": (np.zeros(4), 0, (1000,), (1,))})
     with pytest.raises(CheckpointError, match="beyond"):
         checkpoints.read_torch(tmp_path / "net.pth")
+
+
+def test_a_pickle_that_numbers_beyond_its_bytes_takes_no_memory():
+    with pytest.raises(checkpoints.CheckpointError, match="number 2147483647, and has 9 bytes"):
+        checkpoints.read_pickle(b"\x80\x02}r\xff\xff\xff\x7f.")
