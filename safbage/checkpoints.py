@@ -109,7 +109,9 @@ def _check_memo(file):
         for operation, number, _ in pickletools.genops(file):
             if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > size:
                 raise CheckpointError(f"the checkpoint remembers a thing as number {number}, and has {size} bytes")
-    except ValueError as error:  # no pickle, or cut short
+    except CheckpointError:
+        raise
+    except Exception as error:  # no pickle, cut short, or a length beyond all memory
         raise CheckpointError(f"the checkpoint is damaged, or no pickle ({error})") from error
     file.seek(start)
 
