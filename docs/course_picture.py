@@ -16,7 +16,7 @@ from safbage import images
 CHOSEN = {
     "00": ("one photo, every stage", "00_all_stages.png"),
     "01": ("find the face", "plots.boxes(photo, boxes"),
-    "02": ("where people look", "where ML-Net says"),
+    "02": ("where people look", "ML-Net's prediction"),
     "03": ("reweight it", "reweighting.reweight(crop, map, ratio)"),
     "04": ("fine-tune AlexNet", "set_ylim(bottom=bottom)"),
     "05": ("measure it fairly", "plots.gallery"),

@@ -67,6 +67,8 @@ def test_odd_file_names(tmp_path, astronaut):
         file.write(b"torn")
     with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
         file.write((tmp_path / "[final] a.jpg").read_bytes())
+    long = "日" * 80  # 240 bytes
+    images.write(tmp_path / f"{long}.jpg", astronaut)
     done = safbage("predict", tmp_path, "--output", tmp_path / "out")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert done.returncode == 0, done.stderr
@@ -74,9 +76,11 @@ def test_odd_file_names(tmp_path, astronaut):
         "[bold].jpg",
         "[final] a.jpg",
         "caf\\xe9.jpg",
+        f"{long}.jpg",
         "\\xfftorn\\x1b]0;.jpg",
     ]
-    assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok", "failed"]
+    assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok", "ok", "failed"]
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 3 and "no figure" not in done.stderr
     assert "\x1b]0" not in done.stdout + done.stderr
     assert "\r" not in done.stdout
 

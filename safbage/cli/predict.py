@@ -17,6 +17,8 @@ from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, refuse_t
 SMALL = 20
 """Pixels of a face's shorter side below which its answers say little."""
 SECONDS_BETWEEN_LINES = 15
+LONGEST = 200
+"""Bytes of a figure's name before its number and suffix; file systems take 255."""
 
 
 @app.command()
@@ -181,7 +183,7 @@ class _ResultFolder:
     def _draw(self, seen):
         from safbage import images
 
-        stem = self._free(Path(seen.photo).stem[:100])
+        stem = self._free(Path(seen.photo).stem.encode()[:LONGEST].decode(errors="ignore"))
         aside = self.folder / "figures" / ".writing.png"
         save_figure(seen, aside)
         aside.replace(self.folder / "figures" / f"{stem}.png")
@@ -222,4 +224,4 @@ def _cell(row, name):
     if value is None:
         return ""
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
-    return (f"{value:.3f}" if isinstance(value, float) else str(value)) + sure
+    return (f"{value:.4f}" if isinstance(value, float) else str(value)) + sure
