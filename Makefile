@@ -7,7 +7,7 @@ OUTPUT := outputs/demo
 EXECUTED := outputs/notebooks
 BOOK := outputs/book
 TESTERS ?= 2
-PYTEST = SAFBAGE_EXECUTED="$$(cd "$(EXECUTED)" && pwd)" $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --no-loadscope-reorder --durations 30
+PYTEST = SAFBAGE_EXECUTED="$$(cd "$(EXECUTED)" && pwd)" $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadscope --no-loadscope-reorder --durations 30
 
 .PHONY: demo test test-rest test-all lab lint bench book clean
 

@@ -34,17 +34,28 @@ LONGEST += ["test_preparation", "test_browser", "test_faces", "test_training_sta
 """Groups of tests that begin first, so that no worker is left with one of them when the other has nothing more to do."""
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks at the groups
+def group_of(nodeid: str) -> str:
+    """The group of a test: its file, whose tests share what is dear to make; of the tests of notebooks, each notebook."""
+    file, _, test = nodeid.partition("::")
+    group = Path(file).stem
+    return test.partition("[")[2].rstrip("]") or group if group == "test_notebooks" else group
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several workers, the tests of a group run on one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """With several workers, the tests of a file run on one, since they share what is dear to make; unless they name a group."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    groups = [item.get_closest_marker("xdist_group").args[0] for item in items]
     first = {group: place for place, group in enumerate(LONGEST)}
-    order = sorted(range(len(items)), key=lambda i: first.get(groups[i], len(LONGEST)))  # stable: the others stay as they are
-    items[:] = [items[i] for i in order]
-    return (yield)
+    items.sort(key=lambda item: first.get(group_of(item.nodeid), len(LONGEST)))  # stable: the others stay as they are
 
 
 def data_folder(name):

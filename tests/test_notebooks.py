@@ -35,7 +35,7 @@ def inline_figures(monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)
 
 
-@pytest.fixture(params=[pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in NOTEBOOKS])
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def path(request):
     """A notebook; with `--dist loadgroup`, a worker takes all tests of one."""
     return request.param
