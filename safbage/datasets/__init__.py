@@ -8,12 +8,14 @@ None is part of this library; `catalogue` says where each is from, and ``safbage
 
 from safbage.datasets.adience import adience
 from safbage.datasets.affectnet import affectnet
+from safbage.datasets.appareal import appareal
 from safbage.datasets.base import DatasetError, Listing
 from safbage.datasets.catalogue import fetch, find, load
 from safbage.datasets.csv import csv
 from safbage.datasets.fairface import fairface
-from safbage.datasets.fer2013 import fer2013
+from safbage.datasets.fer2013 import fer2013, ferplus
 from safbage.datasets.folders import folders
+from safbage.datasets.rafdb import rafdb
 from safbage.datasets.synthetic import synthetic
 from safbage.datasets.utkface import utkface
 
@@ -22,13 +24,16 @@ __all__ = [
     "Listing",
     "adience",
     "affectnet",
+    "appareal",
     "csv",
     "fairface",
     "fer2013",
+    "ferplus",
     "fetch",
     "find",
     "folders",
     "load",
+    "rafdb",
     "synthetic",
     "utkface",
 ]

@@ -26,10 +26,16 @@ SPLITS = ("train", "validation", "test")
 CATEGORIES = {"split": SPLITS, "age_group": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
 OLDEST = 200
 """Years; an age beyond is none."""
+APPARENT = ("apparent_age", "apparent_age_spread")
+"""Years: the mean of several people's guesses, and their standard deviation (0 where all agree)."""
+VOTES = tuple(f"votes_{name}" for name in (*EXPRESSIONS, "contempt", "unknown", "no_face"))
+"""How many of several people saw which expression, none that they know, or no face."""
 BOX = ("box_left", "box_top", "box_width", "box_height")
 COLUMNS = ("image", "subject", "fold", "split", "age", "age_group", "gender", "expression")
-"""Of every table, in this order; what a set does not tell is missing (NA). Group columns (race) and boxes come behind."""
-
+"""Of every table, in this order; what a set does not tell is missing (NA). Group columns (race) come behind, and then, where a
+set has them, `APPARENT`, `VOTES` and `BOX`."""
+NUMBERS = {"fold": ("Int8", 127)} | dict.fromkeys(("age", *APPARENT), ("float64", OLDEST)) | dict.fromkeys(VOTES, ("Int8", 127))
+"""Columns of numbers: their type, and the most they may be; the least is 0."""
 
 NO_FILE = "the picture is not there"
 """Why rows are left out whose picture is missing."""
@@ -45,9 +51,9 @@ class Listing(NamedTuple):
     """What a reader returns: ``faces, dropped = datasets.utkface(folder)``.
 
     Attributes:
-        faces: a row per usable picture; columns `COLUMNS`, then group columns and, where the set gives one, the face's box
-            in pixels. `image` is an absolute path; `age` is in years; `split`, `age_group`, `gender`, `expression` and group
-            columns are categorical.
+        faces: a row per usable picture; columns `COLUMNS`, then group columns and, where the set gives them, `APPARENT`,
+            `VOTES` and the face's box in pixels. `image` is an absolute path; `age` is in years; `split`, `age_group`,
+            `gender`, `expression` and group columns are categorical.
         dropped: a row per picture left out: `image` and `reason`.
     """
 
@@ -72,7 +78,7 @@ def age_group(years: float | None) -> str | None:
 
 
 def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[str, Sequence[str]] | None = None) -> Listing:
-    """Rows as dicts with some of `COLUMNS` (and `BOX`, and group columns with their categories) to a `Listing`.
+    """Rows as dicts with some of a table's columns (`COLUMNS`; group columns are given with their categories) to a `Listing`.
 
     A row with a `reason` is one that is left out, as are those in `dropped`.
 
@@ -83,9 +89,9 @@ def listing(rows: Iterable[dict], dropped: Iterable[dict] = (), *, groups: dict[
     table = pd.DataFrame([row for row in rows if "reason" not in row])
     dropped = [*(row for row in rows if "reason" in row), *dropped]
     groups = groups or {}
-    boxes = [name for name in BOX if name in table and table[name].notna().any()]
-    table = table.reindex(columns=[*COLUMNS, *groups, *boxes])
-    table = table.astype({"image": str, **dict.fromkeys(boxes, "float64")})
+    further = [name for name in (*APPARENT, *VOTES, *BOX) if name in table and table[name].notna().any()]
+    table = table.reindex(columns=[*COLUMNS, *groups, *further])
+    table = table.astype({"image": str, **{name: "float64" for name in BOX if name in further}})
     table["subject"] = table.subject.astype("string")
     return Listing(with_labels(table, groups), pd.DataFrame(dropped, columns=["image", "reason"]).astype({"image": str}))
 
@@ -94,12 +100,12 @@ def with_labels(table: pd.DataFrame, groups: dict[str, Sequence[str]] | None = N
     """The table, its labels in the types that `Listing` names; columns that it lacks stay away.
 
     Args:
-        table: of pictures; of `COLUMNS`, `fold`, `split`, `age`, `age_group`, `gender` and `expression` are looked at.
+        table: of pictures; the columns of `CATEGORIES` and `NUMBERS` are looked at.
         groups: further columns by their classes.
 
     Raises:
-        DatasetError: a label is none of its column's classes, a fold no whole number from 0 to 127, an age not from 0 to 200;
-            the message tells the values, and what is expected.
+        DatasetError: a label is none of its column's classes, a fold or a count of votes no whole number from 0 to 127, an
+            age not from 0 to 200; the message tells the values, and what is expected.
     """
     labels = {}
     for name, classes in (CATEGORIES | (groups or {})).items():
@@ -108,12 +114,12 @@ def with_labels(table: pd.DataFrame, groups: dict[str, Sequence[str]] | None = N
             known = [isinstance(value, str) and value in classes for value in values]
             _refuse(name, f"one of {', '.join(classes)}", values[~np.array(known, bool)])
             labels[name] = pd.Categorical(table[name], categories=list(classes), ordered=name == "age_group")
-    for name, kind, most in (("fold", "Int8", 127), ("age", "float64", OLDEST)):
+    for name, (kind, most) in NUMBERS.items():
         if name in table:
-            values = table[name].astype(object)
+            values, whole = table[name].astype(object), kind == "Int8"
             numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-            known = numbers.between(0, most) & ((numbers % 1 == 0) | (name == "age"))
-            _refuse(name, f"a {'' if name == 'age' else 'whole '}number from 0 to {most}", values[~known])
+            known = numbers.between(0, most) & ((numbers % 1 == 0) | (not whole))
+            _refuse(name, f"a {'whole ' if whole else ''}number from 0 to {most}", values[~known])
             labels[name] = numbers.astype(kind)
     return table.assign(**labels)
 

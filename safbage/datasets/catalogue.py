@@ -7,9 +7,11 @@ from pathlib import Path
 
 from safbage.datasets.adience import adience
 from safbage.datasets.affectnet import affectnet
+from safbage.datasets.appareal import appareal
 from safbage.datasets.base import DatasetError, Listing
 from safbage.datasets.fairface import fairface
-from safbage.datasets.fer2013 import fer2013
+from safbage.datasets.fer2013 import fer2013, ferplus
+from safbage.datasets.rafdb import rafdb
 from safbage.datasets.utkface import utkface
 
 HUB_CONFIGS = ("0.25", "1.25")
@@ -88,6 +90,48 @@ SOURCES = {
         layout="fer2013.csv (emotion, pixels, Usage); or train/<class>/ and test/<class>/ or validation/<class>/",
         folders=("fer2013", "FER-2013", "fer_2013"),
         read=fer2013,
+    ),
+    "ferplus": Source(
+        title="FER+",
+        what="FER2013 by ten votes a picture: seven expressions, contempt, unknown, not a face",
+        pictures="35,887",
+        size="2 MB, beside FER2013",
+        licence="the votes MIT; the pictures as FER2013",
+        citation="Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label "
+        "distribution, ICMI 2016",
+        where="github.com/microsoft/FERPlus: fer2013new.csv",
+        layout="fer2013new.csv beside fer2013.csv; or, beside train/ and test/, the same table with the pictures' names in a "
+        "column image: ferplus_votes.csv",
+        folders=("fer2013", "FER-2013", "fer_2013"),
+        read=ferplus,
+    ),
+    "rafdb": Source(
+        title="RAF-DB",
+        what="aligned faces in colour, 100×100; seven expressions (its basic part)",
+        pictures="15,339",
+        size="40 MB aligned",
+        licence="non-commercial research",
+        citation="Li, Deng, Du, Reliable crowdsourcing and deep locality-preserving learning for expression recognition in the "
+        "wild, CVPR 2017",
+        where="its authors, by the form on the project page, whdeng.cn/RAF/model1.html",
+        layout="EmoLabel/list_patition_label.txt, or train_labels.csv and test_labels.csv (image, label); and below it "
+        "train_00001_aligned.jpg … and test_0001_aligned.jpg …",
+        folders=("RAF-DB", "RAFDB", "raf_db"),
+        read=rafdb,
+    ),
+    "appareal": Source(
+        title="APPA-REAL",
+        what="face crops; real age, and mean and spread of some 38 guesses of it",
+        pictures="7,591",
+        size="",
+        licence="research",
+        citation="Agustsson et al., Apparent and real age estimation in still images with deep residual regressors on APPA-REAL "
+        "database, FG 2017",
+        where="chalearnlap.cvc.uab.cat/dataset/26; CLAP2016.json (MIT): "
+        "github.com/paplhjak/Facial-Age-Estimation-Benchmark-Databases",
+        layout="train/, valid/, test/ and gt_avg_train.csv …; or train_labels.csv … (file name, real age) and CLAP2016.json",
+        folders=("APPA-REAL", "appa-real-release", "appareal", "appa_real"),
+        read=appareal,
     ),
     "adience": Source(
         title="Adience",

@@ -4,15 +4,16 @@ import os
 from pathlib import Path
 
 from safbage.datasets import base, names
-from safbage.datasets.base import BOX, COLUMNS, NO_FILE, Listing, check_pictures, listing, read_rows
+from safbage.datasets.base import APPARENT, BOX, COLUMNS, NO_FILE, VOTES, Listing, check_pictures, listing, read_rows
 
 
 def csv(path: str | Path, *, require_files: bool = True, **columns: str) -> Listing:
     """Pictures and labels from a CSV (UTF-8, with a header): ``datasets.csv("my.csv", image="file", gender="sex")``.
 
-    Takes the columns that are named as in this library's tables (`COLUMNS` and `BOX`), and those that a keyword maps. At least
-    one label is needed: `age` (years; `age_group` follows where it is not given), `age_group`, `gender` or `expression`, in the
-    usual spellings. Empty fields are missing labels. A row with a value that is none of the classes is dropped and says so.
+    Takes the columns that are named as in this library's tables (`COLUMNS`, `APPARENT`, `VOTES` and `BOX`), and those that a
+    keyword maps. At least one label is needed: `age` (years; `age_group` follows where it is not given), `age_group`, `gender`
+    or `expression`, in the usual spellings. Empty fields are missing labels. A row with a value that is none of the classes is
+    dropped and says so.
 
     Args:
         path: the file. Pictures are named relative to its folder, or absolutely.
@@ -47,12 +48,12 @@ def _age(text):
     return number if number is not None and 0 <= number <= 120 else None
 
 
-def _fold(text):
+def _whole(text):
     return int(text) if text.isdecimal() and len(text) < 9 and int(text) < 100 else None
 
 
-_READ = dict.fromkeys(COLUMNS, str) | dict.fromkeys(BOX, _number)
-_READ |= dict(fold=_fold, split=names.split, age=_age, age_group=names.age_group, gender=names.gender)
+_READ = dict.fromkeys(COLUMNS, str) | dict.fromkeys(APPARENT, _age) | dict.fromkeys(VOTES, _whole) | dict.fromkeys(BOX, _number)
+_READ |= dict(fold=_whole, split=names.split, age=_age, age_group=names.age_group, gender=names.gender)
 _READ["expression"] = names.expression
 """Of each column what makes a value of a text; None where it cannot."""
 
