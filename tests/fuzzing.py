@@ -220,15 +220,26 @@ def settings(generator, count, folder):
 
 
 def tables(generator, count, folder):
+    import shutil
+
     from safbage import datasets
 
     image = folder / "a.png"
     Image.new("RGB", (9, 9)).save(image)
     rows = "".join(f"a.png,{g},{a}\n" for g, a in (("male", 3), ("female", 30), ("f", 61), ('"m"', 8)))
+    guesses = json.dumps([{"img_path": f"x/train/{i}.png", "age": 30 + i, "std_age": 2.5} for i in range(9)]).encode()
     for i in range(count):
-        path = folder / f"{i:03}.csv"
-        path.write_bytes(spoilt(f"image,gender,age\n{rows}".encode(), generator))
-        yield path.name, lambda path=path: datasets.csv(path)
+        if i % 3:
+            path = folder / f"{i:03}.csv"
+            path.write_bytes(spoilt(f"image,gender,age\n{rows}".encode(), generator))
+            yield path.name, lambda path=path: datasets.csv(path)
+        else:
+            place = folder / f"{i:03}"
+            (place / "train").mkdir(parents=True)
+            shutil.copy(image, place / "train" / "0.png")
+            (place / "train_labels.csv").write_text("0.png,30\n")
+            (place / "CLAP2016.json").write_bytes(spoilt(guesses, generator))
+            yield f"{place.name}/CLAP2016.json", lambda place=place: datasets.appareal(place, progress=False)
 
 
 KINDS = {call.__name__: call for call in (pictures, photos, arrays, weights, shards, settings, tables)}

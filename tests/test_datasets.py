@@ -94,6 +94,26 @@ def test_a_listing_has_the_columns_types_and_a_report():
     assert found.report().split("\n") == ["2 pictures (gender 1)", "1 left out: why"]
 
 
+def test_votes_and_apparent_ages_are_columns_where_a_set_has_them():
+    rows = [
+        {"image": "a", "apparent_age": 31, "apparent_age_spread": 0, "votes_happy": 7, "box_left": 2},
+        {"image": "b", "votes_happy": 0, "votes_no_face": 10},
+    ]
+    found = base.listing(rows, groups={"race": ("x",)}).faces
+    assert tuple(found) == (*base.COLUMNS, "race", *base.APPARENT, "votes_happy", "votes_no_face", "box_left")
+    assert found.votes_no_face.dtype == "Int8" and found.votes_no_face.isna().tolist() == [True, False]
+    assert found.apparent_age.dtype == "float64" and found.apparent_age.fillna(-1).tolist() == [31, -1]
+    for column, value, says in (
+        ("votes_sad", 2.5, "votes_sad is a whole number from 0 to 127; got 2.5"),
+        ("votes_sad", -1, "whole number from 0 to 127; got -1"),
+        ("votes_sad", 128, "whole number from 0 to 127; got 128"),
+        ("apparent_age", 201, "apparent_age is a number from 0 to 200; got 201"),
+        ("apparent_age_spread", "wide", "apparent_age_spread is a number from 0 to 200; got 'wide'"),
+    ):
+        with pytest.raises(datasets.DatasetError, match=says):
+            base.listing([{"image": "a", column: value}])
+
+
 def test_copies_go_and_wholly_where_labels_disagree(picture):
     rows = [
         {"image": str(picture("a.png", 1)), "gender": "male"},
@@ -144,7 +164,11 @@ def test_a_killed_extraction_leaves_nothing_and_a_whole_one_is_not_repeated(tmp_
     assert [path.name for path in folder.iterdir()] == ["whole"]
 
 
-@pytest.mark.parametrize("read", [datasets.adience, datasets.affectnet, datasets.utkface, datasets.fairface, datasets.fer2013])
+READERS = [datasets.adience, datasets.affectnet, datasets.appareal, datasets.fairface, datasets.fer2013, datasets.ferplus]
+READERS += [datasets.rafdb, datasets.utkface]
+
+
+@pytest.mark.parametrize("read", READERS)
 def test_a_missing_an_empty_and_a_wrong_folder_are_told_apart(read, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         read(tmp_path / "nowhere")
@@ -568,6 +592,201 @@ def test_the_real_fer2013(caplog):
     assert "32,298 pictures, published are 35,887" in caplog.text
 
 
+# FER+
+
+VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+"""In its own order."""
+
+
+def test_ferplus_by_names(tmp_path, picture):
+    votes = {  # of the ten, how many said what; and what becomes of the picture
+        "agreed": ("0,10,0,0,0,0,0,0,0,0", "happy"),
+        "single": ("5,0,1,1,1,1,1,0,0,0", "neutral"),  # single votes are not counted: 5 of 5
+        "scattered": ("4,0,0,3,3,0,0,0,0,0", None),  # 4 of 10
+        "half": ("0,0,0,5,0,0,3,2,0,0", None),
+        "tied": ("5,5,0,0,0,0,0,0,0,0", None),
+        "tied_unknown": ("0,0,0,0,5,0,0,0,5,0", None),
+        "alone": ("0,0,0,0,0,0,1,0,0,0", None),
+        "contempt": ("4,0,0,0,0,0,0,6,0,0", "contempt"),
+        "unknown": ("2,0,0,3,0,0,0,0,5,0", "unknown"),
+        "no_face": ("0,0,0,0,0,0,0,0,0,10", "no face"),
+        "empty": ("0,0,0,0,0,0,0,0,0,0", ""),
+        "text": ("x,0,0,0,0,0,0,0,0,0", ""),
+        "short": ("9,1", ""),
+        "unlisted": (None, ""),
+    }
+    for name in votes:
+        picture(f"train/{'angry' if name == 'agreed' else 'fear'}/{name}.jpg")
+    picture("train/bored/other.jpg")
+    picture("validation/sad/v.jpg")
+    lines = [f"{name}.jpg,Training,{given}" for name, (given, _) in votes.items() if given]
+    lines.append("v.jpg,PublicTest,0,0,0,9,0,0,0,0,1,0")
+    (tmp_path / "ferplus_votes.csv").write_text("\n".join([f"image,Usage,{','.join(VOTES)}", *lines]))
+    found = datasets.ferplus(tmp_path, validation=0.3, progress=False)
+    got = labels(found, "expression", "fer2013_expression", "split", *base.VOTES)
+    assert set(got) == {f"{name}.jpg" for name in list(votes)[:7]} | {"v.jpg"}
+    assert {name: got[f"{name}.jpg"][0] for name in list(votes)[:7]} == {name: votes[name][1] for name in list(votes)[:7]}
+    assert got["v.jpg"] == ["sad", "sad", "test", 0, 0, 9, 0, 0, 0, 0, 0, 1, 0] and got["agreed.jpg"][1] == "anger"
+    assert got["half.jpg"][3:] == [0, 0, 5, 0, 3, 0, 0, 2, 0, 0]  # as base.VOTES: happy, sad, surprise, fear …
+    assert reasons(found) == {
+        **{f"{name}.jpg": f"most of FER+'s votes are for: {votes[name][1]}" for name in ("contempt", "unknown", "no_face")},
+        **{f"{name}.jpg": "FER+ has no votes for it" for name in ("empty", "text", "short", "unlisted")},
+        "other.jpg": "the folder's name is no expression: bored",
+    }
+    assert "8 pictures (expression 3)" in found.report()
+    assert len(datasets.fer2013(tmp_path, progress=False).faces) == 15  # which takes no notice of it
+
+
+def test_ferplus_by_its_authors_own_lines(tmp_path):
+    fer_csv(tmp_path / "fer2013.csv")
+    with pytest.raises(datasets.DatasetError, match=r"no votes of FER\+: expected ferplus_votes.csv .*; it holds fer2013.csv"):
+        datasets.ferplus(tmp_path, progress=False)
+    usages = ["Training"] * 7 + ["PublicTest", "PrivateTest", "Training", "Training"]  # the tenth is another one in fer2013.csv
+    counts = ["1,0,0,9", *["0,9,0,1"] * 9, "1,0,0,9"]  # the last picture is a copy of the first
+    lines = [f"{usage},fer0.png,{said},0,0,0,0,0,0" for usage, said in zip(usages, counts, strict=True)]
+    lines[1] = "Training,,0,0,0,0,0,0,0,0,0,10"  # the authors name no picture without a face
+    (tmp_path / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{','.join(VOTES)}", *lines]))
+    for path in (tmp_path, tmp_path / "fer2013.csv"):
+        found = datasets.ferplus(path, progress=False)
+        assert found.faces.expression.tolist() == ["sad", *["happy"] * 7]
+        assert found.faces.fer2013_expression.tolist()[:3] == ["anger", "fear", "happy"]
+        assert found.faces.split.tolist() == ["train"] * 6 + ["validation", "test"]
+    why = reasons(found)
+    assert why["000003.png"] == "most of FER+'s votes are for: no face"
+    assert why["000011.png"] == "FER+ has no votes for it"
+    assert why["000012.png"] == "copy of another picture"
+
+
+def test_the_real_ferplus():
+    faces, dropped = datasets.ferplus(data_folder("fer2013"), progress=False)
+    assert len(faces) == 30_256 and faces.expression.notna().sum() == 26_798 and len(faces) + len(dropped) == 32_298
+    assert dropped.reason.value_counts().to_dict() == {
+        "copy of another picture": 1498,
+        "most of FER+'s votes are for: unknown": 195,
+        "most of FER+'s votes are for: contempt": 189,
+        "most of FER+'s votes are for: no face": 160,
+    }
+    assert (faces[list(base.VOTES)].sum(axis=1) == 10).sum() >= len(faces) - 1  # one picture has nine
+    happy = faces[faces.fer2013_expression == "happy"].expression
+    assert (happy.dropna() == "happy").mean() > 0.9  # the votes are those of these pictures
+
+
+# RAF-DB
+
+
+@pytest.mark.parametrize("form", ["authors", "tables"])
+def test_rafdb(tmp_path, picture, form):
+    given = {f"train_{i:05}": str(i) for i in range(1, 8)} | {"test_0001": "4", "test_0002": "5"}
+    for name in given:
+        picture(f"some/where/{name}_aligned.jpg", like=int(name[-1]) + 100 * (name[:4] == "test"))
+    for name, label, like in (
+        ("train_00008", "4", 101),  # a copy of test_0001
+        ("train_00009", "1", 200),
+        ("train_00010", "2", 200),
+        ("train_00011", "8", None),
+        ("train_00012", "", None),
+        ("other_1", "1", None),
+    ):
+        given[name] = label
+        picture(f"some/where/{name}_aligned.jpg", like)
+    given["train_00013"] = "1"
+    picture("original/train_00013.jpg")  # as it was before it was aligned
+    picture("some/where/train_00014_aligned.jpg")
+    if form == "authors":
+        (tmp_path / "EmoLabel").mkdir()
+        lines = [*(f"{name}.jpg {label}" for name, label in given.items()), "torn"]
+        (tmp_path / "EmoLabel" / "list_patition_label.txt").write_text("\n".join(lines))
+    else:
+        for part in ("train", "test"):
+            lines = [
+                f"{name}_aligned.jpg,{label}" for name, label in given.items() if (part == "test") == name.startswith("test")
+            ]
+            (tmp_path / f"{part}_labels.csv").write_text("\n".join(["image,label", *lines, "torn"]), newline="\r\n")
+    found = datasets.rafdb(tmp_path, validation=0, progress=False)
+    expected = ["surprise", "fear", "disgust", "happy", "sad", "anger", "neutral"]
+    assert labels(found, "expression", "split") == {
+        **{f"train_{i:05}_aligned.jpg": [expected[i - 1], "train"] for i in range(1, 8)},
+        "test_0001_aligned.jpg": ["happy", "test"],
+        "test_0002_aligned.jpg": ["sad", "test"],
+    }
+    why = reasons(found)
+    assert why["train_00008_aligned.jpg"] == "copy of another picture"
+    assert why["train_00009_aligned.jpg"] == why["train_00010_aligned.jpg"] == "same pixels as another picture, other labels"
+    assert why["train_00011_aligned.jpg"] == "unknown label: 8" and why["train_00012_aligned.jpg"] == "unknown label: empty"
+    assert why["other_1_aligned.jpg"] == "the name begins neither with train_ nor with test_"
+    assert why[f"train_00013{'' if form == 'authors' else '_aligned'}.jpg"] == base.NO_FILE
+    assert why["train_00014_aligned.jpg"] == "no table has its label"
+    torn = [place for place, reason in why.items() if reason == "malformed line"]
+    assert torn == (["list_patition_label.txt:17"] if form == "authors" else ["train_labels.csv:16", "test_labels.csv:4"])
+    drawn = datasets.rafdb(tmp_path, validation=0.5, progress=False).faces
+    assert set(drawn.split) == set(base.SPLITS) and (drawn.split == "test").sum() == 2
+
+
+# APPA-REAL
+
+
+def test_appareal_as_its_authors_hand_it_out(tmp_path, picture):
+    rows = {
+        "train": ["000000.jpg,38,31.5,4.25,30", "000001.jpg,38,3,0,3", "000002.jpg,38,40,5,44", "000003.jpg,38,40,5,45", "torn"],
+        "valid": ["000004.jpg,38,x,5,20", "000005.jpg,38,20,5,", "000006.jpg,38,20,5,121", "gone.jpg,38,20,5,20"],
+        "test": ["000007.jpg,38,70.25,9,66", "000008.jpg,38,30,5,30"],
+    }
+    for part, lines in rows.items():
+        header = "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age"
+        (tmp_path / f"gt_avg_{part}.csv").write_text("\n".join([header, *lines]))
+        for name in (line[:10] for line in lines if line[0] == "0"):
+            picture(f"{part}/{name}")  # the photo, beside the face that is wanted
+            picture(f"{part}/{name}_face.jpg", {"000002.jpg": 200, "000003.jpg": 200, "000008.jpg": 1}.get(name))
+    picture("train/000000.jpg_face.jpg", like=1)  # a copy of test's 000008, of the same age
+    found = datasets.appareal(tmp_path, progress=False)
+    assert labels(found, "split", "age", "age_group", "apparent_age", "apparent_age_spread") == {
+        "000007.jpg_face.jpg": ["test", 66, "60+", 70.25, 9],
+        "000008.jpg_face.jpg": ["test", 30, "25-32", 30, 5],
+        "000001.jpg_face.jpg": ["train", 3, None, 3, 0],
+    }
+    assert reasons(found) == {
+        "000000.jpg_face.jpg": "copy of another picture",
+        "000002.jpg_face.jpg": "same pixels as another picture, other labels",
+        "000003.jpg_face.jpg": "same pixels as another picture, other labels",
+        "000004.jpg_face.jpg": "unknown: apparent_age 'x'",
+        "000005.jpg_face.jpg": "unknown: age ''",
+        "000006.jpg_face.jpg": "unknown: age '121'",
+        "gone.jpg": base.NO_FILE,
+        "gt_avg_train.csv:6": "malformed line",
+    }
+
+
+def test_appareal_as_crops_with_guesses_beside(tmp_path, picture, caplog):
+    folder = tmp_path / "APPA-REAL"
+    for name in ("train/000000", "train/000001", "val/000002", "test/000003"):
+        picture(f"APPA-REAL/{name}.jpg")
+    for part, lines in (("train", "000000.jpg,30\r\n000001.jpg,7"), ("val", "000002.jpg,8"), ("test", "000003.jpg,9")):
+        (folder / f"{part}_labels.csv").write_text(lines)
+    with caplog.at_level(logging.WARNING):
+        found = datasets.appareal(folder, progress=False)
+    assert tuple(found.faces) == base.COLUMNS and "no apparent ages: CLAP2016.json is not in" in caplog.text
+    guesses = [
+        {"img_path": f"ChaLearn2016/{name}.jpg", "age": age, "std_age": 2.5, "folder": 0}
+        for name, age in (("train/000000", 33), ("valid/000002", None), ("test/000003", 12), ("test/000000", 90))
+    ]
+    (tmp_path / "CLAP2016.json").write_text(json.dumps(guesses))
+    found = datasets.appareal(folder, progress=False)
+    assert labels(found, "split", "age", "apparent_age", "apparent_age_spread") == {
+        "000003.jpg": ["test", 9, 12, 2.5],
+        "000000.jpg": ["train", 30, 33, 2.5],
+        "000001.jpg": ["train", 7, None, None],
+    }
+    assert reasons(found) == {"000002.jpg": "unknown: apparent_age 'None'"}
+    (folder / "CLAP2016.json").write_text(json.dumps(guesses[:1]))  # in the folder: before the one beside it
+    assert datasets.appareal(folder, progress=False).faces.apparent_age.notna().sum() == 1
+    for damaged in ("[", '{"a": 1}', "[5]", '[{"age": 3}]', '[{"img_path": "x", "age": 1, "std_age": 1}]', "5", "[" * 99_999):
+        (folder / "CLAP2016.json").write_text(damaged)
+        with pytest.raises(
+            datasets.DatasetError, match=r"CLAP2016.json is no list of img_path, age and std_age .*fetch it again"
+        ):
+            datasets.appareal(folder, progress=False)
+
+
 # any folders, any table
 
 
@@ -625,24 +844,24 @@ def test_any_table(tmp_path, picture):
     for name in "abcdef":
         picture(f"{name}.jpg")
     (tmp_path / "my.csv").write_text(
-        "file,sex,age,expression,split,box_left\n"
-        "a.jpg,F,30,Angry,val,1\n"
-        "b.jpg,m,,,,\n"
-        "c.jpg,2,30,,,\n"
-        "d.jpg,,,,,\n"
-        "e.jpg,m,young,bored,,\n"
-        "gone.jpg,m,3,,,\n"
+        "file,sex,age,expression,split,box_left,votes_anger,apparent_age\n"
+        "a.jpg,F,30,Angry,val,1,8,33.5\n"
+        "b.jpg,m,,,,,,\n"
+        "c.jpg,2,30,,,,,\n"
+        "d.jpg,,,,,,8,33.5\n"
+        "e.jpg,m,young,bored,,,2.5,\n"
+        "gone.jpg,m,3,,,,,\n"
         "f.jpg,m\n"
     )
     found = datasets.csv(tmp_path / "my.csv", image="file", gender="sex")
-    assert labels(found, "age", "age_group", "gender", "expression", "split", "box_left") == {
-        "a.jpg": [30, "25-32", "female", "anger", "validation", 1],
-        "b.jpg": [None, None, "male", None, None, None],
+    assert labels(found, "age", "age_group", "gender", "expression", "split", "box_left", "votes_anger", "apparent_age") == {
+        "a.jpg": [30, "25-32", "female", "anger", "validation", 1, 8, 33.5],
+        "b.jpg": [None, None, "male", None, None, None, None, None],
     }
     assert reasons(found) == {
         "c.jpg": "unknown: gender '2'",
         "d.jpg": "neither age, age_group, gender nor expression",
-        "e.jpg": "unknown: age 'young', expression 'bored'",
+        "e.jpg": "unknown: age 'young', expression 'bored', votes_anger '2.5'",
         "gone.jpg": "the picture is not there",
         "my.csv:8": "malformed line",
     }
@@ -699,9 +918,38 @@ def odd_fer2013(folder):
     return datasets.fer2013(folder), []
 
 
-@pytest.mark.parametrize("read", [odd_adience, odd_affectnet, odd_fairface, odd_fer2013])
+def odd_ferplus(folder):
+    fer_csv(folder / "fer2013.csv")
+    good, zeros = "Training,x,0,9,0,1,0,0,0,0,0,0", ",0" * 9
+    lines = [good, f"Training,x,{DIGITS}{zeros}", f"{WIDE},x,1{zeros}", "", f"Training,{WIDE},1{zeros}", good]
+    (folder / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{','.join(VOTES)}", *lines]))
+    return datasets.ferplus(folder), []
+
+
+def odd_rafdb(folder):
+    (folder / "train_1.jpg").rename(folder / "train_1_aligned.jpg")
+    lines = ["train_1.jpg 1", f"{LONG} 1", f"{WIDE} 1", f"train_1.jpg {DIGITS}", "nul\0.jpg 1", "/ 1"]
+    (folder / "list_patition_label.txt").write_text("\n".join(lines))
+    return datasets.rafdb(folder, validation=0), ["train_1_aligned.jpg"]
+
+
+def odd_appareal(folder):
+    lines = ["a.jpg,9", f"{LONG},9", f"{WIDE},9", f"a.jpg,{DIGITS}", "a.jpg,nan", "nul\0.jpg,9", "..,9"]
+    (folder / "train_labels.csv").write_text("\n".join(lines))
+    return datasets.appareal(folder), ["train/a.jpg"]
+
+
+ODD = [odd_adience, odd_affectnet, odd_appareal, odd_fairface, odd_fer2013, odd_ferplus, odd_rafdb]
+
+
+@pytest.mark.parametrize("read", ODD)
 def test_an_odd_row_costs_no_reader_its_table(tmp_path, picture, read):
-    for name in [*(f"faces/u{fold}/coarse_tilt_aligned_face.1.a.jpg" for fold in range(5)), "7/a.jpg", "train/a.jpg"]:
+    for name in [
+        *(f"faces/u{fold}/coarse_tilt_aligned_face.1.a.jpg" for fold in range(5)),
+        "7/a.jpg",
+        "train/a.jpg",
+        "train_1.jpg",
+    ]:
         picture(name)
     found, there = read(tmp_path)
     assert {str(tmp_path / name) for name in there} <= set(found.faces.image)

@@ -268,6 +268,8 @@ def test_columns_that_the_result_needs_are_refused(table, tmp_path):
         ("fold", [0.5, 1], "fold is a whole number from 0 to 127; got 0.5"),
         ("fold", ["a", 300], "got 'a', 300"),
         ("age", [-1.0, 31.0], "age is a number from 0 to 200; got -1.0"),
+        ("votes_fear", [10, 0.5], "votes_fear is a whole number from 0 to 127; got 0.5"),
+        ("apparent_age", [None, 201], "apparent_age is a number from 0 to 200; got 201"),
     ],
 )
 def test_labels_that_nobody_knows_are_refused_before_any_work(table, tmp_path, column, values, says):
@@ -284,8 +286,12 @@ def test_the_command_refuses_unknown_labels_too(table, tmp_path):
 
 def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
     labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(age_group="25-32", fold=pd.array([1] * 6, "Int8"))
+    labelled = labelled.assign(votes_happy=[7, None, None, 3, 3, 3], apparent_age=33.5)
     prepare(labelled, tmp_path, FAST, progress=False)
-    kinds = Prepared(tmp_path).table.dtypes
+    found = Prepared(tmp_path).table
+    assert found.votes_happy.dtype == "Int8" and found.votes_happy.fillna(0).tolist() == [7, 0, 0]
+    assert found.apparent_age.tolist() == [33.5] * 3
+    kinds = found.dtypes
     assert kinds.age_group.ordered and kinds.score == "float64" and kinds.box_left == "float64" and kinds.fold == "Int8"
 
 
