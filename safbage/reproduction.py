@@ -110,6 +110,8 @@ SCALES = {
 PREPARATION = {
     "synthetic": {"detect": "box"},  # the painter knows where it painted
     "fer2013": {"without_face": "whole", "min_face": 0.4},  # 48×48 pixels, nothing but face
+    "ferplus": {"without_face": "whole", "min_face": 0.4},
+    "rafdb": {"without_face": "whole", "min_face": 0.4},  # aligned, with next to no margin
 }
 """Options of `preparation` that a data set needs."""
 WHOLE_SPLIT = ("affectnet",)
