@@ -62,8 +62,8 @@ def crops_of(count):
 def differences(model, crops):
     """Largest difference from the float32 networks on the CPU, by output; CAMs as a share of their largest value."""
     with keras.device("cpu:0"):
-        exact = SafBage.load(batch_size=4, precision="float32")._run(crops)
-    rough = model._run(crops)
+        exact = SafBage.load(batch_size=4, precision="float32").run(crops)
+    rough = model.run(crops)
     return {name: float(np.abs(rough[name] - y).max() / max(1, np.abs(y).max())) for name, y in exact.items()}
 
 
@@ -96,7 +96,7 @@ def main():
     model = SafBage.load(precision="mixed_bfloat16" if there else None)
     crops = crops_of(8 * model.batch_size if there else 2)
     rate = matrix_rate(8192 if there else 1024)
-    taken = best(lambda: model._run(crops), 5 if there else 1)
+    taken = best(lambda: model.run(crops), 5 if there else 1)
     features, epochs = (52_000, 30) if there else (256, 1)
     found = {
         "backend": keras.config.backend(),

@@ -57,7 +57,7 @@ class Networks:
 
         level = [photo, tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.float32)]
         self._tensor = tf.constant
-        self._cells = {
+        self.cells = {
             odd: tf.function(functools.partial(propose, odd=odd), autograph=False, input_signature=level)
             for odd in np.ndindex(2, 2)
         }
@@ -81,7 +81,7 @@ class Networks:
         scale = CELL / min_face_size
         while min(photo.shape[:2]) * scale >= CELL:
             size = np.array([int(side * scale) for side in photo.shape[:2]], "int32")
-            cells, offsets, confidence = (np.asarray(part) for part in self._cells[tuple(size % 2)](photo, size, threshold))
+            cells, offsets, confidence = (np.asarray(part) for part in self.cells[tuple(size % 2)](photo, size, threshold))
             corner = 2 * cells[:, ::-1]
             found = (np.hstack([corner + 1, corner + CELL]) + offsets.astype("float64") * (CELL - 1)) / scale
             kept = non_maximum_suppression(found, confidence, 0.5)

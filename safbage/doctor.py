@@ -27,7 +27,7 @@ def examine() -> list[Finding]:
     """Check Python, packages, backend, GPU, weights and free disk. Nothing is changed or fetched."""
     python = ".".join(map(str, sys.version_info[:3]))
     findings = [Finding("Python", (3, 11) <= sys.version_info < (3, 14), python, "use Python 3.11, 3.12 or 3.13")]
-    findings += [*_packages(), *_opencv()]
+    findings += [*packages(), *_opencv()]
     findings += _backend()
     for name, purpose in weights.TRUNKS.items():
         ok = weights.is_cached(name)
@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _packages():
+def packages():
     """The packages that safbage requires, against the versions it asks for: each that is not right, and how many are."""
     right = 0
     for text in importlib.metadata.requires("safbage"):

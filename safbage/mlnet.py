@@ -27,7 +27,7 @@ def _interpolation(position, length):
     return ops.relu(1 - ops.abs(position[:, None] - ops.cast(ops.arange(length), "float32")[None]))
 
 
-def _stretch(length, target, centre=0.5):
+def stretch(length, target, centre=0.5):
     """Weights (target×length) that stretch `length` values bilinearly to `target`; `centre` 0.5 is the usual half pixel.
 
     ``ops.image.resize`` needs the size before the graph is built; here it may be any photo's.
@@ -57,7 +57,7 @@ class LearnedPrior(layers.Layer):
 
     def call(self, maps):
         height, width = ops.shape(maps)[1:3]
-        down, across = _stretch(self.rows, height, self.centre), _stretch(self.columns, width, self.centre)
+        down, across = stretch(self.rows, height, self.centre), stretch(self.columns, width, self.centre)
         prior = ops.cast(ops.matmul(ops.matmul(down, 1 + self.prior), ops.transpose(across)), maps.dtype)
         return maps * prior[None, :, :, None]
 

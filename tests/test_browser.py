@@ -24,6 +24,7 @@ from conftest import REPOSITORY
 
 from safbage import classifiers, images, reweighting
 
+pytestmark = pytest.mark.browser
 ARTEFACTS = Path(os.environ.get("SAFBAGE_ARTEFACTS") or REPOSITORY / "outputs" / "browser")
 WAIT = 120_000
 """Milliseconds, for what starts a kernel and loads networks."""
@@ -96,7 +97,7 @@ def foreign_kernel(folder):
     (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
 
 
-@pytest.fixture(scope="module", params=["explore", "jupyterlab"])
+@pytest.fixture(scope="module", params=["explore", pytest.param("jupyterlab", marks=pytest.mark.slow)])
 def server(request, tmp_path_factory):
     """(name, address, working folder, its process, folder of things around it) of `safbage explore`, or of JupyterLab with a
     notebook."""
@@ -333,6 +334,7 @@ def test_the_console_had_nothing_to_complain_about(opened):
     assert complaints == []
 
 
+@pytest.mark.slow
 @explore_only
 def test_an_upload_that_is_too_large_is_told(opened, tmp_path):
     _, page, *_ = opened
@@ -347,6 +349,7 @@ def test_an_upload_that_is_too_large_is_told(opened, tmp_path):
     settle(page, "astronaut: the face found is boxed")
 
 
+@pytest.mark.slow
 @explore_only
 def test_one_kernel_serves_all_pages_and_ends_after_the_last(opened, server, chromium):
     _, url, _, process, _ = server
@@ -378,6 +381,7 @@ def test_nothing_in_the_working_folder_or_among_foreign_kernels_was_executed(ser
     assert "/planted/" not in url
 
 
+@pytest.mark.slow
 @explore_only
 def test_ctrl_c_leaves_nothing_even_while_the_networks_are_loading(server):
     _, url, _, process, _ = server

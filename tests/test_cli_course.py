@@ -1,18 +1,16 @@
 """``safbage course``: the notebooks for a class."""
 
-import subprocess
-import sys
 import tomllib
 
 import nbformat
 from bs4 import BeautifulSoup
-from conftest import REPOSITORY
+from conftest import REPOSITORY, command
 
 from safbage.cli.course import folded, notebooks, strip_solutions
 
 
 def course(*arguments):
-    return subprocess.run([sys.executable, "-m", "safbage.cli", "course", *map(str, arguments)], capture_output=True, text=True)
+    return command("course", *arguments)
 
 
 def test_the_notebooks_are_copied_as_they_are(tmp_path):

@@ -1,4 +1,4 @@
-"""``safbage prepare`` as a process."""
+"""``safbage prepare``, and what is left of it when it is killed."""
 
 import os
 import signal
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import command
-from test_cli import safbage
 
 from safbage import images
 from safbage.prepared import Prepared
@@ -30,11 +29,11 @@ def table(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
 def whole(request, table, tmp_path_factory):
     """(the finished process, its folder, its workers)"""
     output = tmp_path_factory.mktemp("whole")
-    done = safbage("prepare", table, output, *FAST, "--workers", request.param)
+    done = command("prepare", table, output, *FAST, "--workers", request.param)
     assert done.returncode == 0, done.stderr
     return done, output, request.param
 
@@ -61,7 +60,7 @@ def test_killed_it_makes_the_same_bytes(table, whole, kills, tmp_path):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert safbage("prepare", *arguments).returncode == 0
+    assert command("prepare", *arguments).returncode == 0
     one, other = ({p.name: p.read_bytes() for p in folder.rglob("*.parquet")} for folder in (tmp_path, unbroken))
     assert one == other
 

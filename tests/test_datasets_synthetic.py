@@ -174,7 +174,7 @@ def test_the_listing_tells_all_labels(set_of_20):
 
 def test_a_second_call_paints_nothing_and_tells_the_same(set_of_20, monkeypatch):
     folder, before = set_of_20
-    monkeypatch.setattr("safbage.datasets._painting.paint", lambda *_: pytest.fail("painted again"))
+    monkeypatch.setattr(images, "write", lambda *_, **__: pytest.fail("painted again"))
     after = datasets.synthetic(folder, 20, size=128, progress=False)
     assert before.faces.equals(after.faces)
 

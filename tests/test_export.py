@@ -1,23 +1,31 @@
 """The network after detection in other formats; those whose packages (`safbage[export]`) are missing are skipped by name."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 
-from safbage import SafBage, classifiers, export
+from safbage import SafBage, export
+from safbage.backend import keras
 from safbage.export import FORMATS
 from safbage.work import WorkError, locked
 
 
-@pytest.fixture(scope="module", params=classifiers.SHIPPED)
+@pytest.fixture(scope="module", params=["alexnet-gap", pytest.param("efficientnet-lite2", marks=pytest.mark.slow)])
 def network(request):
     """Of the light ML-Net, for the sake of time."""
     return SafBage.load(network=request.param, saliency="light", precision="float32").network
+
+
+@pytest.fixture(scope="module")
+def small():
+    """One with the inputs and an output of the others, and hardly anything between, where no answer matters."""
+    inputs = {"face": keras.Input((224, 224, 3), dtype="uint8", name="face"), "ratio": keras.Input((1,), name="ratio")}
+    colour = keras.layers.GlobalAveragePooling2D()(keras.ops.cast(inputs["face"], "float32") / 255)
+    answer = keras.layers.Dense(2, "softmax")(keras.layers.Concatenate()([colour, inputs["ratio"]]))
+    return keras.Model(inputs, {"gender": answer})
 
 
 @pytest.fixture
@@ -43,17 +51,17 @@ def test_every_format_answers_as_the_network(network, inputs, tmp_path, format):
         export.export(network, format, path)
 
 
-def test_what_answers_otherwise_or_lacks_an_output_is_refused(network, tmp_path):
+def test_what_answers_otherwise_or_lacks_an_output_is_refused(small, tmp_path):
     def shifted(inputs):
-        return {name: values + 0.01 * (name == "gender") for name, values in network.predict_on_batch(inputs).items()}
+        return {name: values + 0.01 * (name == "gender") for name, values in small.predict_on_batch(inputs).items()}
 
     with pytest.raises(export.ExportError, match=r"its gender differs by 0\.01"):
-        export.check(network, shifted, tmp_path)
+        export.check(small, shifted, tmp_path)
     with pytest.raises(export.ExportError, match="no output"):
-        export.check(network, lambda inputs: {}, tmp_path)
-    broken = lambda inputs: {name: values * np.nan for name, values in network.predict_on_batch(inputs).items()}  # noqa: E731
+        export.check(small, lambda inputs: {}, tmp_path)
+    broken = lambda inputs: {name: values * np.nan for name, values in small.predict_on_batch(inputs).items()}  # noqa: E731
     with pytest.raises(export.ExportError, match="differs by nan"):
-        export.check(network, broken, tmp_path)
+        export.check(small, broken, tmp_path)
 
 
 class Breaking:
@@ -69,49 +77,49 @@ class Breaking:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_it(network, tmp_path, error):
+def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_it(small, tmp_path, error):
     path = tmp_path / "net"
     with pytest.raises(type(error)):
-        export.export(Breaking(network, error), "saved-model", path)
+        export.export(Breaking(small, error), "saved-model", path)
     assert not path.exists()
     left = tmp_path / ".net.writing" / "network" / "net"  # as a kill leaves it
     left.mkdir(parents=True)
     (left / "half").touch()
-    assert export.export(network, "saved-model", path) == path
+    assert export.export(small, "saved-model", path) == path
     assert [p.name for p in tmp_path.iterdir()] == ["net"] and not (path / "half").exists()
 
 
-def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(network, tmp_path, monkeypatch):
+def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(small, tmp_path, monkeypatch):
     wrong = lambda path: lambda inputs: {}  # noqa: E731
     monkeypatch.setitem(FORMATS, "saved-model", replace(FORMATS["saved-model"], open=wrong, beside=(".bin",)))
     with pytest.raises(export.ExportError, match="no output"):
-        export.export(network, "saved-model", tmp_path / "net")
+        export.export(small, "saved-model", tmp_path / "net")
     assert not (tmp_path / "net").exists()
     (tmp_path / "net.bin").write_text("mine")
     with pytest.raises(FileExistsError, match=r"net\.bin exists"):
-        export.export(network, "saved-model", tmp_path / "net")
+        export.export(small, "saved-model", tmp_path / "net")
     assert (tmp_path / "net.bin").read_text() == "mine"
 
 
-def test_of_two_that_write_one_file_the_second_is_refused(network, tmp_path):
+def test_of_two_that_write_one_file_the_second_is_refused(small, tmp_path):
     with locked(tmp_path / ".net.writing"), pytest.raises(WorkError, match="is being written by process"):
-        export.export(network, "saved-model", tmp_path / "net")
+        export.export(small, "saved-model", tmp_path / "net")
 
 
-def test_a_missing_package_and_an_unknown_format_are_named(network, tmp_path, monkeypatch):
+def test_a_missing_package_and_an_unknown_format_are_named(small, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], needs=("os", "no_such_package")))
     with pytest.raises(ImportError, match=r'onnx needs no_such_package: pip install "safbage\[export\]"'):
-        export.export(network, "onnx", tmp_path / "net")
+        export.export(small, "onnx", tmp_path / "net")
     with pytest.raises(ValueError, match="saved-model, onnx"):
-        export.export(network, "gguf", tmp_path / "net")
+        export.export(small, "gguf", tmp_path / "net")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_command(tmp_path):
-    command = [sys.executable, "-m", "safbage.cli", "export", "saved-model", str(tmp_path / "net"), "--saliency", "light"]
-    done = subprocess.run([*command, "--tasks", "gender"], capture_output=True, text=True, env=os.environ)
+    words = ["export", "saved-model", tmp_path / "net", "--saliency", "light"]
+    done = command(*words, "--tasks", "gender")
     assert done.returncode == 0, done.stderr
     assert "answers the embedded photo's face as safbage does" in " ".join(done.stderr.split()) and done.stdout == ""
     assert (tmp_path / "net" / "saved_model.pb").is_file()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = command(*words)
     assert done.returncode == 2 and "exists" in done.stderr and "Traceback" not in done.stderr

@@ -11,11 +11,21 @@ import papermill
 import pytest
 from conftest import REPOSITORY
 
-from safbage import checks
+from safbage import checks, images
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"PHOTO", "DATASET", "DATA_DIR", "TASK", "RATIO", "NETWORK", "FOLD", "EPOCHS", "LIMIT", "SEED", "OUTPUT_DIR"}
 OWN_PARAMETERS = {"06": {"SWEEP_DIR", "RATIOS", "SEEDS", "NETWORKS", "WORKERS"}, "10": {"PHOTOS_DIR"}}
+SMALL = {  # as few pictures and rounds as every cell, and every check of an exercise, can do with
+    "01": {"LIMIT": 12},
+    "02": {"LIMIT": 12, "EPOCHS": 1},
+    "03": {"LIMIT": 10},
+    "04": {"LIMIT": 60, "EPOCHS": 2},
+    "05": {"LIMIT": 80, "EPOCHS": 2},
+    "06": {"LIMIT": 40, "EPOCHS": 2, "RATIOS": [0, 0.3], "SEEDS": [0], "NETWORKS": ["lenet"]},
+    "07": {"LIMIT": 10},
+    "10": {"PHOTOS_DIR": "photos"},
+}
 WORDS = {  # defined once, in a box, before anything else speaks of them
     "Saliency map": r"saliency maps?",
     "Reweighting ratio": r"reweighting ratio",
@@ -164,8 +174,8 @@ def test_every_check_belongs_to_one_exercise():
     assert sorted([*used, "number"]) == sorted(name for name in there if not name.startswith("_"))
 
 
-def as_tried(notebook):
-    """The notebook as a student runs it: each cell twice in a row; after each check the attempts at its exercise, checked too."""
+def as_tried(notebook, times=1):
+    """The notebook as a student runs it, each cell so many times in a row; after each check the attempts, checked too."""
 
     def added(source):
         return nbformat.v4.new_code_cell(source, metadata={"tags": ["added"]})
@@ -174,7 +184,7 @@ def as_tried(notebook):
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type == "code" and "parameters" not in tags(cell):
-            cells.append(added(cell.source))
+            cells += [added(cell.source) for _ in range(1, times)]
             for attempt in attempts:
                 cells += [added(attempt), added(cell.source)]
             attempts = cell.metadata.get("attempts", ())
@@ -217,9 +227,10 @@ def run(notebook, folder, parameters):
     return done, json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path):
+def tried(path, folder, parameters, times=1):
+    """A notebook's run as a student's, in which figures appeared and every attempt at an exercise was told what it should be."""
     notebook = nbformat.read(path, 4)
-    done, _ = run(as_tried(notebook), tmp_path, {})
+    done, _ = run(as_tried(notebook, times), folder, parameters)
     outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     printed = [output["text"] for output in outputs if output.output_type == "stream"]
@@ -228,14 +239,25 @@ def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path):
         found = next((text for text in printed if text.startswith(begins) and words in text), None)
         assert found is not None, words
         printed.remove(found)
+    return done
+
+
+def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path, astronaut):
+    (tmp_path / "photos").mkdir()
+    images.write(tmp_path / "photos" / "a.jpg", astronaut)
+    (tmp_path / "photos" / "b.jpg").write_text("no photo")
+    tried(path, tmp_path, SMALL.get(path.stem[:2], {}))
+
+
+@pytest.mark.slow
+def test_it_runs_at_its_own_size_and_its_cells_can_be_run_twice(path, tmp_path):
+    done = tried(path, tmp_path, {}, times=2)
     if kept := os.environ.get("SAFBAGE_EXECUTED"):  # a folder, for the book
         done.cells = [cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))]
         nbformat.write(done, Path(kept) / path.name)
 
 
 def test_start_here_takes_parameters(tmp_path, astronaut):
-    from safbage import images
-
     photo = str(images.write(tmp_path / "mine.jpg", astronaut[:, ::-1]))
     _, metrics = run(nbformat.read(NOTEBOOKS[0], 4), tmp_path, {"PHOTO": photo, "RATIO": 0.9})
     assert metrics["status"] == "ok" and metrics["faces"] == 1 and metrics["ratio"] == 0.9

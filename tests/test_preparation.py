@@ -150,7 +150,7 @@ def test_of_several_faces_the_portraits_own_is_taken():
     assert preparation.most_central([surest, face(80, 80, 15)], (100, 100)) is surest
 
 
-@pytest.mark.parametrize("at", ["_finish", "write_whole", "_close"])
+@pytest.mark.parametrize("at", ["finish", "write_whole", "close"])
 def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monkeypatch, at):
     """Killed in every third call of a step, again and again, until it comes through."""
     real, calls = getattr(preparation, at), []
@@ -167,7 +167,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monke
             prepare(table, tmp_path, FAST, progress=False)
             break
         except KeyboardInterrupt:
-            assert not (tmp_path / "failed.parquet").exists() or at == "_close"
+            assert not (tmp_path / "failed.parquet").exists() or at == "close"
             if (tmp_path / "shards").exists() and len(list((tmp_path / "shards").glob("part-*"))) < 4:
                 with pytest.raises((DatasetError, FileNotFoundError), match="shards"):
                     Prepared(tmp_path)
@@ -185,6 +185,7 @@ def test_two_processes_make_the_same_and_resumed_the_same_bytes(table, prepared,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.slow
 def test_a_dask_cluster_makes_the_same_though_a_worker_is_killed(table, prepared, tmp_path):
     """A real scheduler and two worker processes, one of them killed (SIGKILL) while it works."""
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -296,6 +297,7 @@ def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.slow
 def test_workers_end_with_their_parent(table, tmp_path):
     code = f"""
 import pandas as pd

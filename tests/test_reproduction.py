@@ -45,6 +45,7 @@ class Page(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_every_experiment_has_its_arms_tests_and_verdicts(first):
     output, done = first
     reports = experiments.saved(output / "results")
@@ -61,6 +62,7 @@ def test_every_experiment_has_its_arms_tests_and_verdicts(first):
         assert all(line in done.stderr for line in report["verdict"])
 
 
+@pytest.mark.slow
 def test_the_page_has_all_of_it(first):
     output, done = first
     assert done.stdout.split()[-1] == str(output / "report.html")
@@ -81,6 +83,7 @@ def times(output):
     return {path: path.stat().st_mtime_ns for name in names for path in output.rglob(name)}
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_all_done(first):
     output, _ = first
     kept = times(output)
@@ -96,6 +99,7 @@ def test_a_second_run_finds_all_done(first):
     assert sum(more.values()) < 0.5 * sum(before.values())
 
 
+@pytest.mark.slow
 def test_one_experiment_can_be_run_alone(first):
     output, _ = first
     kept = times(output)

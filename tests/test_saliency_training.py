@@ -95,7 +95,7 @@ def test_training_learns_where_the_bright_shapes_are(tmp_path):
 
 def test_scenes_of_another_shape_are_padded(tmp_path):
     tall = fixations.synthetic(12, size=(128, 64))
-    target = saliency_training._target(tall[0], (80, 96))
+    target = saliency_training.target_map(tall[0], (80, 96))
     assert target.shape == (10, 12, 1) and target.max() == 1
     assert not target[:, :3].any() and not target[:, -3:].any() and target[:, 5:7].any()
     saliency_training.train(tall, tmp_path, replace(SMALL, epochs=1), progress=False)
@@ -110,7 +110,7 @@ def run_to_weights(scenes, recipe):
 
 @pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, train="conv5", batch=8), replace(SMALL, optimizer="sgd", decay="time")])
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes, recipe):
-    killed, whole = killed_and_whole(tmp_path, monkeypatch, saliency_training, "_batches", run_to_weights(scenes, recipe))
+    killed, whole = killed_and_whole(tmp_path, monkeypatch, saliency_training, "batches", run_to_weights(scenes, recipe))
     assert killed.keys() == whole.keys() and all(np.array_equal(killed[name], whole[name]) for name in whole)
 
 
@@ -136,7 +136,7 @@ def test_a_rate_that_explodes_is_told(tmp_path, scenes):
 
 def test_training_stops_when_the_choosing_scenes_gain_no_more(tmp_path, scenes, monkeypatch):
     values = iter([0.3, 0.5, 0.4, 0.4, 0.6])
-    monkeypatch.setattr(saliency_training, "_correlation", lambda *_: next(values))
+    monkeypatch.setattr(saliency_training, "correlation", lambda *_: next(values))
     recipe = replace(SMALL, patience=2, epochs=9)
     path = saliency_training.train(scenes, tmp_path, recipe, choosing=scenes[:1], progress=False)
     log = work.EpochLog(tmp_path, lambda row: row["cc"])

@@ -333,6 +333,7 @@ def test_killed_and_resumed_a_sweep_of_twelve_has_twelve_rows_and_none_run_twice
     assert 0 <= in_flight <= 2
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_runs_the_points_though_a_worker_is_killed(notebook, tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:

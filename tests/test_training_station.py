@@ -514,7 +514,7 @@ def test_faces_prepared_anew_are_read_anew(tmp_path, prepared, built):
 
 def test_layers_without_weights_tell_features_apart():
     options = [
-        features._options(keras.Sequential([keras.Input((8, 8, 3)), layers.Normalization(mean=mean, variance=[1.0] * 3)]))
+        features.layer_options(keras.Sequential([keras.Input((8, 8, 3)), layers.Normalization(mean=mean, variance=[1.0] * 3)]))
         for mean in ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 1.0])
     ]
     assert options[0] == options[1] != options[2]

