@@ -29,7 +29,8 @@ def resident():
 
 
 def kernel(moves):
-    from safbage import SafBage, widgets
+    from safbage import SafBage
+    from safbage.show import widgets
 
     start = time.perf_counter()
     model = SafBage.load()

@@ -26,9 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from safbage import classifiers, mlnet, saliency, training
-from safbage.backend import keras, ops, tensorflow
-from safbage.prepared import Prepared
+from safbage import classifiers, saliency, training
+from safbage.datasets.shards import Prepared
+from safbage.runtime.backend import keras, ops, tensorflow
+from safbage.saliency import mlnet
+from safbage.tasks import CLASSES
 from safbage.training import features, tuning
 
 TASK, RATIO, SEED = "gender", 0.3, 0
@@ -70,7 +72,7 @@ def products(above, batch):
 
 def network(recipe):
     keras.utils.set_random_seed(SEED)
-    model = classifiers.classifier("alexnet", len(classifiers.CLASSES[TASK]), dropout=recipe.dropout)
+    model = classifiers.classifier("alexnet", len(CLASSES[TASK]), dropout=recipe.dropout)
     return model, *tuning.cut(model, recipe.first_layer("alexnet"))
 
 

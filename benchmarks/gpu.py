@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from safbage import SafBage, backend, classifiers, faces, images
-from safbage.backend import keras, ops
-from safbage.export import FACE
+from safbage import SafBage, classifiers, faces, images
+from safbage.pipeline.export import FACE
+from safbage.runtime import backend
+from safbage.runtime.backend import keras, ops
 
 FACE_GFLOP = 41.9
 """Of ML-Net (40.2), AlexNet's conv1–conv4 and three times its conv5 (1.7): a multiplication and an addition are two."""

@@ -20,10 +20,11 @@ from rich.table import Table
 from scipy.stats import binomtest
 from tqdm.auto import tqdm
 
-from safbage import SafBage, mlnet, saliency
-from safbage.prepared import Prepared
-from safbage.saliency_metrics import cc
-from safbage.training import COLUMNS
+from safbage import SafBage, saliency
+from safbage.datasets.shards import Prepared
+from safbage.saliency import mlnet
+from safbage.saliency.metrics import cc
+from safbage.tasks import LABELS
 
 
 def gflop(model, size=224):
@@ -56,7 +57,7 @@ def effect(prepared, networks):
     """Per task of a set's labels: accuracy with either network's maps, and the paired test; and CC of the maps."""
     rows = np.flatnonzero(prepared.table.split == "test")
     table = prepared.table.iloc[rows]
-    tasks = tuple(task for task, column in COLUMNS.items() if table[column].notna().any())
+    tasks = tuple(task for task, column in LABELS.items() if table[column].notna().any())
     model = SafBage.load(tasks=tasks)
     answers, maps = {name: [] for name in networks}, {name: [] for name in networks}
     for i in tqdm(range(0, len(rows), 64), desc=prepared.folder.name):
@@ -69,8 +70,8 @@ def effect(prepared, networks):
     values = np.array([cc(a, b) for a, b in zip(light, full, strict=True)])
     result = {"faces": len(rows), "cc": float(values.mean()), "cc_standard_error": float(values.std(ddof=1) / len(values) ** 0.5)}
     for task in tasks:
-        known = table[COLUMNS[task]].notna().to_numpy()
-        truth = table[COLUMNS[task]].to_numpy()[known]
+        known = table[LABELS[task]].notna().to_numpy()
+        truth = table[LABELS[task]].to_numpy()[known]
         right = {name: answers[name][task].to_numpy()[known] == truth for name in networks}
         a, b = right.values()
         gained, lost = int((b & ~a).sum()), int((a & ~b).sum())
@@ -107,7 +108,7 @@ def main():
         found = figures[name]
         error = f"± {found['cc_standard_error']:.4f}, {found['faces']} faces"
         table.add_row(f"CC with ML-Net, {name}", "1", f"{found['cc']:.4f}", error)
-        for task in (task for task in COLUMNS if task in found):
+        for task in (task for task in LABELS if task in found):
             row = found[task]
             test = f"{row['gained']} gained, {row['lost']} lost, p = {row['p']:.2f}; {row['same_answer']:.1%} same answer"
             table.add_row(f"{task} accuracy, {name}", f"{row['mlnet']:.1%}", f"{row['light']:.1%}", test)

@@ -57,7 +57,7 @@ def ours(folder, network):
     from tqdm.auto import tqdm
 
     from safbage import SafBage
-    from safbage.prepared import Prepared
+    from safbage.datasets.shards import Prepared
 
     prepared = Prepared(folder)
     tasks = tuple(task for task, column in COLUMNS.items() if column in prepared.table and prepared.table[column].notna().any())
@@ -134,7 +134,7 @@ def compared(ours, peers, name):
     import pandas as pd
     from scipy.stats import binomtest
 
-    from safbage.classifiers import CLASSES
+    from safbage.tasks import CLASSES
 
     table = pd.read_csv(peers)
     rows = []
@@ -162,7 +162,7 @@ def compared(ours, peers, name):
 
 def nearest_group(years):
     """The age group whose range is nearest to an age."""
-    from safbage.datasets.base import AGE_GROUPS, AGE_RANGES
+    from safbage.tasks import AGE_GROUPS, AGE_RANGES
 
     gaps = [max(low - years, years - high, 0) for low, high in AGE_RANGES]
     return AGE_GROUPS[gaps.index(min(gaps))]

@@ -16,7 +16,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from safbage import faces, images, mlnet, preparation, saliency
+from safbage import faces, images, saliency
+from safbage.datasets import preparation
+from safbage.saliency import mlnet
 
 
 def alone(pictures, network):
@@ -51,7 +53,7 @@ def main():
         times["ML-Net"].append(mapping)
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            preparation.prepare(table, folder, preparation.Options(precision=args.precision), progress=False)
+            preparation.prepare(table, folder, preparation.Preparation(precision=args.precision), progress=False)
             times["preparation"].append(time.perf_counter() - start)
     median = {name: float(np.median(values)) for name, values in times.items()}
     rate = (median["detector"] + median["ML-Net"]) / median["preparation"]

@@ -18,8 +18,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from safbage import datasets, experiments, faces, preparation, saliency, training
-from safbage.prepared import Prepared
+from safbage import datasets, experiments, faces, saliency, training
+from safbage.datasets import preparation
+from safbage.datasets.shards import Prepared
 
 RATIOS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 

@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from tqdm.auto import tqdm
 
-from safbage import SafBage, images, mlnet, saliency
+from safbage import SafBage, images, saliency
 from safbage.classifiers import SHIPPED
-from safbage.prepared import Prepared
-from safbage.training import COLUMNS
+from safbage.datasets.shards import Prepared
+from safbage.saliency import mlnet
+from safbage.tasks import LABELS
 
 
 def grey(crop):
@@ -67,7 +68,7 @@ def accuracies(prepared, count):
     """Task to way to network to what was right, a bool per labelled face."""
     rows = drawn(prepared, count)
     table = prepared.table.iloc[rows]
-    tasks = tuple(task for task, column in COLUMNS.items() if table[column].notna().any())
+    tasks = tuple(task for task, column in LABELS.items() if table[column].notna().any())
     models = {name: SafBage.load(tasks=tasks, network=name) for name in SHIPPED}
     light, (crops, _) = mlnet.load("light"), prepared.faces(rows)
     right = {task: {} for task in tasks}
@@ -77,7 +78,7 @@ def accuracies(prepared, count):
         for name, model in models.items():
             answers = model.classify(worse, maps=maps)
             for task in tasks:
-                label = table[COLUMNS[task]]
+                label = table[LABELS[task]]
                 hit = (answers[task].to_numpy() == label.to_numpy())[label.notna()]
                 right[task].setdefault(way, {})[name] = hit
     return right

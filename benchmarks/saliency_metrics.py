@@ -13,7 +13,7 @@ import numpy as np
 import pysaliency.metrics
 import pysaliency.roc
 
-from safbage import saliency_metrics as ours
+from safbage.saliency import metrics as ours
 
 if not hasattr(np, "trapz"):
     np.trapz = np.trapezoid  # noqa: NPY201  pysaliency calls it by the name it had before NumPy 2.4

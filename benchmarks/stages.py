@@ -26,8 +26,10 @@ import nbformat
 import numpy as np
 from tqdm import tqdm
 
-from safbage import SafBage, backend, classifiers, faces, images, mlnet, pipeline, saliency
-from safbage.backend import keras
+from safbage import SafBage, classifiers, faces, images, pipeline, saliency
+from safbage.runtime import backend
+from safbage.runtime.backend import keras
+from safbage.saliency import mlnet
 
 HERE = Path(__file__).parent
 SIZES = {"ML-Net": (1, 4, 16), "AlexNet": (1, 4, 16, 64)}
@@ -201,11 +203,11 @@ def whole_folder(found, model, count, rounds):
             for photo in photos:
                 for face in faces.detect_enlarged(photo):
                     crop = faces.crop_face(photo, face)[None]
-                    map = saliency.normalize(saliency.shipped().predict(crop, verbose=0)[..., 0])
+                    map = saliency.normalize(saliency.load_default().predict(crop, verbose=0)[..., 0])
                     for network in alone:
                         network.predict({"face": crop, "map": map, "ratio": np.full((1, 1), 0.3)}, verbose=0)
 
-        alone = [classifiers.load((task,)) for task in model.tasks]
+        alone = [classifiers.load_joint((task,)) for task in model.tasks]
         calls = {"stages": back_to_back, "folder": lambda: model.predict(folder, progress=False), "loop": one_by_one}
         times, threads = {name: [] for name in calls}, pipeline.THREADS
         for turn in range(rounds + 1):

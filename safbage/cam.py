@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from safbage import images, saliency_metrics
-from safbage.backend import check_process, keras, layers, ops, value_and_gradient
+from safbage import images
 from safbage.classifiers import split_after
+from safbage.runtime.backend import check_process, keras, layers, ops, value_and_gradient
+from safbage.saliency import metrics
 
 BATCH = 32
 """Faces that go through a network together."""
@@ -176,8 +177,8 @@ def agreement(maps: np.ndarray, cams: np.ndarray, answers: Sequence[str] | None 
     rows = []
     for map, cam in zip(maps, cams, strict=True):
         stretched = images.resize(cam, map.shape)
-        shared = saliency_metrics.sim(map, np.maximum(stretched, 0)) if (stretched > 0).any() else 0.0
-        rows.append({"correlation": saliency_metrics.cc(map, stretched), "shared": shared})
+        shared = metrics.sim(map, np.maximum(stretched, 0)) if (stretched > 0).any() else 0.0
+        rows.append({"correlation": metrics.cc(map, stretched), "shared": shared})
     table = pd.DataFrame(rows, columns=["correlation", "shared"], dtype=float)
     return table if answers is None else table.assign(answer=list(answers))
 

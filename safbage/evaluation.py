@@ -13,7 +13,7 @@ Everything here works on one table of predictions, a row per face:
 | `p_<class>` | per class its probability, 0–1; together 1 |
 | others | groups: `race`, `gender`, `age_group`, whatever the data set tells |
 
-The classes are those of the `p_` columns: in the paper's order where they are a task's (`datasets.base.CATEGORIES`), else as
+The classes are those of the `p_` columns: in the paper's order where they are a task's (`tables.CATEGORIES`), else as
 the columns stand; `classes` sets another order. All figures are shares, 0–1. The paper's "accuracy" for age is what is called
 mean recall here (see `paper`), so both are reported. Every function raises ValueError for a table that breaks this contract.
 
@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from safbage.datasets import base
+from safbage.datasets import splits, tables
+from safbage.tasks import AGE_GROUPS
 
 TOLERANCE = 1e-3
 """How far probabilities may be from summing to 1: float16 and rounded text files are."""
@@ -43,7 +44,7 @@ CHUNK = 2_000_000
 def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
     """The classes that have a column of probabilities, in the paper's order where they are a task's."""
     names = [str(name)[2:] for name in predictions.columns if str(name).startswith("p_")]
-    known = (classes for classes in base.CATEGORIES.values() if sorted(classes) == sorted(names))
+    known = (classes for classes in tables.CATEGORIES.values() if sorted(classes) == sorted(names))
     return next(known, tuple(names))
 
 
@@ -194,7 +195,7 @@ def measure(predictions: pd.DataFrame, classes: Sequence[str] | None = None) -> 
     a `recall <class>` for each."""
     classes = check(predictions, classes)
     figures = {"faces": len(predictions)} | scores(confusion(predictions, classes))
-    if classes != base.AGE_GROUPS:
+    if classes != AGE_GROUPS:
         del figures["one_off_accuracy"]
     figures["calibration_error"] = calibration_error(predictions, classes)
     return figures | {f"recall {name}": value for name, value in recalls(predictions, classes).items()}
@@ -210,7 +211,7 @@ def with_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.Data
         ValueError: its own folds share a subject or are told for some rows only; or a drawn fold is empty: too few subjects.
     """
     if "fold" not in table or table.fold.isna().all():
-        table = base.by_subject_folds(table if "subject" in table else table.assign(subject=pd.NA), folds, seed=seed)
+        table = splits.by_subject_folds(table if "subject" in table else table.assign(subject=pd.NA), folds, seed=seed)
         empty = sorted(set(range(folds)) - set(table.fold))
         if empty:
             raise ValueError(f"{len(set(_subjects(table)))} subjects leave fold {empty} of {folds} empty; draw fewer folds")
@@ -219,10 +220,10 @@ def with_folds(table: pd.DataFrame, folds: int = 5, *, seed: int = 0) -> pd.Data
 
 
 def check_folds(table: pd.DataFrame) -> None:
-    """ValueError where a row has no fold, or a subject or a picture is in two (see `datasets.base.check_apart`)."""
+    """ValueError where a row has no fold, or a subject or a picture is in two (see `splits.check_apart`)."""
     if table.fold.isna().any():
         raise ValueError(f"{table.fold.isna().sum()} of {len(table)} rows have no fold")
-    base.check_apart(table, table.fold, "fold")
+    splits.check_apart(table, table.fold, "fold")
 
 
 def by_fold(predictions: pd.DataFrame, classes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -264,8 +265,8 @@ def by_group(
     if missing or not groups:
         raise ValueError(f"no column {', '.join(missing) or 'to group by'}; there are {', '.join(map(str, predictions))}")
     for name in groups:
-        if name in base.CATEGORIES and predictions[name].dropna().isin(base.CATEGORIES[name]).all():
-            predictions = predictions.assign(**{name: pd.Categorical(predictions[name], base.CATEGORIES[name])})
+        if name in tables.CATEGORIES and predictions[name].dropna().isin(tables.CATEGORIES[name]).all():
+            predictions = predictions.assign(**{name: pd.Categorical(predictions[name], tables.CATEGORIES[name])})
     rows = []
     for names, of in predictions.groupby(groups, observed=True, dropna=False):
         right = int(_right(of).sum())

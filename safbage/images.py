@@ -10,15 +10,13 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from safbage.errors import ImageError
+
 logger = logging.getLogger(__name__)
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """The kinds of files that are read, by Pillow's names; HEIF where its plugin is registered. Of the other kinds that Pillow
 opens by content, whatever a file is called, some start a program that runs what the file says (EPS)."""
-
-
-class ImageError(ValueError):
-    """A file or array is not a readable photo; the message says why and what to do."""
 
 
 def suffixes() -> tuple[str, ...]:

@@ -101,11 +101,11 @@ def confusion(table: int):
     """
     import pandas as pd
 
-    from safbage.datasets import base
+    from safbage.tasks import AGE_GROUPS, EXPRESSIONS
 
     if table not in CELLS:
         raise ValueError(f"the paper's confusion matrices are Table 4 (age) and Table 5 (expression); got {table}")
-    classes = {4: base.AGE_GROUPS, 5: base.EXPRESSIONS}[table]
+    classes = {4: AGE_GROUPS, 5: EXPRESSIONS}[table]
     cells = pd.DataFrame(nan, pd.Index(classes, name="label"), pd.Index(classes, name="answer"))
     for (label, answer), value in CELLS[table].items():
         cells.loc[label, answer] = value

@@ -21,7 +21,7 @@ def printable(text: str | Path) -> str:
     """A path or message as text that files and tables can take, and that is still the path wherever that is possible.
 
     Control characters and what is no character at all (odd bytes of a name) are escaped; every other name stays true. A
-    terminal may need more care, see `cli.base.say`.
+    terminal may need more care, see `base.say`.
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
 

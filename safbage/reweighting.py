@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 
 from safbage import images
-from safbage.backend import keras, layers, ops
+from safbage.runtime.backend import keras, layers, ops
 
 RATIO = 0.3
 """The ratio the paper settles on (Figure 3)."""

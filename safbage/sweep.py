@@ -28,8 +28,10 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from safbage import parallel
-from safbage.work import SHARED, keep_settings, locked, write_whole
+from safbage.runtime import parallel
+from safbage.runtime.files import write_whole
+from safbage.runtime.kernels import as_literal, execute
+from safbage.runtime.work import SHARED, keep_settings, locked
 
 FINISHED, FAILED = "ok", "failed"
 LONGEST = 120
@@ -40,11 +42,6 @@ TOLD = ("status", "seconds", "cell", "error")
 MADE = ("started", "host", "notebook", "safbage")
 COLUMNS = ("point", *TOLD, *MADE)
 """The table's own, beside parameters and metrics."""
-JUPYTER = Path(__file__).parent / "jupyter"
-"""Holds the kernel "python3" of `own_kernel`.
-
-:meta hide-value:
-"""
 
 
 def sweep(
@@ -163,7 +160,7 @@ def check(notebook: str | Path, names) -> None:
 
     if not Path(notebook).is_file():
         raise FileNotFoundError(f"no such notebook: {notebook}")
-    known = papermill.inspect_notebook(_literal(notebook))
+    known = papermill.inspect_notebook(as_literal(notebook))
     unknown = [str(name) for name in names if name not in known]
     if unknown or "OUTPUT_DIR" not in known:
         lacks = ", ".join(dict.fromkeys([*unknown, *({"OUTPUT_DIR"} - set(known))]))
@@ -209,50 +206,6 @@ def run(
             yield from parallel.on_cluster(run_point, jobs, scheduler)
         else:
             yield from parallel.in_processes(run_point, jobs, workers)
-
-
-def own_kernel() -> None:
-    """Let this process and those that it starts run notebooks in kernels of this very Python, whatever else is called "python3".
-
-    Such a kernel imports no module from its working directory.
-    """
-    paths = [path for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path and path != str(JUPYTER)]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *paths])
-
-
-def execute(
-    notebook: str | Path, output: str | Path, parameters: Mapping, *, directory: str | Path, progress: bool = False
-) -> None:
-    """Run a notebook by papermill in a fresh kernel (`own_kernel`), and keep it with its outputs, also where a cell fails.
-
-    Args:
-        notebook: with a cell tagged "parameters".
-        output: where to keep it.
-        parameters: values for that cell.
-        directory: the kernel's working directory.
-        progress: show a bar.
-
-    Raises:
-        PapermillExecutionError: a cell failed.
-    """
-    import papermill
-
-    own_kernel()
-    papermill.execute_notebook(
-        _literal(notebook),
-        _literal(output),
-        dict(parameters),
-        kernel_name="python3",
-        language="python",
-        cwd=str(directory),
-        progress_bar=progress,
-        extra_arguments=["--log-level=CRITICAL"],  # a kernel's remarks would spoil the table; its errors are in the notebook
-    )
-
-
-def _literal(path):
-    """A path for papermill, which fills in what stands in braces."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def read(folder: Path, point: Mapping) -> dict | None:

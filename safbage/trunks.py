@@ -5,7 +5,7 @@ Functions from one Keras tensor to the next; the layers bear the papers' names, 
 
 import numpy as np
 
-from safbage.backend import layers
+from safbage.runtime.backend import layers
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])

@@ -24,13 +24,21 @@ for _name in OWN_STATE:
 for _name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "SAFBAGE_DATA", "SAFBAGE_SHARED"):
     os.environ.pop(_name, None)
 
-from safbage import images, sweep, weights  # noqa: E402  (they read the settings above)
+from safbage import images  # noqa: E402  (they read the settings above)
+from safbage.runtime import kernels, weights  # noqa: E402  (they read the settings above)
 
-sweep.own_kernel()  # notebooks run in this Python, whatever else is called python3
+kernels.own_kernel()  # notebooks run in this Python, whatever else is called python3
 
 
-LONGEST = ["06_sweep_ratios", "test_reproduction", "test_pipeline", "04_fine_tune_alexnet", "05_evaluate", "test_mlnet"]
-LONGEST += ["test_preparation", "test_browser", "test_faces", "test_training_station", "10_your_own_pictures"]
+LONGEST = [
+    "06_sweep_ratios",
+    "test_experiments_reproduction",
+    "test_pipeline",
+    "04_fine_tune_alexnet",
+    "05_evaluate",
+    "test_saliency_mlnet",
+]
+LONGEST += ["test_datasets_preparation", "test_browser", "test_faces", "test_training", "10_your_own_pictures"]
 """Groups of tests that begin first, so that no worker is left with one of them when the other has nothing more to do."""
 
 

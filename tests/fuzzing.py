@@ -131,7 +131,8 @@ def weights(generator, count, folder):
     import h5py
     from safetensors.numpy import save
 
-    from safbage import checkpoints, mlnet
+    from safbage.runtime.weights import checkpoints
+    from safbage.saliency import mlnet
 
     tree = {"conv1": {"kernel": generator.normal(size=(3, 3, 3, 4)).astype("float32"), "bias": np.zeros(4, "float32")}}
     zipped = io.BytesIO()
@@ -165,13 +166,14 @@ def weights(generator, count, folder):
 def shards(generator, count, folder):
     import shutil
 
-    from safbage import datasets, preparation
-    from safbage.prepared import Prepared
+    from safbage import datasets
+    from safbage.datasets import preparation
+    from safbage.datasets.shards import Prepared
 
     os.chdir(folder)  # whole paths in the shards would draw other faults in every folder
     table = datasets.synthetic("drawn", 8, progress=False).faces
     table = table.assign(image=[os.path.relpath(image) for image in table.image])
-    options = preparation.Options(saliency="light", detect="box", shard_size=4)
+    options = preparation.Preparation(saliency="light", detect="box", shard_size=4)
     whole = preparation.prepare(table, folder / "whole", options, progress=False).folder
 
     def read(path):
@@ -190,7 +192,8 @@ def shards(generator, count, folder):
 
 
 def settings(generator, count, folder):
-    from safbage import sweep, work
+    from safbage import sweep
+    from safbage.runtime import work
 
     def junk(depth=0):
         value = JUNK[int(generator.integers(len(JUNK)))]

@@ -22,13 +22,15 @@ import psutil
 import pytest
 from conftest import REPOSITORY
 
-from safbage import classifiers, images, reweighting
+from safbage import images, reweighting
+from safbage.tasks import CLASSES
 
 pytestmark = pytest.mark.browser
 ARTEFACTS = Path(os.environ.get("SAFBAGE_ARTEFACTS") or REPOSITORY / "outputs" / "browser")
 WAIT = 120_000
 """Milliseconds, for what starts a kernel and loads networks."""
-CELL = """from safbage import SafBage, widgets
+CELL = """from safbage import SafBage
+from safbage.show import widgets
 
 widgets.ratio_explorer(SafBage.load())"""
 PLANTED = ("voila", "voila_config", "jupyter_config", "jupyter_server_config", "ipython_config", "ipython_kernel_config")
@@ -203,7 +205,7 @@ def agrees(page, model, seen, percent, mode="blend", seconds=20):
     deadline = time.monotonic() + seconds
     while True:
         found = {task: bars(page, task) for task in expected}
-        assert all(list(found[task]) == list(classifiers.CLASSES[task]) for task in expected)
+        assert all(list(found[task]) == list(CLASSES[task]) for task in expected)
         off = {task: np.abs(list(found[task].values()) - 100 * values[0]).max() for task, values in expected.items()}
         off["reweighted"] = np.abs(picture(page, "reweighted") - wanted).mean()
         allowed = dict.fromkeys(expected, 0.11) | {"reweighted": 3}

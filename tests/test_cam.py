@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safbage import cam, classifiers, images
-from safbage.backend import keras, layers
+from safbage.runtime.backend import keras, layers
 
 
 def test_a_map_of_5_by_5_by_hand():
@@ -155,17 +155,17 @@ def test_grad_cam_of_alexnet_gap_is_cam(model, astronaut, task):
     seen = model.explain(astronaut)
     target = int(seen.probabilities[task][0].argmax())
     positive = np.maximum(seen.cams[task][0, :, :, target], 0)
-    found = cam.grad_cam(classifiers.shipped(task), seen.reweighted)[0]
+    found = cam.grad_cam(classifiers.load(task), seen.reweighted)[0]
     assert np.corrcoef(positive.ravel(), found.ravel())[0, 1] > 0.999
 
 
 def test_the_shipped_classifier_of_one_task_answers_as_the_pipeline(model, astronaut):
     seen = model.explain(astronaut)
     for task in model.tasks:
-        alone = np.asarray(classifiers.shipped(task).predict_on_batch(seen.reweighted.astype("float32")))
+        alone = np.asarray(classifiers.load(task).predict_on_batch(seen.reweighted.astype("float32")))
         assert np.allclose(alone, seen.probabilities[task], atol=0.01)  # the pipeline does not round reweighted faces
     with pytest.raises(ValueError, match="age, gender, expression"):
-        classifiers.shipped("race")
+        classifiers.load("race")
 
 
 @pytest.mark.parametrize("name", sorted(classifiers.NETWORKS))
@@ -214,7 +214,7 @@ import sys
 import numpy as np
 from safbage import cam, classifiers, images
 face = images.resize(images.astronaut(), (224, 224))[None].astype("float32")
-model = classifiers.shipped("expression")
+model = classifiers.load("expression")
 np.savez(sys.argv[1], *[method(model, face, target=3) for method in (cam.grad_cam, cam.grad_cam_plus_plus)])
 """
     found = {}

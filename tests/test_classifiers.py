@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from safbage import SafBage, cam, classifiers, mlnet, saliency, weights
-from safbage.classifiers import CLASSES
+from safbage import SafBage, cam, classifiers, saliency
+from safbage.runtime import weights
+from safbage.saliency import mlnet
+from safbage.tasks import CLASSES
 
 
 def learnt(model):
@@ -63,7 +65,7 @@ def test_imagenet_weights_fit_alexnet():
 def test_all_tasks_in_one_model_answer_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
     inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
-    together = classifiers.load(tuple(CLASSES)).predict_on_batch(inputs)
+    together = classifiers.load_joint(tuple(CLASSES)).predict_on_batch(inputs)
     for task, names in CLASSES.items():
         alone = classifiers.alexnet_gap(len(names))
         weights.assign(alone, weights.load("alexnet-faces") | weights.load(f"alexnet-gap-{task}"))
@@ -80,7 +82,9 @@ def test_the_ratio_is_an_input(generator):
     faces[3] = 0
     maps = np.zeros((4, 28, 28), "float32")
     maps[1] = 1
-    answers = classifiers.load(("age",)).predict_on_batch({"face": faces, "map": maps, "ratio": np.float32([[0], [0], [1], [0]])})
+    answers = classifiers.load_joint(("age",)).predict_on_batch(
+        {"face": faces, "map": maps, "ratio": np.float32([[0], [0], [1], [0]])}
+    )
     features = answers["cam_age"]
     assert np.allclose(features[0], features[1], atol=1e-3) and np.allclose(features[2], features[3], atol=1e-3)
     assert np.abs(features[0] - features[2]).max() > 0.1
@@ -89,9 +93,9 @@ def test_the_ratio_is_an_input(generator):
 def test_efficientnets_tasks_answer_together_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
     inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
-    together = classifiers.load(tuple(CLASSES), "efficientnet-lite2").predict_on_batch(inputs)
+    together = classifiers.load_joint(tuple(CLASSES), "efficientnet-lite2").predict_on_batch(inputs)
     for task, names in CLASSES.items():
-        alone = classifiers.shipped(task, "efficientnet-lite2")
+        alone = classifiers.load(task, "efficientnet-lite2")
         assert np.allclose(together[task], alone.predict_on_batch(faces), atol=1e-4)
         maps = together[f"cam_{task}"]
         assert maps.shape == (2, 4, 4, len(names))
@@ -100,7 +104,7 @@ def test_efficientnets_tasks_answer_together_as_each_alone(generator):
 
 
 def test_a_network_that_does_not_ship_is_refused():
-    for build in (lambda: classifiers.load(("age",), "vgg16"), lambda: classifiers.shipped("age", "vgg16")):
+    for build in (lambda: classifiers.load_joint(("age",), "vgg16"), lambda: classifiers.load("age", "vgg16")):
         with pytest.raises(ValueError, match="alexnet-gap, efficientnet-lite2"):
             build()
 
@@ -109,10 +113,10 @@ def test_answering_needs_no_alexnet_of_imagenet(monkeypatch):
     """Only VGG-16, which ML-Net stands on."""
     loaded, real = [], weights.load
     monkeypatch.setattr(weights, "load", lambda name: loaded.append(name) or real(name))
-    monkeypatch.setattr(saliency, "shipped", mlnet.load)
+    monkeypatch.setattr(saliency, "load_default", mlnet.load)
     SafBage.load()
-    assert set(loaded) - set(weights.shipped()) == {"vgg16-conv"}
-    assert set(loaded) & set(weights.shipped()) == {"mlnet", "alexnet-faces", *(f"alexnet-gap-{task}" for task in CLASSES)}
+    assert set(loaded) - set(weights.shipped_hashes()) == {"vgg16-conv"}
+    assert set(loaded) & set(weights.shipped_hashes()) == {"mlnet", "alexnet-faces", *(f"alexnet-gap-{task}" for task in CLASSES)}
 
 
 def test_the_classes_are_the_papers():

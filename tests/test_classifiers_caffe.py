@@ -6,10 +6,10 @@ import struct
 import numpy as np
 import pytest
 
-from safbage import weights
-from safbage.backend import keras, layers, ops, tensorflow
 from safbage.classifiers import alexnet, alexnet_caffe
 from safbage.classifiers.caffe import GroupedConv2D, LocalResponseNormalization, RgbToBgr
+from safbage.runtime import weights
+from safbage.runtime.backend import keras, layers, ops, tensorflow
 
 
 def answer(model, x):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from safbage import trunks, weights
-from safbage.backend import keras, ops
+from safbage import trunks
 from safbage.classifiers import NETWORKS, classifier, efficientnet, freeze_below, imagenet, split_at
+from safbage.errors import WeightsError
+from safbage.runtime import weights
+from safbage.runtime.backend import keras, ops
 
 CLASSES = 3
 LAST = dict.fromkeys(("alexnet-gap", "resnet50", "densenet121", "efficientnet-lite2"), "softmax")
@@ -276,6 +278,6 @@ def test_without_internet_keras_applications_says_what_to_do(name, file, monkeyp
         raise Exception(f"URL fetch failure on {origin}: nothing there")
 
     monkeypatch.setattr(f"keras.src.applications.{file}.file_utils.get_file", unreachable)
-    with pytest.raises(weights.WeightsError, match=r"nothing there.*\n?.*imagenet=False"):
+    with pytest.raises(WeightsError, match=r"nothing there.*\n?.*imagenet=False"):
         imagenet.SOURCES[name]()
     assert set(imagenet.SOURCES) == set(NETWORKS)

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from conftest import command as safbage
 
-from safbage import SafBage, classifiers, doctor, images, weights
+from safbage import SafBage, classifiers, images
 from safbage.cli import base
+from safbage.runtime import doctor, weights
 
 
 def process(*arguments, **options):
@@ -260,7 +261,7 @@ def test_demo_says_in_a_line_what_its_notebook_lacks(tmp_path):
 
 def test_weights_are_listed():
     rows = json.loads(safbage("weights", "--json").stdout)
-    assert {row["name"] for row in rows} == {*weights.REGISTRY, *weights.shipped()}
+    assert {row["name"] for row in rows} == {*weights.REGISTRY, *weights.shipped_hashes()}
     table = safbage("weights").stdout
     assert "vgg16-conv" in table and "BSD" in table
     assert safbage("weights", "vgg19", "--fetch").returncode == 2

@@ -12,7 +12,7 @@ import pytest
 from conftest import command
 
 from safbage import images
-from safbage.prepared import Prepared
+from safbage.datasets.shards import Prepared
 
 FAST = ["--saliency", "light", "--shard-size", 4]
 

@@ -13,7 +13,9 @@ import pytest
 from conftest import command as safbage
 from test_cli import read_csv
 
-from safbage import checkpoints, fixations, images
+from safbage import images
+from safbage.datasets.drawn.scenes import synthetic_scenes
+from safbage.runtime.weights import checkpoints
 
 SMALL = ["--recipe", "shipped", "--train", "head", "--size", 80, 96, "--batch", 4, "--epochs", 4, "--rate", 0.001]
 
@@ -24,7 +26,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes") / "drawn"
     (folder / "stimuli").mkdir(parents=True)
     rows = []
-    for scene in fixations.synthetic(30, size=(80, 96)):
+    for scene in synthetic_scenes(30, size=(80, 96)):
         images.write(folder / "stimuli" / f"{scene.name}.png", scene.pixels())
         own = pd.DataFrame(scene.fixations, columns=["x", "y"])
         rows.append(own.assign(image=f"{scene.name}.png", subject=scene.subjects))

@@ -16,9 +16,13 @@ from conftest import data_folder
 from PIL import Image
 from typer.testing import CliRunner
 
-from safbage import classifiers, datasets, images
+from safbage import datasets, images
 from safbage.cli import app
-from safbage.datasets import base, catalogue, names
+from safbage.datasets import catalogue, reading, spellings, splits
+from safbage.datasets import tables as base
+from safbage.datasets.reading import NO_FILE, OTHER_FILE
+from safbage.errors import DatasetError
+from safbage.tasks import AGE_GROUPS, BOX, CLASSES, EXPRESSIONS, GENDERS, SPLITS
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def labels(found, *columns):
 
 
 def test_classes_are_those_of_the_classifiers():
-    assert {"age": base.AGE_GROUPS, "gender": base.GENDERS, "expression": base.EXPRESSIONS} == classifiers.CLASSES
+    assert {"age": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS} == CLASSES
 
 
 @pytest.mark.parametrize(
@@ -81,8 +85,8 @@ def test_ages_fall_into_adiences_groups(age, group):
     ],
 )
 def test_age_labels(text, exact, nearest):
-    assert names.age_group(text) == exact
-    assert names.nearest_age_group(text) == nearest
+    assert spellings.age_group(text) == exact
+    assert spellings.nearest_age_group(text) == nearest
 
 
 def test_a_listing_has_the_columns_types_and_a_report():
@@ -110,7 +114,7 @@ def test_votes_and_apparent_ages_are_columns_where_a_set_has_them():
         ("apparent_age", 201, "apparent_age is a number from 0 to 200; got 201"),
         ("apparent_age_spread", "wide", "apparent_age_spread is a number from 0 to 200; got 'wide'"),
     ):
-        with pytest.raises(datasets.DatasetError, match=says):
+        with pytest.raises(DatasetError, match=says):
             base.listing([{"image": "a", column: value}])
 
 
@@ -134,19 +138,19 @@ def test_copies_go_and_wholly_where_labels_disagree(picture):
 
 def test_splits_keep_subjects_whole_and_do_not_depend_on_the_others():
     rows = [{"image": f"{i}.jpg", "subject": f"s{i // 4}" if i < 2000 else None} for i in range(4000)]
-    table = base.with_split(base.listing(rows).faces, test=0.2, validation=0.25, seed=3)
+    table = splits.with_split(base.listing(rows).faces, test=0.2, validation=0.25, seed=3)
     assert table.groupby("subject").split.nunique().max() == 1
     assert 0.15 < (table.split == "test").mean() < 0.25 and 0.15 < (table.split == "validation").mean() < 0.25
-    part = base.with_split(base.listing(rows[100:300]).faces, test=0.2, validation=0.25, seed=3)
+    part = splits.with_split(base.listing(rows[100:300]).faces, test=0.2, validation=0.25, seed=3)
     assert part.split.tolist() == table.split[100:300].tolist()
-    assert base.with_split(table, seed=4).split.tolist() != base.with_split(table, seed=3).split.tolist()
+    assert splits.with_split(table, seed=4).split.tolist() != splits.with_split(table, seed=3).split.tolist()
     for shares in ({"test": 1}, {"validation": -0.1}):
         with pytest.raises(ValueError, match="shares lie in"):
-            base.with_split(table, **shares)
+            splits.with_split(table, **shares)
 
 
 def test_folds_keep_subjects_whole():
-    table = base.by_subject_folds(base.listing([{"image": f"{i}", "subject": f"s{i // 4}"} for i in range(2000)]).faces)
+    table = splits.by_subject_folds(base.listing([{"image": f"{i}", "subject": f"s{i // 4}"} for i in range(2000)]).faces)
     assert table.groupby("subject").fold.nunique().max() == 1
     assert set(table.fold) == {0, 1, 2, 3, 4} and table.fold.value_counts().min() > 300
 
@@ -157,10 +161,10 @@ def test_a_killed_extraction_leaves_nothing_and_a_whole_one_is_not_repeated(tmp_
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        base.extract_once(tmp_path / "cache" / "set", killed)
+        reading.extract_once(tmp_path / "cache" / "set", killed)
     assert list((tmp_path / "cache").iterdir()) == []
-    folder = base.extract_once(tmp_path / "cache" / "set", lambda aside: (aside / "whole").touch())
-    assert base.extract_once(tmp_path / "cache" / "set", killed) == folder
+    folder = reading.extract_once(tmp_path / "cache" / "set", lambda aside: (aside / "whole").touch())
+    assert reading.extract_once(tmp_path / "cache" / "set", killed) == folder
     assert [path.name for path in folder.iterdir()] == ["whole"]
 
 
@@ -175,7 +179,7 @@ def test_a_missing_an_empty_and_a_wrong_folder_are_told_apart(read, tmp_path):
     for held in ("nothing", "holiday.txt"):
         if held != "nothing":
             (tmp_path / held).touch()
-        with pytest.raises(datasets.DatasetError, match=rf"it holds {held}|none of its 0 pictures is named age_gender"):
+        with pytest.raises(DatasetError, match=rf"it holds {held}|none of its 0 pictures is named age_gender"):
             read(tmp_path)
 
 
@@ -251,15 +255,15 @@ def test_adience_rescued_once_each_and_aligned(adience):
 def test_adience_needs_five_folds_their_columns_and_pictures(adience):
     with open(adience / "fold_4_data.txt", "w") as file:
         file.write("user_id\toriginal_image\tage\tgender\n")
-    with pytest.raises(datasets.DatasetError, match=r"fold_4_data\.txt has no column face_id"):
+    with pytest.raises(DatasetError, match=r"fold_4_data\.txt has no column face_id"):
         datasets.adience(adience)
     (adience / "fold_4_data.txt").unlink()
-    with pytest.raises(datasets.DatasetError, match=r"lacks fold_4_data\.txt"):
+    with pytest.raises(DatasetError, match=r"lacks fold_4_data\.txt"):
         datasets.adience(adience)
     (adience / "fold_4_data.txt").write_text(ADIENCE_HEADER)
     for path in (adience / "faces").rglob("*.jpg"):
         path.unlink()
-    with pytest.raises(datasets.DatasetError, match=r"none of the pictures.*require_files=False"):
+    with pytest.raises(DatasetError, match=r"none of the pictures.*require_files=False"):
         datasets.adience(adience)
 
 
@@ -295,7 +299,7 @@ def test_affectnets_older_form(tmp_path, picture, below, tables):
     for name in (*(f"7/{i}.jpg" for i in range(36)), "7/null.jpg", "8/v.jpg", "8/w.jpg"):
         picture(below + name)
     found = datasets.affectnet(tmp_path, validation=0.4)
-    got = labels(found, "expression", "split", *base.BOX)
+    got = labels(found, "expression", "split", *BOX)
     assert len(got) == 23
     assert [got[f"{i}.jpg"][0] for i in range(7)] == ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger"]
     assert got["v.jpg"] == ["surprise", "test", 5, 6, 70, 80]
@@ -314,7 +318,7 @@ def test_affectnets_older_form(tmp_path, picture, below, tables):
 
 def test_affectnet_with_a_table_of_something_else(tmp_path):
     (tmp_path / "training.csv").write_text("name,price\nx,1\n")
-    with pytest.raises(datasets.DatasetError, match=r"no column subDirectory_filePath.*holds name, price"):
+    with pytest.raises(DatasetError, match=r"no column subDirectory_filePath.*holds name, price"):
         datasets.affectnet(tmp_path)
 
 
@@ -337,7 +341,7 @@ def test_affectnets_newer_form(tmp_path, picture):
     picture("val_set/images/0.jpg")
     annotate("val_set", "0", np.array("6"))
     found = datasets.affectnet(tmp_path, validation=0, progress=False)
-    assert found.faces.expression.tolist() == [*base.EXPRESSIONS, "anger"]
+    assert found.faces.expression.tolist() == [*EXPRESSIONS, "anger"]
     assert found.faces.split.tolist() == ["train"] * 7 + ["test"]
     assert tuple(found.faces) == base.COLUMNS  # no box
     assert reasons(found) == {
@@ -346,7 +350,7 @@ def test_affectnets_newer_form(tmp_path, picture):
         "lonely.jpg": "the picture has no annotation",
         "pickled.jpg": "the expression is not a number from 0 to 10",
         "pickled.png": "another picture has the same number",
-        "list.txt": base.OTHER_FILE,
+        "list.txt": OTHER_FILE,
     }
 
 
@@ -376,13 +380,13 @@ def test_utkface(picture, tmp_path):
     assert why["40_1_0_7.jpg"] == why["41_1_0_8.jpg"] == "same pixels as another picture, other labels"
     assert why["61_1_2017.jpg.chip.jpg"] == "the name is not age_gender_race_time"
     assert sum(reason == "the name's age, gender or race is not a known one" for reason in why.values()) == 5
-    assert why["readme.txt"] == base.OTHER_FILE
+    assert why["readme.txt"] == OTHER_FILE
     assert len(why) == 10
 
 
 def test_utkface_without_one_good_name(picture, tmp_path):
     picture("holiday.jpg")
-    with pytest.raises(datasets.DatasetError, match="none of its 1 pictures is named age_gender_race_time"):
+    with pytest.raises(DatasetError, match="none of its 1 pictures is named age_gender_race_time"):
         datasets.utkface(tmp_path)
 
 
@@ -475,7 +479,7 @@ def test_fairface_from_the_hub(tmp_path, monkeypatch):
     assert reasons(found) == {"000002.jpg": "unknown age: 99"}
     with open(found.faces.image[1], "rb") as file:
         assert file.read() == jpeg(1)
-    monkeypatch.setattr("safbage.datasets.base.tempfile.TemporaryDirectory", None)  # would be needed to extract again
+    monkeypatch.setattr("safbage.datasets.reading.tempfile.TemporaryDirectory", None)  # would be needed to extract again
     assert datasets.fairface(tmp_path, progress=False).faces.equals(found.faces)
     monkeypatch.undo()
     wide = datasets.fairface(tmp_path, margin="1.25", cache=tmp_path / "cache", progress=False).faces
@@ -492,14 +496,14 @@ def test_fairface_rows_without_a_picture_and_damaged_files(tmp_path):
     whole = path.read_bytes()
     for damaged in (whole[:-30], whole[:4] + b"\xff" * 60 + whole[64:]):
         path.write_bytes(damaged)
-        with pytest.raises(datasets.DatasetError, match="not a readable Parquet file"):
+        with pytest.raises(DatasetError, match="not a readable Parquet file"):
             datasets.fairface(tmp_path, cache=tmp_path / "cache", progress=False)
     (tmp_path / "file").touch()
     path.write_bytes(whole)
     with pytest.raises(PermissionError, match="another folder with cache="):
         datasets.fairface(tmp_path, cache=tmp_path / "file", progress=False)
     pq.write_table(pa.table({"age": [1], "picture": [2]}), path)
-    with pytest.raises(datasets.DatasetError, match="no column image, gender, race; it has age, picture"):
+    with pytest.raises(DatasetError, match="no column image, gender, race; it has age, picture"):
         datasets.fairface(tmp_path)
 
 
@@ -569,7 +573,7 @@ def test_fer2013_in_folders(tmp_path, picture):
 
 def test_fer2013_without_columns_and_without_a_place_to_write(tmp_path):
     (tmp_path / "fer2013.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(datasets.DatasetError, match="no column emotion, pixels, Usage; its first line holds a, b"):
+    with pytest.raises(DatasetError, match="no column emotion, pixels, Usage; its first line holds a, b"):
         datasets.fer2013(tmp_path)
     fer_csv(tmp_path / "fer2013.csv")
     (tmp_path / "file").touch()
@@ -585,7 +589,7 @@ def test_the_real_fer2013(caplog):
     why = found.dropped.reason.value_counts().to_dict()
     assert why == {"copy of another picture": 1450, "same pixels as another picture, other labels": 129}
     assert len(found.faces) == 30_719 and (found.faces.split == "test").sum() == 3292  # of 32,298 and 3,589 files
-    assert set(found.faces.expression) == set(base.EXPRESSIONS)
+    assert set(found.faces.expression) == set(EXPRESSIONS)
     in_validation = found.faces.image.str.contains("/validation/")
     assert (found.faces.split[in_validation] == "test").all() and not (found.faces.split[~in_validation] == "test").any()
     assert (found.faces.expression[found.faces.image.str.contains("/angry/")] == "anger").all()
@@ -639,7 +643,7 @@ def test_ferplus_by_names(tmp_path, picture):
 
 def test_ferplus_by_its_authors_own_lines(tmp_path):
     fer_csv(tmp_path / "fer2013.csv")
-    with pytest.raises(datasets.DatasetError, match=r"no votes of FER\+: expected ferplus_votes.csv .*; it holds fer2013.csv"):
+    with pytest.raises(DatasetError, match=r"no votes of FER\+: expected ferplus_votes.csv .*; it holds fer2013.csv"):
         datasets.ferplus(tmp_path, progress=False)
     usages = ["Training"] * 7 + ["PublicTest", "PrivateTest", "Training", "Training"]  # the tenth is another one in fer2013.csv
     counts = ["1,0,0,9", *["0,9,0,1"] * 9, "1,0,0,9"]  # the last picture is a copy of the first
@@ -714,12 +718,12 @@ def test_rafdb(tmp_path, picture, form):
     assert why["train_00009_aligned.jpg"] == why["train_00010_aligned.jpg"] == "same pixels as another picture, other labels"
     assert why["train_00011_aligned.jpg"] == "unknown label: 8" and why["train_00012_aligned.jpg"] == "unknown label: empty"
     assert why["other_1_aligned.jpg"] == "the name begins neither with train_ nor with test_"
-    assert why[f"train_00013{'' if form == 'authors' else '_aligned'}.jpg"] == base.NO_FILE
+    assert why[f"train_00013{'' if form == 'authors' else '_aligned'}.jpg"] == NO_FILE
     assert why["train_00014_aligned.jpg"] == "no table has its label"
     torn = [place for place, reason in why.items() if reason == "malformed line"]
     assert torn == (["list_patition_label.txt:17"] if form == "authors" else ["train_labels.csv:16", "test_labels.csv:4"])
     drawn = datasets.rafdb(tmp_path, validation=0.5, progress=False).faces
-    assert set(drawn.split) == set(base.SPLITS) and (drawn.split == "test").sum() == 2
+    assert set(drawn.split) == set(SPLITS) and (drawn.split == "test").sum() == 2
 
 
 # APPA-REAL
@@ -751,7 +755,7 @@ def test_appareal_as_its_authors_hand_it_out(tmp_path, picture):
         "000004.jpg_face.jpg": "unknown: apparent_age 'x'",
         "000005.jpg_face.jpg": "unknown: age ''",
         "000006.jpg_face.jpg": "unknown: age '121'",
-        "gone.jpg": base.NO_FILE,
+        "gone.jpg": NO_FILE,
         "gt_avg_train.csv:6": "malformed line",
     }
 
@@ -781,9 +785,7 @@ def test_appareal_as_crops_with_guesses_beside(tmp_path, picture, caplog):
     assert datasets.appareal(folder, progress=False).faces.apparent_age.notna().sum() == 1
     for damaged in ("[", '{"a": 1}', "[5]", '[{"age": 3}]', '[{"img_path": "x", "age": 1, "std_age": 1}]', "5", "[" * 99_999):
         (folder / "CLAP2016.json").write_text(damaged)
-        with pytest.raises(
-            datasets.DatasetError, match=r"CLAP2016.json is no list of img_path, age and std_age .*fetch it again"
-        ):
+        with pytest.raises(DatasetError, match=r"CLAP2016.json is no list of img_path, age and std_age .*fetch it again"):
             datasets.appareal(folder, progress=False)
 
 
@@ -811,7 +813,7 @@ def test_folders_of_any_task(tmp_path, picture):
     }
     picture("genders/F/a.jpg")
     assert labels(datasets.folders(tmp_path / "genders", label="gender"), "gender") == {"a.jpg": ["female"]}
-    with pytest.raises(datasets.DatasetError, match=r"class of gender; pictures lie in Angry, faces, happy, other, sadness"):
+    with pytest.raises(DatasetError, match=r"class of gender; pictures lie in Angry, faces, happy, other, sadness"):
         datasets.folders(tmp_path / "faces", label="gender")
     with pytest.raises(ValueError, match="label is one of age, gender, expression"):
         datasets.folders(tmp_path / "faces", label="race")
@@ -826,7 +828,7 @@ def test_every_file_in_a_class_has_a_row(tmp_path, picture):
     (tmp_path / "happy" / "gone.png").symlink_to("nowhere.png")
     found = datasets.folders(tmp_path, label="expression")
     assert set(labels(found)) == {*pictures, "loud.JPG", "gone.png"}
-    assert reasons(found) == dict.fromkeys(("notes.txt", "clip.mp4", "no_suffix"), base.OTHER_FILE)
+    assert reasons(found) == dict.fromkeys(("notes.txt", "clip.mp4", "no_suffix"), OTHER_FILE)
     (tmp_path / "happy").rename(tmp_path / "test")
     (tmp_path / "train").mkdir()
     (tmp_path / "test").rename(tmp_path / "train" / "happy")
@@ -880,7 +882,7 @@ def test_an_odd_row_costs_a_table_that_row_alone(tmp_path, picture):
     assert len(found.dropped) == 6 and (found.dropped.reason.str.len() > 0).all()
     assert (found.dropped.reason == "malformed line").sum() == 3
     (tmp_path / "open.csv").write_text('image,gender\na.jpg,"male\n' + 20_000 * "b.jpg,male\n")
-    with pytest.raises(datasets.DatasetError, match="quotation mark"):
+    with pytest.raises(DatasetError, match="quotation mark"):
         datasets.csv(tmp_path / "open.csv")
 
 
@@ -958,9 +960,9 @@ def test_an_odd_row_costs_no_reader_its_table(tmp_path, picture, read):
 
 def test_tables_that_cannot_be_read(tmp_path):
     (tmp_path / "my.csv").write_text("image,gender\na.jpg,7\nb.jpg,x\n")
-    with pytest.raises(datasets.DatasetError, match=r"no picture is left \(unknown: gender '7'; unknown: gender 'x'\)"):
+    with pytest.raises(DatasetError, match=r"no picture is left \(unknown: gender '7'; unknown: gender 'x'\)"):
         datasets.csv(tmp_path / "my.csv")
-    with pytest.raises(datasets.DatasetError, match="no column file; its first line holds image, gender"):
+    with pytest.raises(DatasetError, match="no column file; its first line holds image, gender"):
         datasets.csv(tmp_path / "my.csv", image="file")
     with pytest.raises(TypeError, match="no such column: sex"):
         datasets.csv(tmp_path / "my.csv", sex="gender")
@@ -986,7 +988,7 @@ def test_sets_are_found_by_their_usual_names(tmp_path, monkeypatch):
     monkeypatch.setenv("SAFBAGE_DATA", str(tmp_path / "gone"))
     with pytest.raises(FileNotFoundError, match=r"gone.*from SAFBAGE_DATA"):
         datasets.find("osie")
-    with pytest.raises(datasets.DatasetError, match="no data set named 'imdb'; there are fairface, utkface"):
+    with pytest.raises(DatasetError, match="no data set named 'imdb'; there are fairface, utkface"):
         datasets.find("imdb")
 
 
@@ -995,9 +997,9 @@ def test_sets_are_loaded_by_name(tmp_path, picture, monkeypatch):
     monkeypatch.setenv("SAFBAGE_DATA", str(tmp_path))
     assert len(datasets.load("utkface", progress=False).faces) == 1
     assert len(datasets.load("UTKFace", tmp_path / "UTKFace", progress=False).faces) == 1
-    with pytest.raises(datasets.DatasetError, match=r"Adience is not found: set SAFBAGE_DATA.*Open University of Israel"):
+    with pytest.raises(DatasetError, match=r"Adience is not found: set SAFBAGE_DATA.*Open University of Israel"):
         datasets.load("adience")
-    with pytest.raises(datasets.DatasetError, match=r"safbage.fixations.read"):
+    with pytest.raises(DatasetError, match=r"safbage.fixations.read"):
         datasets.load("osie")
 
 

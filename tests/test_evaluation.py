@@ -8,7 +8,7 @@ from sklearn import metrics
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 from safbage import evaluation
-from safbage.datasets import base
+from safbage.tasks import AGE_GROUPS, EXPRESSIONS, GENDERS
 
 
 def table(labels, answers, classes, *, confidence=0.9, subject=None, fold=0, **groups):
@@ -21,7 +21,7 @@ def table(labels, answers, classes, *, confidence=0.9, subject=None, fold=0, **g
     return pd.DataFrame({"image": images, "subject": subject, "fold": fold, "label": labels, "answer": answers} | p | groups)
 
 
-def drawn(generator, classes=base.AGE_GROUPS, faces=400, skill=0.5, **groups):
+def drawn(generator, classes=AGE_GROUPS, faces=400, skill=0.5, **groups):
     """Random labels, and random probabilities that lean towards them."""
     labels = generator.choice(classes, faces, p=generator.dirichlet(np.full(len(classes), 3.0)))
     p = generator.dirichlet(np.full(len(classes), 0.6), faces)
@@ -51,7 +51,7 @@ def test_figures_by_hand(small):
     assert evaluation.one_off_accuracy(small) == pytest.approx(6 / 7)  # c answered a is two off
 
 
-@pytest.mark.parametrize("classes", [base.AGE_GROUPS, base.GENDERS, base.EXPRESSIONS])
+@pytest.mark.parametrize("classes", [AGE_GROUPS, GENDERS, EXPRESSIONS])
 def test_figures_agree_with_scikit_learn(generator, classes):
     predictions = drawn(generator, classes)
     labels, answers = predictions.label, predictions.answer
@@ -68,7 +68,7 @@ def test_figures_agree_with_scikit_learn(generator, classes):
 
 def test_one_off_counts_neighbouring_age_groups(generator):
     predictions = drawn(generator)
-    order = list(base.AGE_GROUPS)
+    order = list(AGE_GROUPS)
     near = [abs(order.index(a) - order.index(b)) <= 1 for a, b in zip(predictions.label, predictions.answer, strict=True)]
     assert evaluation.one_off_accuracy(predictions) == pytest.approx(np.mean(near))
     assert np.mean(near) > evaluation.accuracy(predictions)
@@ -128,9 +128,9 @@ def test_the_table_survives_a_csv(generator, tmp_path):
 
 
 def test_columns_may_be_categorical(generator):
-    predictions = drawn(generator, base.EXPRESSIONS)
+    predictions = drawn(generator, EXPRESSIONS)
     listed = evaluation.with_folds(predictions.assign(subject=np.arange(400) // 4).drop(columns="fold"))
-    ordered = {name: pd.Categorical(listed[name], categories=sorted(base.EXPRESSIONS)) for name in ("label", "answer")}
+    ordered = {name: pd.Categorical(listed[name], categories=sorted(EXPRESSIONS)) for name in ("label", "answer")}
     pd.testing.assert_frame_equal(evaluation.by_fold(listed.assign(**ordered)), evaluation.by_fold(listed))
     assert evaluation.mcnemar(listed.assign(**ordered), listed)["p"] == 1
 
@@ -149,8 +149,8 @@ def test_calibration_by_hand():
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
 def test_calibration_error_agrees_with_a_plain_loop(generator, bins):
-    predictions = drawn(generator, base.EXPRESSIONS, 1000)
-    p = predictions[[f"p_{name}" for name in base.EXPRESSIONS]].max(axis=1).tolist()
+    predictions = drawn(generator, EXPRESSIONS, 1000)
+    p = predictions[[f"p_{name}" for name in EXPRESSIONS]].max(axis=1).tolist()
     right = (predictions.label == predictions.answer).tolist()
     expected = 0.0
     for i in range(bins):
@@ -190,7 +190,7 @@ def test_by_fold_and_its_summary(generator):
     assert summary["mean"].accuracy == pytest.approx(folds.accuracy.mean())
     assert summary.error.accuracy == pytest.approx(stats.sem(folds.accuracy)) and summary.error.accuracy > 0
     assert {"one_off_accuracy", "calibration_error"} <= set(summary.index) and "faces" not in summary.index
-    assert "one_off_accuracy" not in evaluation.by_fold(drawn(generator, base.GENDERS))
+    assert "one_off_accuracy" not in evaluation.by_fold(drawn(generator, GENDERS))
 
 
 def test_one_fold_has_no_standard_error(small):
@@ -243,7 +243,7 @@ def test_groups_have_wilson_intervals(generator):
     race = pd.Categorical(
         generator.choice(["Asian", "Black", None], faces, p=[0.6, 0.35, 0.05]), categories=["Asian", "Black", "White"]
     )
-    predictions = drawn(generator, base.GENDERS, faces, race=race, side=generator.choice(["left", "right"], faces))
+    predictions = drawn(generator, GENDERS, faces, race=race, side=generator.choice(["left", "right"], faces))
     groups = evaluation.by_group(predictions, ["race", "side"], fewest=40).set_index(["race", "side"])
     assert groups.faces.sum() == faces and len(groups) == 6  # White does not occur
     some = predictions[(predictions.race == "Black") & (predictions.side == "left")]
@@ -310,7 +310,7 @@ def test_bootstrap_of_the_same_arm(generator):
 
 @pytest.mark.parametrize("statistic", ["accuracy", "mean_recall"])
 def test_bootstrap_agrees_with_a_plain_loop(generator, statistic):
-    a = drawn(generator, base.GENDERS, 120, skill=0.3).assign(subject=np.arange(120) // 3)
+    a = drawn(generator, GENDERS, 120, skill=0.3).assign(subject=np.arange(120) // 3)
     b = a.assign(answer=np.where(generator.random(120) < 0.3, a.label, a.answer))
     b = b.assign(p_male=(b.answer == "male") * 0.8 + 0.1).assign(p_female=lambda t: 1 - t.p_male)
     found = evaluation.paired_bootstrap(a, b, statistic=statistic, repetitions=4000)

@@ -13,17 +13,19 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from keras import layers
-from test_work import waits
+from test_runtime_work import waits
 from typer.testing import CliRunner
 
-from safbage import classifiers, cli, datasets, evaluation, experiments, preparation, reproduction, training, weights
-from safbage.classifiers import CLASSES, SHIPPED
-from safbage.cli.training import show
-from safbage.datasets.base import DatasetError
-from safbage.experiments import Arm
-from safbage.prepared import Prepared
+from safbage import classifiers, cli, datasets, evaluation, experiments, training
+from safbage.classifiers import SHIPPED
+from safbage.cli.train import show
+from safbage.datasets import preparation
+from safbage.datasets.shards import Prepared
+from safbage.errors import DatasetError, WorkError
+from safbage.experiments import Arm, reproduction
+from safbage.runtime import weights
+from safbage.tasks import BOX, CLASSES, LABELS
 from safbage.training import tuning
-from safbage.work import WorkError
 
 RECIPE = replace(training.AGE_GENDER_RECIPE, train_from={"tiny": "fc"}, epochs=1, batch=16, variants=((False, 0),))
 
@@ -41,7 +43,7 @@ def prepared(tmp_path_factory):
     """40 drawn faces of 20 persons."""
     folder = tmp_path_factory.mktemp("faces")
     faces, _ = datasets.synthetic(folder / "pictures", 40, size=96, pictures_per_subject=2, progress=False)
-    options = preparation.Options(detect="box", saliency="light")
+    options = preparation.Preparation(detect="box", saliency="light")
     preparation.prepare(faces.assign(race="drawn"), folder / "prepared", options, progress=False)
     return Prepared(folder / "prepared")
 
@@ -491,7 +493,7 @@ def test_evaluate_measures_what_ships(tmp_path, prepared, shipped, safbage):
     assert code == 0 and all(f"{arm}, ratio 30 %" in out for arm in arms) and shipped == [3, 3], err
     made = json.loads(output.read_text())["provenance"]
     assert made["limit"] == 3 and made["shipped"] and made["faces_answered"] == {f"{arm}, ratio 30 %": 3 for arm in arms}
-    assert made["weights"] == weights.shipped()
+    assert made["weights"] == weights.shipped_hashes()
     same = "shipped efficientnet-lite2 beside shipped alexnet-gap: no difference is shown: +0.0 points of accuracy"
     assert same in out and json.loads(output.read_text())["verdict"][0].startswith(same)
 
@@ -568,9 +570,9 @@ def test_what_is_missing_is_told(tmp_path, prepared, safbage):
 # --- the paper at the push of a button -------------------------------------------------------------------------------
 
 TINY = reproduction.Scale(
-    sets=dict.fromkeys(training.COLUMNS, "synthetic"),
-    pictures=dict.fromkeys(training.COLUMNS, 96),
-    epochs=dict.fromkeys(training.COLUMNS, 1),
+    sets=dict.fromkeys(LABELS, "synthetic"),
+    pictures=dict.fromkeys(LABELS, 96),
+    epochs=dict.fromkeys(LABELS, 1),
     network="tiny",
     networks=("tiny",),
     ratios=(0.0, 0.3, 0.9),
@@ -624,10 +626,10 @@ def test_a_damaged_report_is_named(tmp_path, content):
 
 
 def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prepared):
-    keep = ["image", "gender", *datasets.base.BOX]
+    keep = ["image", "gender", *BOX]
     faces, _ = datasets.synthetic(prepared.folder.parent / "pictures", 40, size=96, pictures_per_subject=2, progress=False)
     own = tmp_path / "own"
-    preparation.prepare(faces[keep], own, preparation.Options(detect="box", saliency="light"), progress=False)
+    preparation.prepare(faces[keep], own, preparation.Preparation(detect="box", saliency="light"), progress=False)
     reports = reproduction.reproduce(tmp_path / "out", TINY, sets=[str(own)], progress=False)
     assert list(reports) == ["gender", "ratios", "networks"]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from conftest import data_folder
 
-from safbage import detector, faces, images
-from safbage.detector import non_maximum_suppression
-from safbage.faces import Face, crop_face, detect_faces, square
+from safbage import faces, images
+from safbage.errors import ImageError
+from safbage.faces import Face, crop_face, detect_faces, mtcnn, square
+from safbage.faces.mtcnn import non_maximum_suppression
 
 
 def iou(a, b):
@@ -63,7 +64,7 @@ def test_every_kind_of_array_gives_the_same_face(astronaut):
         assert iou(detect_faces(same)[0].box, face.box) > 0.99
     grey = astronaut.mean(axis=2).astype("uint8")
     assert iou(detect_faces(grey)[0].box, face.box) > 0.85
-    with pytest.raises(images.ImageError, match="list"):
+    with pytest.raises(ImageError, match="list"):
         detect_faces(astronaut[None])
 
 
@@ -85,7 +86,7 @@ def test_a_face_in_a_large_photo_is_found_in_its_own_pixels(astronaut):
 
 @pytest.mark.parametrize("shape, options", [((6000, 9000), {}), ((1500, 1500), {"min_face_size": 1})])
 def test_no_level_of_the_pyramid_is_larger_than_max_side(monkeypatch, shape, options):
-    sizes, networks = [], detector.networks()
+    sizes, networks = [], mtcnn.networks()
 
     def noted(cells):
         return lambda photo, size, threshold: (sizes.append(size), cells(photo, size, threshold))[1]
@@ -164,7 +165,7 @@ def test_the_proposal_network_is_the_packages_at_odd_and_even_sizes(generator, s
     photo = generator.uniform(-1, 1, (*size, 3)).astype("float32")
     offsets, scores = MTCNN().get_stage(stage_id=1).model(photo[None])
     odd = tuple(side % 2 for side in size)
-    cells, own_offsets, own_scores = detector.networks().cells[odd](photo, np.array(size, "int32"), 0.0)
+    cells, own_offsets, own_scores = mtcnn.networks().cells[odd](photo, np.array(size, "int32"), 0.0)
     assert np.array_equal(cells, np.argwhere(np.ones(scores.shape[1:3])))
     assert np.allclose(own_offsets, np.reshape(offsets, (-1, 4)), atol=1e-5)
     assert np.allclose(own_scores, np.reshape(scores, (-1, 2))[:, 1], atol=1e-5)

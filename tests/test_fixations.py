@@ -7,7 +7,8 @@ from conftest import data_folder
 from PIL import Image
 
 from safbage import fixations, images
-from safbage.fixations import SceneError
+from safbage.datasets.drawn.scenes import synthetic_scenes
+from safbage.errors import ImageError, SceneError
 
 
 def write_set(folder, generator, count=3, size=(60, 80)):
@@ -79,7 +80,7 @@ def test_what_is_missing_is_named(tmp_path, generator):
 def test_a_damaged_picture_is_named(tmp_path, generator):
     folder = write_set(tmp_path, generator)
     (folder / "stimuli" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(images.ImageError, match=r"1\.png"):
+    with pytest.raises(ImageError, match=r"1\.png"):
         fixations.read(folder)
 
 
@@ -123,7 +124,7 @@ def test_salicon_without_its_fixations(tmp_path, generator):
 
 
 def test_holding_back_is_seeded_disjoint_and_blind_to_order(generator):
-    scenes = fixations.synthetic(20, size=(80, 80))
+    scenes = synthetic_scenes(20, size=(80, 80))
     rest, apart = fixations.hold_back(scenes)
     assert len(rest) == 16 and len(apart) == 4
     assert {s.name for s in rest} | {s.name for s in apart} == {s.name for s in scenes}
@@ -133,7 +134,7 @@ def test_holding_back_is_seeded_disjoint_and_blind_to_order(generator):
 
 
 def test_synthetic_scenes_are_seeded_and_looked_at_where_it_is_bright():
-    one, other = fixations.synthetic(6), fixations.synthetic(6)
+    one, other = synthetic_scenes(6), synthetic_scenes(6)
     for a, b in zip(one, other, strict=True):
         assert np.array_equal(a.pixels(), b.pixels()) and np.array_equal(a.fixations, b.fixations)
     for scene in one:

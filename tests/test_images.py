@@ -8,7 +8,9 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image, ImageCms
 
-from safbage import datasets, fixations, images
+from safbage import fixations, images
+from safbage.datasets import tables
+from safbage.errors import ImageError
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_pixels_of_what_cannot_be_read_are_none(tmp_path, rgb):
     assert [images.pixels(photo) for photo in (tmp_path / "text.jpg", tmp_path / "nowhere.jpg", tmp_path, b"")] == [0] * 4
     head = images.encode(np.tile(rgb, (50, 50, 1)))[:1000]  # of a file that is cut short, what decoding will begin with
     assert images.pixels(head) == 1000 * 1500
-    with pytest.raises(images.ImageError, match="not an image"):
+    with pytest.raises(ImageError, match="not an image"):
         images.size(tmp_path / "text.jpg")
 
 
@@ -147,9 +149,9 @@ def test_a_pillow_image_is_turned_upright_as_its_file_is(tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(images.as_rgb(Image.open(tmp_path / "a.png")), images.read(tmp_path / "a.png"))
     (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
-    with pytest.raises(images.ImageError, match="damaged"):
+    with pytest.raises(ImageError, match="damaged"):
         images.as_rgb(Image.open(tmp_path / "cut.png"))
-    with pytest.raises(images.ImageError, match="pixel"):
+    with pytest.raises(ImageError, match="pixel"):
         images.as_rgb(Image.new("RGB", (0, 5)))
 
 
@@ -169,18 +171,18 @@ def test_no_reader_hands_a_file_to_another_program(tmp_path):
         "a scene": lambda: fixations.Scene("a", path, (40, 40), np.zeros((1, 2)), np.zeros(1), 1.0).pixels(),
     }
     for reader in readers.values():
-        with pytest.raises(images.ImageError, match="not read"):
+        with pytest.raises(ImageError, match="not read"):
             reader()
     assert images.pixels(path) == images.pixels(EPS) == 0
-    found = datasets.base.listing([{"image": str(path), "gender": "male"}])
-    left_out = datasets.base.without_duplicates(found, ["gender"], progress=False).dropped.reason
+    found = tables.listing([{"image": str(path), "gender": "male"}])
+    left_out = tables.without_duplicates(found, ["gender"], progress=False).dropped.reason
     assert "not read" in left_out[0]
 
 
 def test_no_module_opens_a_picture_as_whatever_it_is():
     """Pillow is told which kinds to open, everywhere; no other package opens one in the library."""
     calls = {}
-    for folder in ("safbage", "training", "benchmarks", "docs"):
+    for folder in ("safbage", "shipping", "benchmarks", "docs"):
         for path in (REPOSITORY / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -218,7 +220,7 @@ def test_grey_of_32_bits_that_holds_8_stays_visible(tmp_path):
 
 def test_a_float_file_out_of_range_says_so(tmp_path):
     Image.fromarray(np.full((4, 4), -3, "float32")).save(tmp_path / "a.tif")
-    with pytest.raises(images.ImageError, match="float photos"):
+    with pytest.raises(ImageError, match="float photos"):
         images.read(tmp_path / "a.tif")
 
 
@@ -231,14 +233,14 @@ def test_broken_files_say_what_is_wrong(tmp_path, rgb, caplog):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg"):
         images.read(tmp_path / "nowhere.jpg")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(images.ImageError, match="empty"):
+    with pytest.raises(ImageError, match="empty"):
         images.read(tmp_path / "empty.jpg")
     (tmp_path / "text.jpg").write_text("not a picture")
-    with pytest.raises(images.ImageError, match="not an image"):
+    with pytest.raises(ImageError, match="not an image"):
         images.read(tmp_path / "text.jpg")
     whole = images.write(tmp_path / "whole.jpg", np.tile(rgb, (20, 20, 1))).read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(images.ImageError, match=r"cut\.jpg is damaged"):
+    with pytest.raises(ImageError, match=r"cut\.jpg is damaged"):
         images.read(tmp_path / "cut.jpg")
     assert not caplog.records  # nothing is said of its EXIF data
 
@@ -264,14 +266,14 @@ def test_damaged_files_end_in_a_photo_or_in_the_librarys_own_error(rgb, generato
             data = data[: generator.integers(1, len(data))]
         places = generator.integers(0, len(data), number // 8)
         data[places] ^= generator.integers(1, 256, len(places), "uint8")
-        with contextlib.suppress(images.ImageError):
+        with contextlib.suppress(ImageError):
             assert images.from_bytes(data.tobytes()).shape[2] == 3
 
 
 def test_a_decompression_bomb_is_refused(tmp_path, rgb, monkeypatch):
     images.write(tmp_path / "a.png", rgb)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(images.ImageError, match="too large"):
+    with pytest.raises(ImageError, match="too large"):
         images.read(tmp_path / "a.png")
 
 
@@ -304,7 +306,7 @@ def test_arrays_of_other_types_are_converted(rgb):
     ],
 )
 def test_arrays_that_are_no_photo_are_refused(array, word):
-    with pytest.raises(images.ImageError, match=word):
+    with pytest.raises(ImageError, match=word):
         images.as_rgb(array)
 
 

@@ -11,7 +11,8 @@ import papermill
 import pytest
 from conftest import REPOSITORY
 
-from safbage import checks, images
+from safbage import images
+from safbage.show import checks
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"PHOTO", "DATASET", "DATA_DIR", "TASK", "RATIO", "NETWORK", "FOLD", "EPOCHS", "LIMIT", "SEED", "OUTPUT_DIR"}
@@ -206,7 +207,8 @@ def hidden_errors(notebook):
 
 def test_errors_in_widgets_are_found(tmp_path):
     broken = {
-        "message": "from safbage import SafBage, widgets\nwidgets.ratio_explorer(SafBage.load(), 'missing.jpg')",
+        "message": "from safbage import SafBage\nfrom safbage.show import widgets\n"
+        "widgets.ratio_explorer(SafBage.load(), 'missing.jpg')",
         "captured": "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    1 / 0\nout",
     }
     for name, source in broken.items():

@@ -13,8 +13,9 @@ from conftest import data_folder
 from PIL import Image
 
 from safbage import SafBage, faces, images, pipeline, saliency
-from safbage.classifiers import CLASSES
-from safbage.pipeline import PHOTOS, THREADS, columns, list_photos
+from safbage.photos import list_photos
+from safbage.pipeline import PHOTOS, THREADS, columns
+from safbage.tasks import CLASSES
 
 
 @pytest.fixture
@@ -470,13 +471,15 @@ def test_wrong_options_are_refused(options):
 FORKED = """
 import multiprocessing, sys
 import numpy as np
-from safbage import SafBage, cam, classifiers, detector, mlnet, saliency
+from safbage import SafBage, cam, classifiers, saliency
+from safbage.faces import mtcnn
+from safbage.saliency import mlnet
 face = np.zeros((1, 224, 224, 3), "uint8")
-model, one = SafBage.load(tasks=("gender",), saliency="light"), classifiers.shipped("gender")
+model, one = SafBage.load(tasks=("gender",), saliency="light"), classifiers.load("gender")
 calls = [
-    lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, detector.networks,
+    lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, mtcnn.networks,
     lambda: saliency.predict(face[0]), lambda: mlnet.load("light"), lambda: classifiers.classifier("gilnet", 2),
-    lambda: classifiers.shipped("gender"), lambda: cam.grad_cam(one, face, target=0, layer="conv5"),
+    lambda: classifiers.load("gender"), lambda: cam.grad_cam(one, face, target=0, layer="conv5"),
 ]
 
 def work():

@@ -9,7 +9,7 @@ import pytest
 from conftest import data_folder
 
 from safbage import cli, datasets
-from safbage.datasets.base import EXPRESSIONS
+from safbage.tasks import EXPRESSIONS
 
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 

@@ -3,7 +3,8 @@
 import pytest
 from conftest import REPOSITORY
 
-from safbage import experiments, reproduction
+from safbage import experiments
+from safbage.experiments import reproduction
 
 REPORTS = experiments.saved(REPOSITORY / "results")
 

@@ -6,7 +6,8 @@ import scipy.spatial.distance
 import scipy.stats
 
 from safbage import fixations, images
-from safbage import saliency_metrics as metrics
+from safbage.datasets.drawn.scenes import synthetic_scenes
+from safbage.saliency import metrics
 
 MAP = np.array([[0.0, 1.0], [2.0, 5.0]])
 AT_5, AT_2, AT_0 = [1, 1], [0, 1], [0, 0]
@@ -115,7 +116,7 @@ def test_empty_and_constant_maps_are_chance():
 
 @pytest.fixture(scope="module")
 def scenes():
-    return fixations.hold_back(fixations.synthetic(20, size=(96, 128)))
+    return fixations.hold_back(synthetic_scenes(20, size=(96, 128)))
 
 
 def test_the_table_ranks_the_truth_above_its_baselines(scenes):

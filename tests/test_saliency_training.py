@@ -6,18 +6,23 @@ import keras
 import numpy as np
 import pytest
 from conftest import killed_and_whole
-from test_work import waits
+from test_runtime_work import waits
 
-from safbage import checkpoints, fixations, mlnet, saliency, saliency_training, work
-from safbage.saliency_metrics import cc, kl
-from safbage.saliency_training import RECIPES
+from safbage import saliency
+from safbage.datasets.drawn.scenes import synthetic_scenes
+from safbage.errors import WorkError
+from safbage.runtime.epochs import EpochLog
+from safbage.runtime.weights import checkpoints
+from safbage.saliency import mlnet, training
+from safbage.saliency.metrics import cc, kl
+from safbage.saliency.training import RECIPES
 
 SMALL = replace(RECIPES["shipped"], train="head", size=(80, 96), batch=4, epochs=4, rate=1e-3)
 
 
 @pytest.fixture(scope="module")
 def scenes():
-    return fixations.synthetic(16, size=(80, 96))
+    return synthetic_scenes(16, size=(80, 96))
 
 
 def test_the_papers_recipe():
@@ -25,23 +30,23 @@ def test_the_papers_recipe():
     paper = RECIPES["paper"]
     assert (paper.train, paper.size, paper.loss, paper.mirror) == ("all", (480, 640), "mlnet", False)
     assert (paper.batch, paper.epochs, paper.patience, paper.dropout) == (10, 20, 5, 0.5)
-    rate = saliency_training.DECAYS[paper.decay](paper.rate, 100)
+    rate = training.DECAYS[paper.decay](paper.rate, 100)
     assert float(rate(0)) == pytest.approx(1e-3) and float(rate(2000)) == pytest.approx(1e-3 / 2)
-    optimizer = saliency_training.OPTIMIZERS[paper.optimizer](rate)
+    optimizer = training.OPTIMIZERS[paper.optimizer](rate)
     assert optimizer.momentum == 0.9 and optimizer.nesterov
 
 
 def test_kl_cc_is_both_metrics(generator):
     truth, predicted = generator.random((2, 3, 6, 8, 1)).astype("float32") + 0.01
     expected = [kl(p, q) + 1 - cc(p, q) for p, q in zip(predicted, truth, strict=True)]
-    assert np.allclose(saliency_training.kl_cc_loss(truth, predicted), expected, atol=1e-4)
-    assert np.allclose(saliency_training.kl_cc_loss(truth, 9 * predicted), expected, atol=1e-4)
-    assert np.allclose(saliency_training.kl_cc_loss(truth, truth), 0, atol=1e-4)
+    assert np.allclose(training.kl_cc_loss(truth, predicted), expected, atol=1e-4)
+    assert np.allclose(training.kl_cc_loss(truth, 9 * predicted), expected, atol=1e-4)
+    assert np.allclose(training.kl_cc_loss(truth, truth), 0, atol=1e-4)
 
 
 def test_a_dead_map_has_a_finite_loss():
     truth = np.ones((1, 4, 4, 1), "float32")
-    for loss in saliency_training.LOSSES.values():
+    for loss in training.LOSSES.values():
         assert np.isfinite(keras.ops.convert_to_numpy(loss(truth, np.zeros_like(truth)))).all()
 
 
@@ -59,13 +64,13 @@ def test_wrong_settings_are_named(wrong):
 
 def test_too_few_scenes(tmp_path, scenes):
     with pytest.raises(ValueError, match="2 scenes to train on and 1 to choose by"):
-        saliency_training.train(scenes[:2], tmp_path, SMALL, choosing=scenes[:1], progress=False)
+        training.train(scenes[:2], tmp_path, SMALL, choosing=scenes[:1], progress=False)
 
 
 @pytest.mark.parametrize("part, blocks", [("head", ""), ("conv5", "5"), ("conv4", "45"), ("all", "12345")])
 def test_what_is_trained_changes_and_nothing_else_is_kept(tmp_path, scenes, part, blocks):
     recipe = replace(SMALL, train=part, epochs=1, batch=8)
-    path = saliency_training.train(scenes[:9], tmp_path, recipe, choosing=scenes[9:11], progress=False)
+    path = training.train(scenes[:9], tmp_path, recipe, choosing=scenes[9:11], progress=False)
     tensors, _ = checkpoints.read_safetensors(path)
     head = {"int_conv/kernel", "int_conv/bias", "pre_final_conv/kernel", "pre_final_conv/bias", "prior/prior"}
     convs = [f"conv{b}_{i}" for b, n in zip("12345", (2, 2, 3, 3, 3), strict=True) for i in range(1, n + 1) if b in blocks]
@@ -77,16 +82,16 @@ def test_what_is_trained_changes_and_nothing_else_is_kept(tmp_path, scenes, part
 
 def test_the_second_of_two_trainings_waits(tmp_path, scenes):
     recipe = replace(SMALL, epochs=1)
-    waited, path = waits(tmp_path, lambda: saliency_training.train(scenes, tmp_path, recipe, progress=False))
+    waited, path = waits(tmp_path, lambda: training.train(scenes, tmp_path, recipe, progress=False))
     assert waited and path.exists()
 
 
 def test_training_learns_where_the_bright_shapes_are(tmp_path):
     """120 drawn scenes, three epochs of the head: far better on unseen scenes than their mean map."""
-    scenes = fixations.synthetic(120, size=(80, 96), seed=1)
+    scenes = synthetic_scenes(120, size=(80, 96), seed=1)
     recipe = replace(SMALL, batch=10, epochs=3)
-    network = mlnet.load(saliency_training.train(scenes, tmp_path, recipe, progress=False))
-    unseen = fixations.synthetic(20, size=(80, 96), seed=2)
+    network = mlnet.load(training.train(scenes, tmp_path, recipe, progress=False))
+    unseen = synthetic_scenes(20, size=(80, 96), seed=2)
     mean_map = np.mean([scene.fixation_map() for scene in scenes], axis=0)
     learnt = np.mean([cc(saliency.predict(scene.pixels(), network), scene.fixation_map()) for scene in unseen])
     prior = np.mean([cc(mean_map, scene.fixation_map()) for scene in unseen])
@@ -94,52 +99,52 @@ def test_training_learns_where_the_bright_shapes_are(tmp_path):
 
 
 def test_scenes_of_another_shape_are_padded(tmp_path):
-    tall = fixations.synthetic(12, size=(128, 64))
-    target = saliency_training.target_map(tall[0], (80, 96))
+    tall = synthetic_scenes(12, size=(128, 64))
+    target = training.target_map(tall[0], (80, 96))
     assert target.shape == (10, 12, 1) and target.max() == 1
     assert not target[:, :3].any() and not target[:, -3:].any() and target[:, 5:7].any()
-    saliency_training.train(tall, tmp_path, replace(SMALL, epochs=1), progress=False)
+    training.train(tall, tmp_path, replace(SMALL, epochs=1), progress=False)
 
 
 def run_to_weights(scenes, recipe):
     def run(folder):
-        return checkpoints.read_safetensors(saliency_training.train(scenes, folder, recipe, progress=False))[0]
+        return checkpoints.read_safetensors(training.train(scenes, folder, recipe, progress=False))[0]
 
     return run
 
 
 @pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, train="conv5", batch=8), replace(SMALL, optimizer="sgd", decay="time")])
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes, recipe):
-    killed, whole = killed_and_whole(tmp_path, monkeypatch, saliency_training, "batches", run_to_weights(scenes, recipe))
+    killed, whole = killed_and_whole(tmp_path, monkeypatch, training, "batches", run_to_weights(scenes, recipe))
     assert killed.keys() == whole.keys() and all(np.array_equal(killed[name], whole[name]) for name in whole)
 
 
 def test_a_run_killed_among_the_features_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes):
     run = run_to_weights(scenes, replace(SMALL, epochs=2))
-    killed, whole = killed_and_whole(tmp_path, monkeypatch, saliency_training.images, "pad_to", run, call_number=20)
+    killed, whole = killed_and_whole(tmp_path, monkeypatch, training.images, "pad_to", run, call_number=20)
     assert all(np.array_equal(killed[name], whole[name]) for name in whole)
 
 
 def test_other_scenes_or_settings_need_another_folder(tmp_path, scenes):
     recipe = replace(SMALL, epochs=1)
-    saliency_training.train(scenes, tmp_path, recipe, progress=False)
-    with pytest.raises(work.WorkError, match=r"rate: 0\.001 there, 0\.1 now"):
-        saliency_training.train(scenes, tmp_path, replace(recipe, rate=0.1), progress=False)
-    with pytest.raises(work.WorkError, match="scenes: 15 scenes"):
-        saliency_training.train(scenes[1:], tmp_path, recipe, progress=False)
+    training.train(scenes, tmp_path, recipe, progress=False)
+    with pytest.raises(WorkError, match=r"rate: 0\.001 there, 0\.1 now"):
+        training.train(scenes, tmp_path, replace(recipe, rate=0.1), progress=False)
+    with pytest.raises(WorkError, match="scenes: 15 scenes"):
+        training.train(scenes[1:], tmp_path, recipe, progress=False)
 
 
 def test_a_rate_that_explodes_is_told(tmp_path, scenes):
-    with pytest.raises(work.WorkError, match=r"learning rate|another seed"):
-        saliency_training.train(scenes, tmp_path, replace(SMALL, rate=1e8, optimizer="sgd"), progress=False)
+    with pytest.raises(WorkError, match=r"learning rate|another seed"):
+        training.train(scenes, tmp_path, replace(SMALL, rate=1e8, optimizer="sgd"), progress=False)
 
 
 def test_training_stops_when_the_choosing_scenes_gain_no_more(tmp_path, scenes, monkeypatch):
     values = iter([0.3, 0.5, 0.4, 0.4, 0.6])
-    monkeypatch.setattr(saliency_training, "correlation", lambda *_: next(values))
+    monkeypatch.setattr(training, "correlation", lambda *_: next(values))
     recipe = replace(SMALL, patience=2, epochs=9)
-    path = saliency_training.train(scenes, tmp_path, recipe, choosing=scenes[:1], progress=False)
-    log = work.EpochLog(tmp_path, lambda row: row["cc"])
+    path = training.train(scenes, tmp_path, recipe, choosing=scenes[:1], progress=False)
+    log = EpochLog(tmp_path, lambda row: row["cc"])
     assert len(log.rows) == 4 and log.best == 2
     with checkpoints.safetensors.safe_open(path, "numpy") as file:
         assert file.metadata()["epoch"] == "2"

@@ -1,12 +1,14 @@
-"""The picture of the stations in CONTRIBUTING.md is true: all are in it, and each imports only those before it."""
+"""The picture of the house in CONTRIBUTING.md is true: all rooms are in it, and each imports only those before it."""
 
 import ast
+import graphlib
 import re
 
 import pytest
 from conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "safbage"
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def stations():
@@ -17,18 +19,25 @@ def stations():
     return [name for line in lines for name in line.split(" · ")]
 
 
-def imported(path):
-    """Stations that a file imports, also within functions."""
-    found = set()
+def imports(path):
+    """Each import of this package in a file, also within functions, as (module, name); of a module alone the name is ""."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "safbage":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safbage."):
-            found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("safbage.")}
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative imports hide what is imported"
-    return {"pipeline" if name == "SafBage" else name for name in found}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "safbage":
+            found += [(node.module, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names if alias.name.split(".")[0] == "safbage"]
+    return found
+
+
+def imported(path):
+    """Stations that a file imports."""
+    found = set()
+    for module, name in imports(path):
+        parts = [*module.split(".")[1:], name]
+        found |= {"pipeline" if parts[0] == "SafBage" else parts[0]} - {""}
+    return found
 
 
 def files_of(station):
@@ -49,12 +58,36 @@ def test_a_station_imports_only_those_before_it(station):
     assert not any(wrong.values()), wrong
 
 
+def module_of(path):
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_two_modules_import_each_other():
+    modules = {module_of(path) for path in FILES}
+    graph = {}
+    for path in FILES:
+        named = {f"{module}.{name}" if f"{module}.{name}" in modules else module for module, name in imports(path)}
+        graph[module_of(path)] = named - {module_of(path), "safbage"}
+    for package in [module for module in modules if any(other.startswith(f"{module}.") for other in modules)]:
+        graph[package] = graph[package] - {
+            other for other in graph[package] if other.startswith(f"{package}.")
+        }  # what it passes on
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names them
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_no_private_name_is_imported(path):
+    private = [f"{module}.{name}" for module, name in imports(path) if re.search(r"(^|\.)_[a-z]", f"{module}.{name}")]
+    assert private == []
+
+
 def test_a_wrong_import_is_found(tmp_path):
     path = tmp_path / "wrong.py"
     lines = ["import os", "from safbage import images", "def f():", "    from safbage.cli.base import app"]
-    lines += ["    import safbage.plots"]
+    lines += ["    import safbage.show.plots"]
     path.write_text("\n".join(lines))
-    assert imported(path) == {"images", "cli", "plots"}
+    assert imported(path) == {"images", "cli", "show"}
 
 
 @pytest.mark.parametrize("place", ["docs/library.md", "CONTRIBUTING.md"])

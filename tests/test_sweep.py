@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from safbage import sweep as sweeps
 from safbage.cli import sweep as command
 from safbage.cli.base import app
-from safbage.work import WorkError, locked
+from safbage.errors import WorkError
+from safbage.runtime.work import locked
 
 SOURCE = """
 import json, os, time

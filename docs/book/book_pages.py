@@ -19,7 +19,8 @@ import nbformat
 from PIL import Image, ImageOps
 
 import safbage
-from safbage import experiments, images, weights
+from safbage import experiments, images
+from safbage.runtime import weights
 
 REPOSITORY = Path(__file__).parents[2]
 TAKEN = ["*.md", "LICENSE", "CITATION.cff", "data/*.md", "docs/*.md", "docs/*.png", "notebooks/*.md", "safbage/trained/*.md"]

@@ -5,8 +5,6 @@
 Inputs are RGB faces, 0–255, N×224×224×3; layers are named as in the papers.
 """
 
-from safbage.backend import check_process, keras
-from safbage.classifiers.classes import CLASSES
 from safbage.classifiers.cutting import freeze_below, split_after, split_at
 from safbage.classifiers.imagenet import put_in
 from safbage.classifiers.networks import (
@@ -20,7 +18,8 @@ from safbage.classifiers.networks import (
     resnet50,
     vgg16,
 )
-from safbage.classifiers.shared import SHIPPED, check_network, load, shipped
+from safbage.classifiers.shipped import SHIPPED, check_network, load, load_joint
+from safbage.runtime.backend import check_process, keras
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -59,7 +58,6 @@ def classifier(name: str, classes: int, *, dropout: float = 0.5, imagenet: bool 
 
 
 __all__ = [
-    "CLASSES",
     "NETWORKS",
     "SHIPPED",
     "SIZE",
@@ -69,7 +67,7 @@ __all__ = [
     "classifier",
     "freeze_below",
     "load",
-    "shipped",
+    "load_joint",
     "split_after",
     "split_at",
 ]

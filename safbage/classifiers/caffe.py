@@ -1,6 +1,6 @@
 """Layers of Caffe's networks that Keras lacks, or has only slowly: local response normalisation, groups, BGR."""
 
-from safbage.backend import keras, layers, ops
+from safbage.runtime.backend import keras, layers, ops
 
 
 @keras.saving.register_keras_serializable("safbage")

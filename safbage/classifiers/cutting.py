@@ -1,6 +1,6 @@
 """Where a network is cut in two: below, its layers are frozen or run once; from there on it is trained."""
 
-from safbage.backend import keras, layers
+from safbage.runtime.backend import keras, layers
 
 
 def _calls(outputs, stop=None) -> dict:

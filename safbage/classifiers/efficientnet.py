@@ -5,7 +5,7 @@ Layers are named as those of keras.applications' EfficientNets.
 
 import math
 
-from safbage.backend import layers
+from safbage.runtime.backend import layers
 
 STAGES = (
     (1, 3, 1, 1, 16),

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from safbage import weights
-from safbage.backend import keras
-from safbage.weights import WeightsError
+from safbage.errors import WeightsError
+from safbage.runtime import weights
+from safbage.runtime.backend import keras
 
 
 def _alexnet():
@@ -46,7 +46,7 @@ SOURCES = {
 """By network, the function that gives its ImageNet weights by name (``"conv1/kernel"``)."""
 
 
-def told(name: str) -> str | None:
+def describe(name: str) -> str | None:
     """In words which layers of network `name` get which ImageNet weights, other words for any others; None for no layers.
 
     Raises:

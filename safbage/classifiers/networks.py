@@ -4,9 +4,9 @@ Every network brings its own preprocessing as layers. None is nested: ``model.la
 """
 
 from safbage import trunks
-from safbage.backend import keras, layers
 from safbage.classifiers import efficientnet
 from safbage.classifiers.caffe import GroupedConv2D, LocalResponseNormalization, RgbToBgr
+from safbage.runtime.backend import keras, layers
 from safbage.trunks import alexnet_conv5, caffe_normalization, imagenet_normalization
 
 SIZE = 224

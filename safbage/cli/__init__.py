@@ -13,7 +13,7 @@ from safbage.cli import (  # noqa: F401  (each adds its commands to the applicat
     reproduce,
     saliency,
     sweep,
-    training,
+    train,
     upkeep,
 )
 from safbage.cli.base import app, set_streams

@@ -49,12 +49,7 @@ class _Commands(TyperGroup):
 
 def _expected_errors():
     """Imported where something has gone wrong, so that ``--help`` stays quick."""
-    from safbage.checkpoints import CheckpointError
-    from safbage.datasets import DatasetError
-    from safbage.fixations import SceneError
-    from safbage.images import ImageError
-    from safbage.weights import WeightsError
-    from safbage.work import WorkError
+    from safbage.errors import CheckpointError, DatasetError, ImageError, SceneError, WeightsError, WorkError
 
     return (WeightsError, CheckpointError, DatasetError, SceneError, ImageError, WorkError, OSError)
 
@@ -130,7 +125,7 @@ def stdout() -> Console:
 
 def chosen_tasks(text: str) -> tuple[str, ...]:
     """The tasks that ``--tasks`` names."""
-    from safbage.classifiers import CLASSES
+    from safbage.tasks import CLASSES
 
     names = tuple(filter(None, (name.strip() for name in text.split(","))))
     if not names or not set(names) <= set(CLASSES):
@@ -182,7 +177,7 @@ def save_figure(seen, path: Path) -> None:
     draw_into_files()
     import matplotlib.pyplot as plt
 
-    from safbage import plots
+    from safbage.show import plots
 
     figure = plots.explanation(seen)
     figure.savefig(path, dpi=110)

@@ -53,7 +53,8 @@ def fetch(
     Of the others it says where to ask and how to lay out their files (exit status 2). An interrupted download goes on with
     the same command.
     """
-    from safbage.datasets import DatasetError, catalogue
+    from safbage.datasets import catalogue
+    from safbage.errors import DatasetError, FetchError
 
     where = to or os.environ.get("SAFBAGE_DATA")
     if not where:
@@ -62,7 +63,7 @@ def fetch(
         folder = catalogue.fetch(name, where, config=config)
     except (DatasetError, ValueError) as error:
         raise fail(str(error), 2) from error
-    except catalogue.FetchError as error:
+    except FetchError as error:
         raise fail(str(error)) from error
     say(f"fetched; {catalogue.source(name).licence}. Please cite {catalogue.source(name).citation}.")
     print(folder)

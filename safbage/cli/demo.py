@@ -49,7 +49,7 @@ def _execute(notebook, output):
     """Run a notebook, results under `output`, and make a page of it, its solutions folded."""
     from papermill.exceptions import PapermillExecutionError
 
-    from safbage.sweep import execute
+    from safbage.runtime.kernels import execute
 
     executed = output / notebook.name
     try:

@@ -52,7 +52,7 @@ def explore(
     if photo is not None:
         images.read(photo)  # a wrong path is told here, not on the page
     if prepared is not None:
-        from safbage.prepared import Prepared
+        from safbage.datasets.shards import Prepared
 
         Prepared(prepared)
     if host not in NEARBY:
@@ -75,8 +75,8 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
     options = [repr(str(photo.resolve()))] if photo is not None else []
     options += [f"prepared=Prepared({whole['prepared']!r})"] if prepared is not None else []
     options += [f"save_to={whole['save_to']!r}"]
-    lines = ["from safbage import SafBage, widgets"]
-    lines += ["from safbage.prepared import Prepared"] * (prepared is not None)
+    lines = ["from safbage import SafBage; from safbage.show import widgets"]
+    lines += ["from safbage.datasets.shards import Prepared"] * (prepared is not None)
     load = f"model = SafBage.load(ratio={ratio}, network={network!r})"
     make = f"explorer = widgets.ratio_explorer(model, {', '.join(options)})"
     cells = [
@@ -93,7 +93,7 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
 
 def _serve(notebook, port, host, browser):
     """Run Voilà until Ctrl-C."""
-    from safbage.sweep import own_kernel
+    from safbage.runtime.kernels import own_kernel
 
     here = str(Path(__file__).parent)  # holds voila/templates/safbage
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("JUPYTER_PATH")]))

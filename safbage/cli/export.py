@@ -24,14 +24,15 @@ def export(
     under "cam_" and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All formats but
     saved-model need packages: pip install "safbage[export]".
     """
-    from safbage import export as exporter
+    from safbage.errors import ExportError
     from safbage.pipeline import SafBage
+    from safbage.pipeline import export as exporter
 
     chosen = chosen_tasks(tasks)
     try:
         model = SafBage.load(tasks=chosen, network=network.value, saliency=saliency, precision="float32")
         path = exporter.export(model.network, format, output)
-    except exporter.ExportError as error:
+    except ExportError as error:
         raise fail(str(error)) from error
     except (FileExistsError, FileNotFoundError) as error:
         raise fail(str(error), 2) from error

@@ -45,7 +45,8 @@ def predict(
     keeps what is answered. Exit status: 0, or 1 where not one photo could be read.
     """
     say("Starting …")
-    from safbage.pipeline import SafBage, columns, list_photos
+    from safbage.photos import list_photos
+    from safbage.pipeline import SafBage, columns
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
@@ -153,7 +154,7 @@ class _ResultFolder:
     @contextmanager
     def opened(self):
         """The folder made, and kept from other processes; hidden files are no photos, so the lock is not answered."""
-        from safbage.work import locked
+        from safbage.runtime.work import locked
 
         with locked(self.folder / ".safbage"):
             for path in self.made:

@@ -34,10 +34,10 @@ def prepare(
 
     All later trainings use what it leaves. Ctrl-C or a kill loses at most the shards in flight: the same command goes on.
     """
-    from safbage import preparation
+    from safbage.datasets import preparation
 
     try:
-        options = preparation.Options(
+        options = preparation.Preparation(
             detect=detect,
             without_face=without_face,
             min_face=min_face,

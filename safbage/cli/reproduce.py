@@ -39,7 +39,9 @@ def reproduce(
     """
     refuse_to_overwrite(output / "report.html", BEGINNING)
     draw_into_files()
-    from safbage import experiments, report, reproduction
+    from safbage import experiments
+    from safbage.experiments import reproduction
+    from safbage.show import html
 
     options = dict(
         only=only or (),
@@ -59,7 +61,7 @@ def reproduce(
         raise typer.Exit(130) from None
     page = output / "report.html"
     histories = experiments.histories(output / "work" / "ratios")
-    report.write(page, reports, reproduction.timings(output), histories)
+    html.write(page, reports, reproduction.timings(output), histories)
     for found in reports.values():
         for line in found["verdict"]:
             say(f"{found['experiment']['title']}: {line}")

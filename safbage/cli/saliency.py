@@ -56,20 +56,20 @@ def train_saliency(
     It begins with ImageNet's VGG-16. Ctrl-C or a kill loses at most the epoch in flight: the same command goes on. Options
     left out are the recipe's.
     """
-    from safbage import saliency_training
-    from safbage.backend import keras
+    from safbage.runtime.backend import keras
+    from safbage.saliency import training
 
-    if recipe not in saliency_training.RECIPES:
-        raise fail(f"no recipe {recipe!r}; there are {', '.join(saliency_training.RECIPES)}", 2)
+    if recipe not in training.RECIPES:
+        raise fail(f"no recipe {recipe!r}; there are {', '.join(training.RECIPES)}", 2)
     given = dict(train=train, size=size, loss=loss, optimizer=optimizer, rate=rate, decay=decay)
     given |= dict(epochs=epochs, patience=patience, batch=batch, mirror=mirror)
     try:
         keras.config.set_dtype_policy(precision)
-        chosen = replace(saliency_training.RECIPES[recipe], **{k: v for k, v in given.items() if v is not None})
+        chosen = replace(training.RECIPES[recipe], **{k: v for k, v in given.items() if v is not None})
         split = _read(folders, fixations, sigma, pixels_per_degree, salicon_split, hold_back, limit, seed)
         scenes = [scene for rest, _ in split.values() for scene in rest]
         say(f"{len(scenes)} scenes; " + ", ".join(f"{name} {value}" for name, value in asdict(chosen).items()))
-        path = saliency_training.train(scenes, work, chosen, seed=seed)
+        path = training.train(scenes, work, chosen, seed=seed)
     except ValueError as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt:
@@ -103,7 +103,9 @@ def evaluate_saliency(
     """
     import pandas as pd
 
-    from safbage import mlnet, saliency, saliency_metrics
+    from safbage import saliency
+    from safbage.saliency import metrics as saliency_metrics
+    from safbage.saliency import mlnet
 
     if output:
         refuse_to_overwrite(output, "scene,model,")

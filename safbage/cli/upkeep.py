@@ -16,7 +16,7 @@ def weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
     """Show the networks' weights, or fetch them."""
-    from safbage import weights as store
+    from safbage.runtime import weights as store
 
     if fetch:
         unknown = [name for name in names or [] if name not in store.REGISTRY]
@@ -42,7 +42,7 @@ def weights(
 @app.command()
 def doctor():
     """Check that all is here; say how to mend what is not."""
-    from safbage import doctor as examiner
+    from safbage.runtime import doctor as examiner
 
     findings = examiner.examine()
     print(examiner.report(findings))

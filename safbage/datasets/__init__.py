@@ -6,18 +6,19 @@
 None is part of this library; `catalogue` says where each is from, and ``safbage data list`` prints it.
 """
 
-from safbage.datasets.adience import adience
-from safbage.datasets.affectnet import affectnet
-from safbage.datasets.appareal import appareal
-from safbage.datasets.base import DatasetError, Listing
 from safbage.datasets.catalogue import fetch, find, load
-from safbage.datasets.csv import csv
-from safbage.datasets.fairface import fairface
-from safbage.datasets.fer2013 import fer2013, ferplus
-from safbage.datasets.folders import folders
-from safbage.datasets.rafdb import rafdb
-from safbage.datasets.synthetic import synthetic
-from safbage.datasets.utkface import utkface
+from safbage.datasets.drawn import synthetic
+from safbage.datasets.readers.adience import adience
+from safbage.datasets.readers.affectnet import affectnet
+from safbage.datasets.readers.appareal import appareal
+from safbage.datasets.readers.csv import csv
+from safbage.datasets.readers.fairface import fairface
+from safbage.datasets.readers.fer2013 import fer2013, ferplus
+from safbage.datasets.readers.folders import folders
+from safbage.datasets.readers.rafdb import rafdb
+from safbage.datasets.readers.utkface import utkface
+from safbage.datasets.tables import Listing
+from safbage.errors import DatasetError
 
 __all__ = [
     "DatasetError",

@@ -5,20 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from safbage.datasets.adience import adience
-from safbage.datasets.affectnet import affectnet
-from safbage.datasets.appareal import appareal
-from safbage.datasets.base import DatasetError, Listing
-from safbage.datasets.fairface import fairface
-from safbage.datasets.fer2013 import fer2013, ferplus
-from safbage.datasets.rafdb import rafdb
-from safbage.datasets.utkface import utkface
+from safbage.datasets.readers.adience import adience
+from safbage.datasets.readers.affectnet import affectnet
+from safbage.datasets.readers.appareal import appareal
+from safbage.datasets.readers.fairface import fairface
+from safbage.datasets.readers.fer2013 import fer2013, ferplus
+from safbage.datasets.readers.rafdb import rafdb
+from safbage.datasets.readers.utkface import utkface
+from safbage.datasets.tables import Listing
+from safbage.errors import DatasetError, FetchError
 
 HUB_CONFIGS = ("0.25", "1.25")
-
-
-class FetchError(RuntimeError):
-    """A data set could not be fetched; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,13 @@ without = fine_tune(prepared, "gender", fold=0, ratio=0.0, work="work/gender-0-f
 with_saliency.metrics["accuracy"], without.metrics["accuracy"]
 """
 
+from safbage.training.outcome import FineTuned, load_trained, open_trained
 from safbage.training.recipes import AGE_GENDER_RECIPE, EXPRESSION_RECIPE, RECIPES, Recipe, Variant
-from safbage.training.results import GROUPS, FineTuned, load_trained, open_trained
-from safbage.training.splits import COLUMNS
 from safbage.training.tuning import fine_tune
 
 __all__ = [
     "AGE_GENDER_RECIPE",
-    "COLUMNS",
     "EXPRESSION_RECIPE",
-    "GROUPS",
     "RECIPES",
     "FineTuned",
     "Recipe",

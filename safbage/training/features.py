@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 from tqdm.auto import tqdm
 
-from safbage import weights
-from safbage.backend import keras, ops
-from safbage.prepared import Prepared
+from safbage.datasets.shards import Prepared
+from safbage.errors import WorkError
 from safbage.reweighting import reweight
+from safbage.runtime import weights
+from safbage.runtime.arrays import check_space, fill_array
+from safbage.runtime.backend import keras, ops
+from safbage.runtime.work import resuming
 from safbage.training.recipes import Variant
-from safbage.work import WorkError, check_space, resumable, resuming
 
 FORMAT = 2
 """Of the features' files; to be raised where the same faces and layers come to give other ones."""
@@ -117,7 +119,7 @@ def cached(images: Images, rows: np.ndarray, below: keras.Model | None, name: st
     with resuming(folder, settings):
         path = folder / "features.npy"
         check_space(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        array = resumable(path, shape, dtype, compute, max(1, TOGETHER // count), "frozen features", progress)
+        array = fill_array(path, shape, dtype, compute, max(1, TOGETHER // count), "frozen features", progress)
     return Features(array, rows, len(images.prepared))
 
 

@@ -1,6 +1,6 @@
 """SGD with momentum, whose update of the 54.5 million weights of fc6 to fc8 costs less than Keras's own on TensorFlow."""
 
-from safbage.backend import keras, tensorflow
+from safbage.runtime.backend import keras, tensorflow
 
 
 @keras.saving.register_keras_serializable("safbage")

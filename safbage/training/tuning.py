@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from safbage import classifiers, parallel
-from safbage.backend import keras, tensorflow
-from safbage.classifiers.imagenet import told
-from safbage.prepared import Prepared
+from safbage import classifiers
+from safbage.classifiers.imagenet import describe
+from safbage.datasets.shards import Prepared
+from safbage.errors import WorkError
 from safbage.reweighting import RATIO, check_ratio
+from safbage.runtime import parallel
+from safbage.runtime.backend import keras, tensorflow
+from safbage.runtime.epochs import EpochLog
+from safbage.runtime.work import check_settings, resuming
+from safbage.tasks import CLASSES
+from safbage.training.division import choose, fingerprint
 from safbage.training.features import Images, answers, cached
 from safbage.training.momentum import Momentum
+from safbage.training.outcome import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
 from safbage.training.recipes import RECIPES, Recipe
-from safbage.training.results import FineTuned, drop_checkpoints, open_trained, predictions_of, scores, tensors_of, write
-from safbage.training.splits import choose, fingerprint
-from safbage.work import EpochLog, WorkError, check_settings, resuming
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ def fine_tune(
     recipe, work, ratio = recipe or RECIPES[task], Path(work), check_ratio(ratio)
     settings = asdict(recipe) | {
         "task": task, "network": network, "train_from": recipe.first_layer(network), "ratio": ratio, "fold": fold, "seed": seed,
-        "imagenet": imagenet, "imagenet_weights": told(network) if imagenet else None,
+        "imagenet": imagenet, "imagenet_weights": describe(network) if imagenet else None,
         "faces": fingerprint(faces.table, faces.codes, faces.parts),
         "prepared": prepared.provenance, "shards": prepared.digest[:16],
         "cached": bool(cache), "precision": keras.config.dtype_policy().name, "backend": keras.config.backend(),
@@ -92,7 +96,7 @@ def fine_tune(
 
 def _run(images, faces, kept, settings, recipe, work, cache, progress):
     """The training itself, and its results into `work`; features are kept of the rows `kept`, in the folder `cache` if any."""
-    network, first, classes = settings["network"], settings["train_from"], classifiers.CLASSES[settings["task"]]
+    network, first, classes = settings["network"], settings["train_from"], CLASSES[settings["task"]]
     keras.utils.set_random_seed(settings["seed"])
     model = classifiers.classifier(network, len(classes), dropout=recipe.dropout, imagenet=settings["imagenet"])
     below, above = cut(model, first)

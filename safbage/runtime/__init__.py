@@ -1,0 +1,1 @@
+"""What all rooms stand on: Keras without its notes, weights, files, folders that resume, processes."""

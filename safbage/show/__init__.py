@@ -1,0 +1,1 @@
+"""Words and pictures for people: figures, tables, pages, widgets, checks of exercises."""

@@ -1,0 +1,21 @@
+"""What is asked of a face, the answers there are, and the names that tables give them."""
+
+AGE_GROUPS = ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+")
+AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
+"""Adience's groups as the paper names them, and the years of each; ages in the gaps belong to none."""
+GENDERS = ("male", "female")
+EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
+
+CLASSES = {"age": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
+"""The paper's classes by task (section IV-A): Adience's age groups and genders, AffectNet's seven
+expressions, in its order.
+
+All are apparent: what annotators saw in a picture, not what a person is, feels or says of themselves.
+"""
+LABELS = {"age": "age_group", "gender": "gender", "expression": "expression"}
+"""The column of a task's labels in tables of faces."""
+GROUPS = ("race", "gender", "age_group")
+"""Columns by which accuracies are compared."""
+SPLITS = ("train", "validation", "test")
+BOX = ("box_left", "box_top", "box_width", "box_height")
+"""Columns of a face's box, in pixels of its photo."""
