@@ -168,7 +168,11 @@ def test_the_shipped_classifier_of_one_task_answers_as_the_pipeline(model, astro
         classifiers.load("race")
 
 
-@pytest.mark.parametrize("name", sorted(classifiers.NETWORKS))
+def slow_if_deep(name):
+    return pytest.param(name, marks=pytest.mark.slow if name in ("densenet121", "efficientnet-lite2", "resnet50") else ())
+
+
+@pytest.mark.parametrize("name", [slow_if_deep(name) for name in sorted(classifiers.NETWORKS)])
 def test_every_network_can_be_explained(name, two_faces):
     network = classifiers.classifier(name, 8, imagenet=False)
     found = cam.grad_cam(network, two_faces[:1])

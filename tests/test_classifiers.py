@@ -90,6 +90,7 @@ def test_the_ratio_is_an_input(generator):
     assert np.abs(features[0] - features[2]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_efficientnets_tasks_answer_together_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
     inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}

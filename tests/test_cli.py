@@ -69,7 +69,7 @@ def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
 def test_results_among_the_photos_are_neither_answered_nor_overwrite_them(photos):
     before = (photos / "blank.png").read_bytes()
     for _ in range(2):
-        done = safbage("predict", photos, "--output", photos, "--crops")
+        done = safbage("predict", photos, "--output", photos, "--crops", "--saliency", "light")
         assert len(read_csv(photos / "faces.csv")) == 4, done.stderr
     assert (photos / "blank.png").read_bytes() == before
 
@@ -84,7 +84,7 @@ def test_odd_file_names(tmp_path, astronaut):
         file.write((tmp_path / "[final] a.jpg").read_bytes())
     long = "日" * 80  # 240 bytes
     images.write(tmp_path / f"{long}.jpg", astronaut)
-    done = safbage("predict", tmp_path, "--output", tmp_path / "out")
+    done = safbage("predict", tmp_path, "--output", tmp_path / "out", "--saliency", "light")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert done.returncode == 0, done.stderr
     assert [row["photo"].removeprefix(f"{tmp_path}/") for row in rows] == [
@@ -108,7 +108,7 @@ def test_links_in_a_ring_and_names_that_turn_the_reading_direction_cost_no_answe
     (folder / "x.jpg").symlink_to("y.jpg")
     (folder / "y.jpg").symlink_to("x.jpg")
     (folder / "z\u202egnp.jpg").touch()
-    done = safbage("predict", folder, "--output", tmp_path / "out")
+    done = safbage("predict", folder, "--output", tmp_path / "out", "--saliency", "light")
     assert done.returncode == 0, done.stderr
     rows = read_csv(tmp_path / "out" / "faces.csv")
     assert [row["status"][:6] for row in rows] == ["ok", "failed", "failed", "failed"]
@@ -144,7 +144,7 @@ def test_a_figure_that_cannot_be_written_costs_no_answer(photos, tmp_path):
     (output / "figures" / ".made-by-safbage").parent.mkdir(parents=True)
     (output / "figures" / ".made-by-safbage").touch()
     (output / "figures" / "a.png").mkdir()  # a folder is in the way
-    done = safbage("predict", photos, "--output", output)
+    done = safbage("predict", photos, "--output", output, "--saliency", "light")
     assert done.returncode == 0 and "no figure" in done.stderr
     assert len(read_csv(output / "faces.csv")) == 4 and (output / "figures" / "a-2.png").is_file()
 

@@ -78,7 +78,7 @@ PRINTING = {
     "predict {photo} --json": 1,
     "export saved-model {folder} --saliency light": 2,  # it exists
     "explore {photo}": 1,
-    "demo --output {folder}/new": 0,
+    "demo --no-notebook --output {folder}/new": 0,
     "course --output {folder}/new": 0,
     "sweep {folder}/none.ipynb --output {folder}/sweep": 1,
     "data fetch utkface --to {folder}": 2,

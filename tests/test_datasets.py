@@ -581,6 +581,7 @@ def test_fer2013_without_columns_and_without_a_place_to_write(tmp_path):
         datasets.fer2013(tmp_path, cache=tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_the_real_fer2013(caplog):
     folder = data_folder("fer2013")
     with caplog.at_level(logging.WARNING):

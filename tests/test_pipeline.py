@@ -94,24 +94,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(done.stdout) * unit < 150e6
 
 
-def test_what_predict_takes(model, astronaut, tmp_path):
+def test_what_predict_takes(light, astronaut, tmp_path):
     path = images.write(tmp_path / "a.png", astronaut)
-    one = model.predict(path)
+    one = light.predict(path)
     for same in (str(path), [path], tmp_path, [str(tmp_path)], (p for p in [path])):
-        pd.testing.assert_frame_equal(model.predict(same, progress=False), one)
-    assert model.predict(astronaut).photo.tolist() == ["photo 0"]
-    mixed = model.predict([astronaut, path, tmp_path / "nowhere.jpg", np.zeros(3), None], progress=False)
+        pd.testing.assert_frame_equal(light.predict(same, progress=False), one)
+    assert light.predict(astronaut).photo.tolist() == ["photo 0"]
+    mixed = light.predict([astronaut, path, tmp_path / "nowhere.jpg", np.zeros(3), None], progress=False)
     assert mixed.photo.tolist() == ["photo 0", str(path), str(tmp_path / "nowhere.jpg"), "photo 3", "photo 4"]
     assert mixed.status[:2].tolist() == ["ok", "ok"] and mixed.status[2].startswith("failed: no such file")
     assert mixed.status[3].startswith("failed: expected one photo")
-    assert model.predict([]).empty
+    assert light.predict([]).empty
 
 
-def test_an_empty_folder_and_hidden_files(model, tmp_path):
+def test_an_empty_folder_and_hidden_files(light, tmp_path):
     (tmp_path / ".hidden").touch()
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "a.jpg").touch()
-    (row,) = model.predict(tmp_path).to_dict("records")
+    (row,) = light.predict(tmp_path).to_dict("records")
     assert row["status"] == f"failed: the folder {tmp_path} holds no files"
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "a.txt").touch()
@@ -119,7 +119,7 @@ def test_an_empty_folder_and_hidden_files(model, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_links_loops_and_dangling_links_in_a_folder(model, tmp_path, astronaut):
+def test_links_loops_and_dangling_links_in_a_folder(light, tmp_path, astronaut):
     real = tmp_path / "real"
     real.mkdir()
     images.write(real / "a.jpg", astronaut)
@@ -128,46 +128,46 @@ def test_links_loops_and_dangling_links_in_a_folder(model, tmp_path, astronaut):
     (inside / "link").symlink_to(real)
     (inside / "loop").symlink_to(inside)
     (inside / "gone.jpg").symlink_to("nowhere.jpg")
-    table = model.predict(inside, progress=False)
+    table = light.predict(inside, progress=False)
     assert table.photo.tolist() == [str(inside / "gone.jpg"), str(inside / "link" / "a.jpg")]
     assert table.status.tolist() == [f"failed: no such file: {inside / 'gone.jpg'}", "ok"]
 
 
-def test_paths_that_cannot_even_be_looked_at_cost_one_row(model, astronaut):
-    table = model.predict(["a" * 300, "", astronaut], progress=False)
+def test_paths_that_cannot_even_be_looked_at_cost_one_row(light, astronaut):
+    table = light.predict(["a" * 300, "", astronaut], progress=False)
     assert table.status[0].startswith("failed: ") and table.status[1].startswith("failed: ") and table.status[2] == "ok"
 
 
-def test_the_table_names_a_photo_by_its_path_and_figures_find_it(model, astronaut, tmp_path):
+def test_the_table_names_a_photo_by_its_path_and_figures_find_it(light, astronaut, tmp_path):
     path = images.write(tmp_path / "Screenshot 10.00\u202fAM \U0001f469\u200d\U0001f467.png", astronaut)
-    (name,) = model.predict(tmp_path, progress=False).photo
+    (name,) = light.predict(tmp_path, progress=False).photo
     assert Path(name) == path and images.read(name).shape == (512, 512, 3)
 
 
-def test_a_pil_image_is_answered_as_its_pixels(model, astronaut):
+def test_a_pil_image_is_answered_as_its_pixels(light, astronaut):
     image = Image.fromarray(astronaut)
-    expected = model.predict(astronaut)
-    pd.testing.assert_frame_equal(model.predict(image), expected)
-    pd.testing.assert_frame_equal(model.predict([image], progress=False), expected)
-    assert np.array_equal(model.explain(image).image, astronaut)
+    expected = light.predict(astronaut)
+    pd.testing.assert_frame_equal(light.predict(image), expected)
+    pd.testing.assert_frame_equal(light.predict([image], progress=False), expected)
+    assert np.array_equal(light.explain(image).image, astronaut)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_links_in_a_ring_cost_their_rows(model, astronaut, tmp_path):
+def test_links_in_a_ring_cost_their_rows(light, astronaut, tmp_path):
     images.write(tmp_path / "a.png", astronaut)
     (tmp_path / "x.jpg").symlink_to("y.jpg")
     (tmp_path / "y.jpg").symlink_to("x.jpg")
-    statuses = model.predict(tmp_path, progress=False).status
+    statuses = light.predict(tmp_path, progress=False).status
     assert [status[:6] for status in statuses] == ["ok", "failed", "failed"]
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"photo.jpg"])
-def test_what_is_no_photo_at_all_is_refused(model, wrong):
+def test_what_is_no_photo_at_all_is_refused(light, wrong):
     with pytest.raises(TypeError, match="expected a path"):
-        model.predict(wrong)
+        light.predict(wrong)
 
 
-def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch):
+def test_an_unforeseen_error_costs_one_photo_only(light, astronaut, monkeypatch):
     detect = faces.detect_enlarged
 
     def failing(image):
@@ -176,10 +176,10 @@ def test_an_unforeseen_error_costs_one_photo_only(model, astronaut, monkeypatch)
         return detect(image)
 
     monkeypatch.setattr(faces, "detect_enlarged", failing)
-    table = model.predict([astronaut, astronaut[:100], astronaut], progress=False)
+    table = light.predict([astronaut, astronaut[:100], astronaut], progress=False)
     assert table.status.tolist() == ["ok", "failed: RuntimeError: out of something", "ok"]
     with pytest.raises(RuntimeError):
-        model.explain(astronaut[:100])
+        light.explain(astronaut[:100])
 
 
 def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
@@ -372,28 +372,28 @@ def test_explain_holds_every_stage(model, astronaut):
         model.explain([astronaut, astronaut])
 
 
-def test_small_faces_and_all_but_the_largest_can_be_passed_over(model, astronaut):
+def test_small_faces_and_all_but_the_largest_can_be_passed_over(light, astronaut):
     photo = np.zeros((512, 652, 3), "uint8")
     photo[:, :512], small = astronaut, images.resize(astronaut, (140, 140))
     photo[:140, 512:], photo[300:440, 512:] = small, small[:, ::-1]
-    everything = model.predict(photo, probabilities=True)
+    everything = light.predict(photo, probabilities=True)
     sides = everything[["box_width", "box_height"]].min(axis=1)
     assert (sides < 30).sum() == 2 and sides.max() > 60
-    large = model.predict(photo, min_face=30, probabilities=True)
+    large = light.predict(photo, min_face=30, probabilities=True)
     expected = everything[sides >= 30].drop(columns="face").reset_index(drop=True)
     pd.testing.assert_frame_equal(large.drop(columns="face"), expected, atol=1e-4, rtol=1e-4)
-    (one,) = model.predict(photo, max_faces=1).to_dict("records")
+    (one,) = light.predict(photo, max_faces=1).to_dict("records")
     area = everything.box_width * everything.box_height
     assert one["box_width"] * one["box_height"] == pytest.approx(area.max())
-    assert len(model.explain(photo, min_face=30, max_faces=1).faces) == 1
-    assert model.predict(photo, min_face=1000).status.tolist() == ["no face"]
+    assert len(light.explain(photo, min_face=30, max_faces=1).faces) == 1
+    assert light.predict(photo, min_face=1000).status.tolist() == ["no face"]
     assert (everything.quality[sides < 30].str.startswith("small: ")).all()
 
 
 @pytest.mark.parametrize("wrong", [{"min_face": -1}, {"max_faces": 0}, {"max_faces": 1.5}, {"min_face": float("nan")}])
-def test_limits_out_of_range_are_refused(model, astronaut, wrong):
+def test_limits_out_of_range_are_refused(light, astronaut, wrong):
     with pytest.raises(ValueError, match="expected min_face"):
-        model.predict(astronaut, **wrong)
+        light.predict(astronaut, **wrong)
 
 
 def test_quality_goes_with_its_face(model, drawn, astronaut):
@@ -439,6 +439,7 @@ def test_some_tasks_only(astronaut):
     assert SafBage.load(tasks=("gender", "gender")).predict(astronaut).equals(table)
 
 
+@pytest.mark.slow
 def test_efficientnet_goes_the_same_way(model, astronaut):
     other = SafBage.load(network="efficientnet-lite2", saliency="light")
     seen = other.explain(astronaut)
@@ -506,10 +507,10 @@ def test_a_forked_process_says_so_instead_of_waiting_for_ever():
     assert done.returncode == 0, done.stderr
 
 
-def test_real_photos_in_their_folders(model, tmp_path):
+def test_real_photos_in_their_folders(light, tmp_path):
     real = sorted((data_folder("adience") / "faces").glob("*/*.jpg"))[:10]
     for i, path in enumerate(real):
         (tmp_path / str(i)).mkdir()
         shutil.copy(path, tmp_path / str(i) / path.name)
-    table = model.predict(tmp_path, progress=False)
+    table = light.predict(tmp_path, progress=False)
     assert table.photo.nunique() == 10 and (table.status == "ok").mean() > 0.5

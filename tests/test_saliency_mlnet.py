@@ -297,6 +297,7 @@ def authors_file(tmp_path_factory):
     return path, write_authors_file(path, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_the_authors_file_gives_the_authors_network(authors_file, astronaut):
     """Layer for layer what Theano computes, checked at the published size against an implementation in NumPy alone."""
     path, arrays = authors_file

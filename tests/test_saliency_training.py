@@ -67,7 +67,15 @@ def test_too_few_scenes(tmp_path, scenes):
         training.train(scenes[:2], tmp_path, SMALL, choosing=scenes[:1], progress=False)
 
 
-@pytest.mark.parametrize("part, blocks", [("head", ""), ("conv5", "5"), ("conv4", "45"), ("all", "12345")])
+@pytest.mark.parametrize(
+    "part, blocks",
+    [
+        ("head", ""),
+        ("conv5", "5"),
+        pytest.param("conv4", "45", marks=pytest.mark.slow),
+        pytest.param("all", "12345", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_trained_changes_and_nothing_else_is_kept(tmp_path, scenes, part, blocks):
     recipe = replace(SMALL, train=part, epochs=1, batch=8)
     path = training.train(scenes[:9], tmp_path, recipe, choosing=scenes[9:11], progress=False)
@@ -86,6 +94,7 @@ def test_the_second_of_two_trainings_waits(tmp_path, scenes):
     assert waited and path.exists()
 
 
+@pytest.mark.slow
 def test_training_learns_where_the_bright_shapes_are(tmp_path):
     """120 drawn scenes, three epochs of the head: far better on unseen scenes than their mean map."""
     scenes = synthetic_scenes(120, size=(80, 96), seed=1)
@@ -113,12 +122,16 @@ def run_to_weights(scenes, recipe):
     return run
 
 
-@pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, train="conv5", batch=8), replace(SMALL, optimizer="sgd", decay="time")])
+OTHERS = [replace(SMALL, train="conv5", batch=8), replace(SMALL, optimizer="sgd", decay="time")]
+
+
+@pytest.mark.parametrize("recipe", [SMALL, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)])
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes, recipe):
     killed, whole = killed_and_whole(tmp_path, monkeypatch, training, "batches", run_to_weights(scenes, recipe))
     assert killed.keys() == whole.keys() and all(np.array_equal(killed[name], whole[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_run_killed_among_the_features_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes):
     run = run_to_weights(scenes, replace(SMALL, epochs=2))
     killed, whole = killed_and_whole(tmp_path, monkeypatch, training.images, "pad_to", run, call_number=20)

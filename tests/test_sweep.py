@@ -255,12 +255,16 @@ def traps(tmp_path):
     return folder, marks
 
 
+def slow(words):
+    return pytest.param(words, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        "prepare synthetic OUT --limit 2 --shard-size 1 --detect none --saliency light --workers 2",
+        slow("prepare synthetic OUT --limit 2 --shard-size 1 --detect none --saliency light --workers 2"),
         "sweep NOTEBOOK --output OUT --grid FOLD=0,1 --workers 2",
-        "demo --output OUT --notebook NOTEBOOK",
+        slow("demo --output OUT --notebook NOTEBOOK"),
     ],
     ids=lambda words: words.split()[0],
 )
@@ -309,28 +313,28 @@ def test_another_notebook_or_other_settings_need_another_folder(notebook, tmp_pa
         sweeps.sweep(notebook, tmp_path / "sweep", grid={"RATIO": [1]}, progress=False)
 
 
-GRID = ["--grid", "RATIO=0,0.1,0.3,0.5,0.7,0.9", "--grid", "FOLD=0..1", "--set", "SECONDS=0.5"]
+GRID = ["--grid", "RATIO=0,0.3,0.5,0.9", "--grid", "FOLD=0..1", "--set", "SECONDS=0.5"]
 
 
-def test_killed_and_resumed_a_sweep_of_twelve_has_twelve_rows_and_none_run_twice(notebook, tmp_path):
+def test_killed_and_resumed_a_sweep_of_eight_has_eight_rows_and_none_run_twice(notebook, tmp_path):
     command = [sys.executable, "-m", "safbage.cli", "sweep", str(notebook), "--output", str(tmp_path / "sweep"), *GRID]
     command += ["--set", "BAD=0.5", "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while len(list((tmp_path / "sweep").glob("*/point.json"))) < 4 and time.monotonic() < deadline:
+    while len(list((tmp_path / "sweep").glob("*/point.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     time.sleep(3)  # kernels end with their parents
     before = {path.parent.name: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/point.json")}
-    assert 4 <= len(before) < 12
+    assert 3 <= len(before) < 8
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "failed: RATIO=0.5,FOLD=0 in cell 3: RuntimeError" in done.stderr, done.stderr
     table = pd.read_csv(tmp_path / "sweep" / "results.csv")
-    assert len(table) == 12 and (table.status == "failed").sum() == 1 and (table.status == "ok").sum() == 11
+    assert len(table) == 8 and (table.status == "failed").sum() == 1 and (table.status == "ok").sum() == 7
     for name, written in before.items():  # what was finished was not run again
         assert (tmp_path / "sweep" / name / "point.json").stat().st_mtime_ns == written
-    in_flight = len(runs(notebook)) - 12
+    in_flight = len(runs(notebook)) - 8
     assert 0 <= in_flight <= 2
 
 
@@ -360,10 +364,10 @@ def safbage():
 
 def test_the_command_reads_lists_ranges_and_a_file(notebook, tmp_path, safbage):
     (tmp_path / "grid.yaml").write_text("set: {SECONDS: 0}\ngrid: {RATIO: [0, 0.5], FOLD: 0..1}")
-    done = safbage(notebook, "--output", tmp_path / "sweep", "--from", tmp_path / "grid.yaml", "--grid", "BAD=-1,-2")
+    done = safbage(notebook, "--output", tmp_path / "sweep", "--from", tmp_path / "grid.yaml", "--grid", "BAD=-1")
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "sweep" / "results.csv")
-    assert len(table) == 8 and set(table.FOLD) == {0, 1} and set(table.BAD) == {-1, -2}
+    assert len(table) == 4 and set(table.FOLD) == {0, 1} and set(table.BAD) == {-1}
     note = json.loads((tmp_path / "sweep" / "RATIO=0,FOLD=0,BAD=-1" / "point.json").read_text())
     assert note["parameters"] == {"SECONDS": 0, "RATIO": 0, "FOLD": 0, "BAD": -1}
 

@@ -287,6 +287,7 @@ def test_the_cache_changes_the_weights_by_less_than_a_thousandth(tmp_path, prepa
     assert max(np.abs(a - b).max() for a, b in zip(cached, whole, strict=True)) < 1e-3
 
 
+@pytest.mark.slow
 def test_alexnets_cached_epoch_is_its_uncached_one(tmp_path, prepared, monkeypatch):
     """The real network, on 24 faces: same to 1e-3 after an epoch of the paper's recipe."""
     built, build = [], classifiers.NETWORKS["alexnet"]
@@ -572,6 +573,7 @@ print("done", keras.config.backend())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend, policy", [("jax", "float32"), ("torch", "float32"), ("tensorflow", "mixed_bfloat16")])
 def test_other_backends_and_precisions(tmp_path, prepared, backend, policy):
     """Trained, killed, resumed to the same answers, and loaded again."""
