@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): some 700 MB, once; this takes a minute or a few."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[page,hub]"
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
@@ -33,6 +33,7 @@ test: $(VENV)/installed-test
 
 # What `make test` leaves out.
 test-rest: $(VENV)/installed-test
+	mkdir -p "$(EXECUTED)"
 	$(PYTEST) -m slow
 
 test-all: test test-rest
@@ -61,7 +62,7 @@ $(VENV)/installed-book: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[book]"
 	touch $@
 
-# A notebook runs again where it or the library has changed since; `make test` leaves those that it ran in the same place.
+# A notebook runs again where it or the library has changed since; `make test-rest` leaves those that it ran in the same place.
 $(EXECUTED)/%.ipynb: notebooks/%.ipynb $(shell find safbage -name '*.py') | $(VENV)/installed-book
 	mkdir -p $(EXECUTED)/run
 	$(BIN)/safbage weights --fetch

@@ -45,26 +45,39 @@ def compare(photos, peer):
     from safbage import faces
 
     stock = MTCNN()
-    seconds, overlaps, faces_of_ours = {"ours": [], "mtcnn": []} | ({"facenet_pytorch": []} if peer else {}), [], 0
+    seconds, overlaps, faces_of_ours = (
+        {"ours": [], "mtcnn": []} | ({"facenet_pytorch": []} if peer else {}),
+        [],
+        0,
+    )
     for i, photo in enumerate(tqdm([photos[0], *photos])):
         ours, own = timed(faces.detect_faces, photo, min_face_size=SMALLEST)
-        theirs, stocks = timed(stock.detect_faces, photo, min_face_size=SMALLEST, output_type="numpy")
+        theirs, stocks = timed(
+            stock.detect_faces, photo, min_face_size=SMALLEST, output_type="numpy"
+        )
         others = [peer(photo)] if peer else []
         if i == 0:  # the first photo warms all of them up
             continue
         for name, value in zip(seconds, (own, stocks, *others), strict=True):
             seconds[name].append(value)
         faces_of_ours += len(ours)
-        overlaps += [max((overlap(face.box, row[1:5]) for face in ours), default=0.0) for row in theirs]
+        overlaps += [
+            max((overlap(face.box, row[1:5]) for face in ours), default=0.0) for row in theirs
+        ]
     return {
         "photos": len(photos),
         "faces_of_mtcnn": len(overlaps),
         "faces": faces_of_ours,
         "least_overlap": min(overlaps, default=None),
-        "share_found_at_overlap_0.9": float(np.mean(np.array(overlaps) >= 0.9)) if overlaps else None,
-        "median_ms": {name: round(1000 * float(np.median(values)), 1) for name, values in seconds.items()},
+        "share_found_at_overlap_0.9": float(np.mean(np.array(overlaps) >= 0.9))
+        if overlaps
+        else None,
+        "median_ms": {
+            name: round(1000 * float(np.median(values)), 1) for name, values in seconds.items()
+        },
         "times_ours": {  # of two that ran one after the other, so that what disturbs the machine disturbs both
-            name: round(float(np.median(np.divide(values, seconds["ours"]))), 2) for name, values in seconds.items()
+            name: round(float(np.median(np.divide(values, seconds["ours"]))), 2)
+            for name, values in seconds.items()
         },
     }
 
@@ -81,7 +94,9 @@ def peers_python(folder):
 
 def facenet_pytorch(python):
     """A function that has facenet-pytorch, of this Python, look at a photo, and gives its seconds."""
-    process = subprocess.Popen([python, __file__, "--as-peer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [python, __file__, "--as-peer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "photo.npy"
 
@@ -97,17 +112,25 @@ def answer_as_peer():
     """In the peer's environment: for each path that comes in, the seconds that its photo took."""
     from facenet_pytorch import MTCNN
 
-    detector = MTCNN(keep_all=True, min_face_size=SMALLEST, thresholds=[0.6, 0.7, 0.8], device="cpu")
+    detector = MTCNN(
+        keep_all=True, min_face_size=SMALLEST, thresholds=[0.6, 0.7, 0.8], device="cpu"
+    )
     for path in sys.stdin:
         photo = np.load(path.strip())
         print(timed(detector.detect, photo, landmarks=True)[1], flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--limit", type=int, default=100, help="photos per folder, spread evenly")
-    parser.add_argument("--side", type=int, help="longer side, in pixels, to which photos are resized; else as they are")
+    parser.add_argument(
+        "--side",
+        type=int,
+        help="longer side, in pixels, to which photos are resized; else as they are",
+    )
     parser.add_argument("--peers", type=Path, help="folder of facenet-pytorch's environment")
     parser.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -120,10 +143,15 @@ def main():
     results = {}
     for folder in args.folders:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        photos = [images.read(path) for path in paths[:: max(1, len(paths) // args.limit)][: args.limit]]
+        photos = [
+            images.read(path) for path in paths[:: max(1, len(paths) // args.limit)][: args.limit]
+        ]
         if args.side:
             scales = [args.side / max(photo.shape[:2]) for photo in photos]
-            sizes = [tuple(round(side * s) for side in photo.shape[:2]) for photo, s in zip(photos, scales, strict=True)]
+            sizes = [
+                tuple(round(side * s) for side in photo.shape[:2])
+                for photo, s in zip(photos, scales, strict=True)
+            ]
             photos = [images.resize(photo, size) for photo, size in zip(photos, sizes, strict=True)]
         results[folder.name] = compare(photos, peer)
     print(json.dumps(results, indent=2))

@@ -59,9 +59,13 @@ def browser(moves):
     command = [sys.executable, "-m", "safbage.cli", "explore", "--no-browser"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        address = next(found[0] for line in server.stderr if (found := re.search(r"http://\S+", line)))
+        address = next(
+            found[0] for line in server.stderr if (found := re.search(r"http://\S+", line))
+        )
         with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            chromium = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
             page = chromium.new_page(viewport={"width": 1280, "height": 1000})
             start = time.perf_counter()
             page.goto(address, timeout=120_000)
@@ -71,7 +75,10 @@ def browser(moves):
             page.locator(".noUi-handle").first.focus()
             times = page.evaluate(KEYS, moves)
             reloads = [reload(page) for _ in range(20)]
-            kernels = [child.memory_info().rss / 1e6 for child in psutil.Process(server.pid).children(recursive=True)]
+            kernels = [
+                child.memory_info().rss / 1e6
+                for child in psutil.Process(server.pid).children(recursive=True)
+            ]
             chromium.close()
     finally:
         server.send_signal(signal.SIGINT)
@@ -112,7 +119,11 @@ KEYS = """async moves => {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--moves", type=int, default=500)
-    parser.add_argument("--browser", action="store_true", help="in headless Chromium (needs the test extra and Chromium)")
+    parser.add_argument(
+        "--browser",
+        action="store_true",
+        help="in headless Chromium (needs the test extra and Chromium)",
+    )
     options = parser.parse_args()
     found = (browser if options.browser else kernel)(options.moves)
     print(json.dumps({name: round(float(value), 2) for name, value in found.items()}, indent=1))

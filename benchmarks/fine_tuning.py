@@ -1,19 +1,21 @@
-"""What the cache of frozen features saves in the age/gender recipe, and how near an epoch comes to its matrix products alone.
+"""What the cache of frozen features saves in the age/gender recipe, and how near an epoch comes to
+its matrix products alone.
 
     python benchmarks/fine_tuning.py prepared/utkface --steps 16 --out fine_tuning.json
     KERAS_BACKEND=jax python benchmarks/fine_tuning.py prepared/utkface
 
-A step is a batch of 128. Measured in turn, several rounds, in one process; medians count. The features are read from memory, as
-they are in training wherever they fit there:
+A step is a batch of 128. Measured in turn, several rounds, in one process; medians count. The
+features are read from memory, as they are in training wherever they fit there:
 
-floor     the products of fc6-fc8 alone, through the same backend: forward, to the weights, and to the inputs of fc7 and fc8
+floor     the products of fc6-fc8 alone, through the same backend: forward, to the weights, and
+          to the inputs of fc7 and fc8
 cached    an epoch from the cache, as `fine_tune` runs it
 full      the same epoch through the whole network, from stored crops and maps, with augmentation
 + maps    that, with ML-Net's time on each picture added, as where nothing is stored
 + map     that, but ML-Net's time once for a face's four pictures: the least that can be reckoned
 
-Expected: full / cached at least 2.5, with maps at least 30, floor / cached at least 0.8; and the weights that cached and full
-epochs end with differ by 1e-3 at most.
+Expected: full / cached at least 2.5, with maps at least 30, floor / cached at least 0.8; and the
+weights that cached and full epochs end with differ by 1e-3 at most.
 """
 
 import argparse
@@ -28,8 +30,8 @@ import numpy as np
 
 from safbage import classifiers, saliency, training
 from safbage.datasets.shards import Prepared
+from safbage.runtime import backend
 from safbage.runtime.backend import keras, ops, tensorflow
-from safbage.saliency import mlnet
 from safbage.tasks import CLASSES
 from safbage.training import features, tuning
 
@@ -38,10 +40,9 @@ TASK, RATIO, SEED = "gender", 0.3, 0
 
 def compiled(function):
     """A function as the backend runs a training step."""
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         return tensorflow().function(function)
-    if backend == "jax":
+    if keras.config.backend() == "jax":
         import jax
 
         return jax.jit(function)
@@ -49,7 +50,7 @@ def compiled(function):
 
 
 def products(above, batch):
-    """A function that runs the matrix products of a training step of `above`'s dense layers and waits for them."""
+    """A function that runs the matrix products of a training step of `above`'s dense layers."""
     kind = keras.config.dtype_policy().compute_dtype
     shapes = [layer.kernel.shape for layer in above.layers if isinstance(layer, keras.layers.Dense)]
 
@@ -73,7 +74,7 @@ def products(above, batch):
 def network(recipe):
     keras.utils.set_random_seed(SEED)
     model = classifiers.classifier("alexnet", len(CLASSES[TASK]), dropout=recipe.dropout)
-    return model, *tuning.cut(model, recipe.first_layer("alexnet"))
+    return model, *tuning.cut(model, training.first_layer(recipe, "alexnet", TASK))
 
 
 def warm_up(model, inputs, rows, codes, recipe):
@@ -90,19 +91,27 @@ def seconds(function):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="prepared faces, labelled with gender")
     parser.add_argument("--steps", type=int, default=8, help="in an epoch; 32 faces each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--out", type=Path, help="a JSON file of all figures")
     args = parser.parse_args()
-    keras.config.set_dtype_policy(args.precision)
+    with backend.precision(args.precision):
+        measure(args, parser)
+
+
+def measure(args, parser):
     prepared, recipe = Prepared(args.folder), training.AGE_GENDER_RECIPE
     codes = prepared.codes(TASK)
     rows = np.flatnonzero(codes >= 0)[: args.steps * recipe.batch // len(recipe.variants)]
     if len(rows) * len(recipe.variants) < args.steps * recipe.batch:
-        parser.error(f"{args.folder} has {len(rows)} labelled faces, too few for {args.steps} steps")
+        parser.error(
+            f"{args.folder} has {len(rows)} labelled faces, too few for {args.steps} steps"
+        )
     images = features.Images(prepared, recipe.variants, RATIO)
     times = {"floor": [], "cached": [], "full": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -120,15 +129,23 @@ def main():
         for epoch in range(args.rounds):
             times["floor"].append(np.median([seconds(floor) for _ in range(args.steps)]))
             for name, (model, inputs) in runs.items():
-                taken = seconds(lambda m=model, i=inputs, e=epoch: tuning.run_epoch(m, i, codes, rows, recipe, SEED, e))
+                taken = seconds(
+                    lambda m=model, i=inputs, e=epoch: tuning.run_epoch(
+                        m, i, codes, rows, recipe, SEED, e
+                    )
+                )
                 times[name].append(taken / args.steps)
             print({name: round(float(values[-1]), 4) for name, values in times.items()}, flush=True)
     pairs = zip(cached_model.weights, full_model.weights, strict=True)
-    difference = max(float(np.abs(ops.convert_to_numpy(a) - ops.convert_to_numpy(b)).max()) for a, b in pairs)
+    difference = max(
+        float(np.abs(ops.convert_to_numpy(a) - ops.convert_to_numpy(b)).max()) for a, b in pairs
+    )
 
-    saliency_network, (crops, _) = mlnet.load(), prepared.faces(rows[:32])
+    saliency_network, (crops, _) = saliency.load(), prepared.faces(rows[:32])
     saliency.predict_faces(crops, saliency_network)
-    taken = [seconds(lambda: saliency.predict_faces(crops, saliency_network)) for _ in range(args.rounds)]
+    taken = [
+        seconds(lambda: saliency.predict_faces(crops, saliency_network)) for _ in range(args.rounds)
+    ]
     per_face = float(np.median(taken)) / len(crops)
 
     step = {name: float(np.median(values)) for name, values in times.items()}
@@ -147,7 +164,10 @@ def main():
         "ML-Net, seconds per face": per_face,
         "steps": args.steps,
         "rounds": {name: list(map(float, values)) for name, values in times.items()},
-        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "system": platform.platform(),
+        },
         "precision": args.precision,
         "versions": {name: version(name) for name in ("keras", keras.config.backend(), "numpy")},
     }

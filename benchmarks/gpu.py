@@ -63,15 +63,20 @@ def crops_of(count):
 def differences(model, crops):
     """Largest difference from the float32 networks on the CPU, by output; CAMs as a share of their largest value."""
     with keras.device("cpu:0"):
-        exact = SafBage.load(batch_size=4, precision="float32").run(crops)
-    rough = model.run(crops)
-    return {name: float(np.abs(rough[name] - y).max() / max(1, np.abs(y).max())) for name, y in exact.items()}
+        exact = SafBage.load(batch_size=4, precision="float32").answer(crops)
+    rough = model.answer(crops)
+    return {
+        name: float(np.abs(rough[name] - y).max() / max(1, np.abs(y).max()))
+        for name, y in exact.items()
+    }
 
 
 def recipe_seconds(count, epochs):
     """Training fc6–fc8 as the paper's recipe for age and gender does, from features in memory."""
     with backend.precision("mixed_bfloat16"):
-        above = classifiers.split_at(classifiers.classifier("alexnet", 8, dropout=0.4, imagenet=False), "fc6")[1]
+        above = classifiers.split_at(
+            classifiers.classifier("alexnet", 8, dropout=0.4, imagenet=False), "fc6"
+        )[1]
     above.compile(keras.optimizers.SGD(0.001, momentum=0.9), loss="sparse_categorical_crossentropy")
     generator = np.random.default_rng(0)
     features = generator.random((count, 9216), "float32").astype("float16")
@@ -87,17 +92,21 @@ def recipe_seconds(count, epochs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--anyway", action="store_true", help="on a CPU, with few faces")
     args = parser.parse_args()
     there = backend.has_gpu()
     if not there and not args.anyway:
-        sys.exit(f"Keras on {keras.config.backend()} sees no GPU here; nothing was measured (--anyway tries it on the CPU)")
+        sys.exit(
+            f"Keras on {keras.config.backend()} sees no GPU here; nothing was measured (--anyway tries it on the CPU)"
+        )
     model = SafBage.load(precision="mixed_bfloat16" if there else None)
     crops = crops_of(8 * model.batch_size if there else 2)
     rate = matrix_rate(8192 if there else 1024)
-    taken = best(lambda: model.run(crops), 5 if there else 1)
+    taken = best(lambda: model.answer(crops), 5 if there else 1)
     features, epochs = (52_000, 30) if there else (256, 1)
     found = {
         "backend": keras.config.backend(),

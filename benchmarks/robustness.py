@@ -1,10 +1,12 @@
-"""How the shipped networks answer worse pictures: grey, blurred, coarse, compressed, dark, cropped otherwise.
+"""How the shipped networks answer worse pictures: grey, blurred, coarse, compressed, dark, cropped
+otherwise.
 
     python benchmarks/robustness.py WORK/utkface WORK/fer2013 --faces 600
 
-Each folder is a prepared data set; of its test part, or of all of it where it has no split, `--faces` are drawn by seed. Each
-crop is made worse, its saliency predicted anew (by the light ML-Net), and both networks answer. Prints per task a table of
-accuracies in %, with the standard error of the first row. 50 ms a face and row on two cores.
+Each folder is a prepared data set; of its test part, or of all of it where it has no split,
+`--faces` are drawn by seed. Each crop is made worse, its saliency predicted anew (by the light
+ML-Net), and both networks answer. Prints per task a table of accuracies in %, with the standard
+error of the first row. 50 ms a face and row on two cores.
 """
 
 import argparse
@@ -17,10 +19,8 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from safbage import SafBage, images, saliency
-from safbage.classifiers import SHIPPED
 from safbage.datasets.shards import Prepared
-from safbage.saliency import mlnet
-from safbage.tasks import LABELS
+from safbage.tasks import LABELS, SHIPPED
 
 
 def grey(crop):
@@ -40,7 +40,9 @@ def zoomed(crop, zoom):
     """About the centre; what is missing at the border repeats the last pixels."""
     side = crop.shape[0]
     transform = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), 0, zoom)
-    return cv2.warpAffine(crop, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        crop, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 WAYS = {
@@ -70,7 +72,7 @@ def accuracies(prepared, count):
     table = prepared.table.iloc[rows]
     tasks = tuple(task for task, column in LABELS.items() if table[column].notna().any())
     models = {name: SafBage.load(tasks=tasks, network=name) for name in SHIPPED}
-    light, (crops, _) = mlnet.load("light"), prepared.faces(rows)
+    light, (crops, _) = saliency.load("light"), prepared.faces(rows)
     right = {task: {} for task in tasks}
     for way, change in tqdm(WAYS.items(), desc=prepared.folder.name):
         worse = np.stack([change(crop) for crop in crops])
@@ -85,17 +87,29 @@ def accuracies(prepared, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("prepared", type=Path, nargs="+")
     parser.add_argument("--faces", type=int, default=600, help="of each set, at most (600)")
     args = parser.parse_args()
     for folder in args.prepared:
         for task, ways in accuracies(Prepared(folder), args.faces).items():
             plain = next(iter(ways.values()))
-            table = Table("picture", *SHIPPED, title=f"{task}, {len(plain[SHIPPED[0]]):,} faces of {folder.name}")
+            table = Table(
+                "picture",
+                *SHIPPED,
+                title=f"{task}, {len(plain[SHIPPED[0]]):,} faces of {folder.name}",
+            )
             for way, hits in ways.items():
-                errors = [f" ± {100 * hit.std(ddof=1) / len(hit) ** 0.5:.1f}" if hits is plain else "" for hit in hits.values()]
-                values = (f"{100 * hit.mean():.1f}{error}" for hit, error in zip(hits.values(), errors, strict=True))
+                errors = [
+                    f" ± {100 * hit.std(ddof=1) / len(hit) ** 0.5:.1f}" if hits is plain else ""
+                    for hit in hits.values()
+                ]
+                values = (
+                    f"{100 * hit.mean():.1f}{error}"
+                    for hit, error in zip(hits.values(), errors, strict=True)
+                )
                 table.add_row(way, *values)
             Console().print(table)
 

@@ -22,12 +22,16 @@ if not hasattr(np, "trapz"):
 def theirs(map, truth, points, elsewhere):
     columns, rows = np.floor(points).astype(int).T
     others = np.floor(elsewhere).astype(int)
-    density, baseline = (pysaliency.metrics.convert_saliency_map_to_density(m) for m in (map, truth))
+    density, baseline = (
+        pysaliency.metrics.convert_saliency_map_to_density(m) for m in (map, truth)
+    )
     fixated = np.zeros(map.shape, bool)
     fixated[rows, columns] = True
 
     def area(positives, negatives):
-        return pysaliency.roc.general_roc(np.ascontiguousarray(positives), np.ascontiguousarray(negatives))[0]
+        return pysaliency.roc.general_roc(
+            np.ascontiguousarray(positives), np.ascontiguousarray(negatives)
+        )[0]
 
     return {
         "NSS": pysaliency.metrics.NSS(map, columns, rows).mean(),
@@ -62,7 +66,9 @@ def main():
             map[0, 0] = 1
         points, elsewhere = (generator.uniform((0, 0), (80, 60), (n, 2)) for n in (150, 900))
         if seed % 2:  # information gain at an exact zero is minus infinity there; ours is finite
-            points = points[map[np.floor(points[:, 1]).astype(int), np.floor(points[:, 0]).astype(int)] > 0]
+            points = points[
+                map[np.floor(points[:, 1]).astype(int), np.floor(points[:, 0]).astype(int)] > 0
+            ]
         a, b = our_values(map, truth, points, elsewhere), theirs(map, truth, points, elsewhere)
         for name in a:
             largest[name] = max(largest.get(name, 0), abs(a[name] - b[name]))

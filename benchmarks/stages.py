@@ -26,10 +26,10 @@ import nbformat
 import numpy as np
 from tqdm import tqdm
 
-from safbage import SafBage, classifiers, faces, images, pipeline, saliency
+from safbage import SafBage, classifiers, faces, images, reweighting, saliency
+from safbage.pipeline import batching
 from safbage.runtime import backend
 from safbage.runtime.backend import keras
-from safbage.saliency import mlnet
 
 HERE = Path(__file__).parent
 SIZES = {"ML-Net": (1, 4, 16), "AlexNet": (1, 4, 16, 64)}
@@ -43,7 +43,13 @@ def machine():
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     name = names[0] if names else platform.processor() or platform.machine()
     versions = {package: version(package) for package in ("keras", "tensorflow", "numpy")}
-    return {"cpu": name, "cores": os.cpu_count(), "backend": keras.config.backend(), "gpu": backend.has_gpu(), **versions}
+    return {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "backend": keras.config.backend(),
+        "gpu": backend.has_gpu(),
+        **versions,
+    }
 
 
 def seconds(function, rounds=3):
@@ -70,7 +76,13 @@ def gflop(model, side=224):
     weighty = [layer for layer in model.layers if hasattr(layer, "kernel")]
     probe = keras.Model(model.inputs, [layer.output for layer in weighty])
     outputs = probe([np.zeros((1, side, side, 3), "float32")])
-    return sum(2 * np.prod(layer.kernel.shape) * np.prod(y.shape[1:-1]) for layer, y in zip(weighty, outputs, strict=True)) / 1e9
+    return (
+        sum(
+            2 * np.prod(layer.kernel.shape) * np.prod(y.shape[1:-1])
+            for layer, y in zip(weighty, outputs, strict=True)
+        )
+        / 1e9
+    )
 
 
 def photo_of(side, count=1):
@@ -88,36 +100,52 @@ def stages(found, model):
         found["read, 512 px, photos/s"] = 1 / seconds(lambda: images.read(file), 20)
     for side in (256, 512, 1024, 2048):
         shown = photo_of(side)
-        found[f"detect, {side} px, photos/s"] = 1 / seconds(lambda shown=shown: faces.detect_enlarged(shown))
+        found[f"detect, {side} px, photos/s"] = 1 / seconds(
+            lambda shown=shown: faces.detect_enlarged(shown)
+        )
     for count in (4, 16):
         shown = photo_of(1024, count)
-        found[f"detect, 1024 px, {count} faces, photos/s"] = 1 / seconds(lambda shown=shown: faces.detect_enlarged(shown))
+        found[f"detect, 1024 px, {count} faces, photos/s"] = 1 / seconds(
+            lambda shown=shown: faces.detect_enlarged(shown)
+        )
     (face, *_) = faces.detect_enlarged(photo)
     found["crop, faces/s"] = 1 / seconds(lambda: faces.crop_face(photo, face), 20)
     crop = faces.crop_face(photo, face)
-    work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
-    work |= {"reweighting and classifiers": model.classifier, "all after detection": model.network}
+    work = {
+        "ML-Net": saliency.load().network,
+        "AlexNet": classifiers.classifier("alexnet", 8, imagenet=False),
+    }
+    work |= {"classifiers": model.classifier, "all after detection": model.network}
     for name, network in work.items():
         for size in SIZES.get(name, SIZES["ML-Net"]):
-            inputs = {"face": np.repeat(crop[None], size, axis=0), "ratio": np.full((size, 1), 0.3, "float32")}
-            inputs["map"] = np.ones((size, 28, 28), "float32")
-            given = {key: inputs[key] for key in network.input} if isinstance(network.input, dict) else inputs["face"]
+            inputs = {
+                "face": np.repeat(crop[None], size, axis=0),
+                "ratio": np.full((size, 1), 0.3, "float32"),
+            }
+            given = inputs if isinstance(network.input, dict) else inputs["face"]
             before = matrix_rate()
             taken = seconds(lambda network=network, given=given: network.predict_on_batch(given))
             found[f"{name}, batch {size}, faces/s"] = size / taken
-            if given is inputs["face"]:
+            if name in SIZES:
                 share = size * gflop(network) / taken / max(before, matrix_rate())
                 found[f"{name}, batch {size}, share of the matrix rate"] = share
 
 
 def tensors(network):
     """A network's weights by name."""
-    return {f"{layer.name}/{v.name}": keras.ops.convert_to_numpy(v) for layer in network.layers for v in layer.weights}
+    return {
+        f"{layer.name}/{v.name}": keras.ops.convert_to_numpy(v)
+        for layer in network.layers
+        for v in layer.weights
+    }
 
 
 def has(python, package):
     """Whether a Python is there and has a package."""
-    return Path(python).exists() and subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode == 0
+    return (
+        Path(python).exists()
+        and subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode == 0
+    )
 
 
 def detectors(found, python, rounds):
@@ -136,12 +164,17 @@ def detectors(found, python, rounds):
 def networks(found, python, rounds):
     """ML-Net and AlexNet on the same weights, ours and every peer in turn; the share of the fastest that ours reaches."""
     keras.utils.set_random_seed(0)
-    work = {"ML-Net": mlnet.load(), "AlexNet": classifiers.alexnet(8)}
+    work = {
+        "ML-Net": saliency.load().network,
+        "AlexNet": classifiers.classifier("alexnet", 8, imagenet=False),
+    }
     with tempfile.TemporaryDirectory() as folder:
         for name, network in work.items():
             np.savez(Path(folder) / f"{name}.npz", **tensors(network))
         command = [python, str(HERE / "network_peers.py"), folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as peer:
 
             def ask(**question):
                 peer.stdin.write(json.dumps(question) + "\n")
@@ -152,7 +185,11 @@ def networks(found, python, rounds):
             print("left out:", ", ".join(there["absent"]) or "none", flush=True)
             for name, network in work.items():
                 for size in SIZES[name]:
-                    faces_ = np.random.default_rng(0).integers(0, 256, (size, 224, 224, 3)).astype("float32")
+                    faces_ = (
+                        np.random.default_rng(0)
+                        .integers(0, 256, (size, 224, 224, 3))
+                        .astype("float32")
+                    )
                     np.save(Path(folder) / "faces.npy", faces_)
                     expected = np.asarray(network.predict_on_batch(faces_))
                     times = {"ours": []} | {tool: [] for tool in there["there"]}
@@ -165,13 +202,19 @@ def networks(found, python, rounds):
                             times[tool].append(answer["seconds"])
                             if turn == 0:
                                 given = np.load(Path(folder) / "answer.npy").reshape(expected.shape)
-                                assert np.allclose(given, expected, atol=1e-3 * np.abs(expected).max()), (tool, name)
+                                assert np.allclose(
+                                    given, expected, atol=1e-3 * np.abs(expected).max()
+                                ), (tool, name)
                     best = {tool: size / min(taken[1:]) for tool, taken in times.items()}
                     for tool, speed in best.items():
                         found[f"{name}, batch {size}, {tool}, faces/s"] = speed
-                    fastest = max((speed for tool, speed in best.items() if tool != "ours"), default=None)
+                    fastest = max(
+                        (speed for tool, speed in best.items() if tool != "ours"), default=None
+                    )
                     if fastest:
-                        found[f"{name}, batch {size}, ours to the fastest peer"] = best["ours"] / fastest
+                        found[f"{name}, batch {size}, ours to the fastest peer"] = (
+                            best["ours"] / fastest
+                        )
             peer.stdin.close()
 
 
@@ -203,13 +246,19 @@ def whole_folder(found, model, count, rounds):
             for photo in photos:
                 for face in faces.detect_enlarged(photo):
                     crop = faces.crop_face(photo, face)[None]
-                    map = saliency.normalize(saliency.load_default().predict(crop, verbose=0)[..., 0])
+                    maps = saliency.normalize(mlnet.predict(crop, verbose=0)[..., 0])
+                    darkened = reweighting.reweight(crop, maps, rounded=False)
                     for network in alone:
-                        network.predict({"face": crop, "map": map, "ratio": np.full((1, 1), 0.3)}, verbose=0)
+                        network.predict(darkened, verbose=0)
 
+        mlnet = saliency.load_default().network
         alone = [classifiers.load_joint((task,)) for task in model.tasks]
-        calls = {"stages": back_to_back, "folder": lambda: model.predict(folder, progress=False), "loop": one_by_one}
-        times, threads = {name: [] for name in calls}, pipeline.THREADS
+        calls = {
+            "stages": back_to_back,
+            "folder": lambda: model.predict(folder, progress=False),
+            "loop": one_by_one,
+        }
+        times, threads = {name: [] for name in calls}, batching.THREADS
         for turn in range(rounds + 1):
             for what, call in calls.items():
                 start = time.perf_counter()
@@ -217,14 +266,20 @@ def whole_folder(found, model, count, rounds):
                 if turn:
                     times[what].append(time.perf_counter() - start)
         found["folder, photos/s"] = count / np.median(times["folder"])
-        found["folder, to its stages back to back in memory"] = np.median(times["stages"]) / np.median(times["folder"])
-        found["folder, to a loop by face and task as DeepFace's"] = np.median(times["loop"]) / np.median(times["folder"])
+        found["folder, to its stages back to back in memory"] = np.median(
+            times["stages"]
+        ) / np.median(times["folder"])
+        found["folder, to a loop by face and task as DeepFace's"] = np.median(
+            times["loop"]
+        ) / np.median(times["folder"])
         for number in (1, 2, 4):
-            pipeline.THREADS = number
+            batching.THREADS = number
             start = time.perf_counter()
             model.predict(folder, progress=False)
-            found[f"folder, {number} reading threads, photos/s"] = count / (time.perf_counter() - start)
-        pipeline.THREADS = threads
+            found[f"folder, {number} reading threads, photos/s"] = count / (
+                time.perf_counter() - start
+            )
+        batching.THREADS = threads
 
 
 def memory(found, count):
@@ -236,7 +291,11 @@ def memory(found, count):
         for i in range(50, count):
             os.link(folder / f"{i % 50:04}.jpg", folder / f"{i:04}.jpg")
         curve = []
-        for _ in tqdm(model.explain_each(folder, keep_images=False, progress=False), total=count, desc="memory"):
+        for _ in tqdm(
+            model.explain_each(folder, keep_images=False, progress=False),
+            total=count,
+            desc="memory",
+        ):
             with open("/proc/self/statm") as file:
                 curve.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
     found["memory after 100 photos, MB"] = max(curve[:100])
@@ -270,23 +329,38 @@ def cold(found, rounds):
     """Seconds from nothing: `import tensorflow`, `safbage predict` of one photo, and every notebook's cells up to its imports."""
     with tempfile.TemporaryDirectory() as folder:
         photo = images.write(Path(folder) / "a.jpg", images.astronaut())
-        calls = {"import tensorflow": ["-c", "import tensorflow"], "predict": ["-m", "safbage.cli", "predict", str(photo)]}
+        calls = {
+            "import tensorflow": ["-c", "import tensorflow"],
+            "predict": ["-m", "safbage.cli", "predict", str(photo)],
+        }
         for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
-            cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+            cells = [
+                cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"
+            ]
             last = max((i for i, source in enumerate(cells[:4]) if "import" in source), default=0)
             calls[path.stem] = ["-c", "\n".join(cells[: last + 1])]
         times = {name: [] for name in calls}
         for _ in range(rounds):
             for name, arguments in calls.items():
                 start = time.perf_counter()
-                subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=folder)
+                subprocess.run(
+                    [sys.executable, *arguments], check=True, capture_output=True, cwd=folder
+                )
                 times[name].append(time.perf_counter() - start)
-        steps = subprocess.run([sys.executable, "-c", STEPS, photo], check=True, capture_output=True, text=True, cwd=folder)
+        steps = subprocess.run(
+            [sys.executable, "-c", STEPS, photo],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
     for name, taken in times.items():
         found[f"cold start, {name}, s"] = min(taken)
     for step, taken in json.loads(steps.stdout).items():
         found[f"cold start, of it {step}, s"] = taken
-    found["cold start, predict beyond import tensorflow, s"] = min(times["predict"]) - min(times["import tensorflow"])
+    found["cold start, predict beyond import tensorflow, s"] = min(times["predict"]) - min(
+        times["import tensorflow"]
+    )
 
 
 def draw(found, curve, path):
@@ -310,10 +384,18 @@ def draw(found, curve, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
-    parser.add_argument("--peers", help="a Python with torch, onnx, onnxruntime, openvino and facenet_pytorch", default="none")
-    parser.add_argument("--store", action="store_true", help="keep the figures for later runs to be held against")
+    parser.add_argument(
+        "--peers",
+        help="a Python with torch, onnx, onnxruntime, openvino and facenet_pytorch",
+        default="none",
+    )
+    parser.add_argument(
+        "--store", action="store_true", help="keep the figures for later runs to be held against"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/bench"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=int, default=48, help="in the folder that is predicted")
@@ -331,13 +413,21 @@ def main():
         if has(args.peers, "torch"):
             networks(found, args.peers, args.rounds)
         else:
-            print("left out: PyTorch, ONNX Runtime and OpenVINO; name a Python that has them with --peers")
+            print(
+                "left out: PyTorch, ONNX Runtime and OpenVINO; name a Python that has them with --peers"
+            )
     if "folder" in parts:
         whole_folder(found, model, args.photos, args.rounds)
     if "memory" in parts:
         curve = memory(found, args.memory_photos)
     found["matrix product again, GFLOP/s"] = matrix_rate()
-    report(machine(), {name: float(f"{value:.4g}") for name, value in found.items()}, curve, args.output, store=args.store)
+    report(
+        machine(),
+        {name: float(f"{value:.4g}") for name, value in found.items()},
+        curve,
+        args.output,
+        store=args.store,
+    )
 
 
 def report(kind, found, curve, output, *, store):
@@ -349,7 +439,9 @@ def report(kind, found, curve, output, *, store):
         ratio = f"   {value / before[name]:.2f} of {stored.name}" if name in before else ""
         print(f"{name:60} {value:10.4g}{ratio}")
     output.mkdir(parents=True, exist_ok=True)
-    (output / stored.name).write_text(json.dumps({"machine": kind, "figures": found}, indent=1) + "\n")
+    (output / stored.name).write_text(
+        json.dumps({"machine": kind, "figures": found}, indent=1) + "\n"
+    )
     if store:
         stored.write_text(json.dumps({"machine": kind, "figures": before | found}, indent=1) + "\n")
     draw(found, curve, output / "bench.png")

@@ -22,7 +22,9 @@ TESTED = 200
 
 def cut(classes):
     """AlexNet-GAP with ImageNet's convolutions, as conv1–conv4 and the rest."""
-    return classifiers.split_at(classifiers.classifier("alexnet-gap", classes, dropout=0.0), "conv5")
+    return classifiers.split_at(
+        classifiers.classifier("alexnet-gap", classes, dropout=0.0), "conv5"
+    )
 
 
 def accuracy(features, labels, classes, epochs=12):
@@ -37,7 +39,9 @@ def accuracy(features, labels, classes, epochs=12):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True, help="folder for the pictures")
     args = parser.parse_args()
     keras.utils.set_random_seed(0)

@@ -4,8 +4,9 @@
 
     SafBage.load().predict("photo.jpg")
 
-The stations, in a photo's order: images, faces, mlnet, saliency, reweighting, classifiers, cam, pipeline, plots. Importing the
-package alone loads no TensorFlow; the stations load it when they are imported or used.
+The rooms, in the order in which a photo walks: photos and images, faces, saliency, reweighting,
+classifiers, cam, pipeline, show. Importing the package alone loads no TensorFlow; a room that needs
+it loads it when the room is imported or used.
 """
 
 import os
@@ -16,7 +17,8 @@ __all__ = ["SafBage"]
 # TensorFlow's start-up notes would be the first thing a student sees; its errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# TensorFlow leaves oneDNN's convolutions and products aside on processors without AVX-512, where they are a third faster, too.
+# Without AVX-512, TensorFlow leaves oneDNN's convolutions and products aside, although they are a
+# third faster there too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -1,7 +1,9 @@
-"""Where a class's evidence lies: class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
+"""Where the evidence for a class lies in a face.
 
-`class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP. `grad_cam`, `grad_cam_plus_plus` and
-`occlusion` take any network of `classifiers.classifier`, on any backend. All give raw maps, in which zero means nothing.
+Class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
+`class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP.
+`grad_cam`, `grad_cam_plus_plus` and `occlusion` take any network of `classifiers.classifier`, on
+any backend. All give raw maps, in which zero means nothing.
 """
 
 from collections.abc import Sequence
@@ -37,11 +39,11 @@ def class_activation_maps(features: np.ndarray, kernel: np.ndarray) -> np.ndarra
 
 
 def contrast(maps: np.ndarray) -> np.ndarray:
-    """Each class's map minus the mean of the others': what speaks for it rather than for them, and, negative, what against it.
+    """Each class's map minus the mean of the others': what speaks for the class or against it.
 
-    A softmax sees differences only: what is added to all classes alike changes no answer, and is zero here. The mean of such a
-    map, plus `contrast` of the biases, is the class's score minus the mean of the others'. Of two classes it is the whole answer,
-    as log-odds.
+    A softmax sees differences only. What is added to all classes alike changes no answer, and is
+    zero here. The mean of such a map, plus `contrast` of the biases, is the class's score minus the
+    mean of the others'. Of two classes it is the whole answer, as log-odds.
 
     Args:
         maps: raw maps h×w×C or N×h×w×C (or C biases), classes last.
@@ -54,22 +56,30 @@ def contrast(maps: np.ndarray) -> np.ndarray:
     """
     maps = np.asarray(maps, "float32")
     if maps.ndim == 0 or maps.shape[-1] < 2:
-        raise ValueError(f"expected maps of two or more classes, classes last; got shape {maps.shape}")
+        raise ValueError(
+            f"expected maps of two or more classes, classes last; got shape {maps.shape}"
+        )
     others = (maps.sum(axis=-1, keepdims=True) - maps) / (maps.shape[-1] - 1)
     return maps - others
 
 
 def grad_cam(
-    model: keras.Model, faces: np.ndarray, *, target: int | Sequence[int] | None = None, layer: str | None = None
+    model: keras.Model,
+    faces: np.ndarray,
+    *,
+    target: int | Sequence[int] | None = None,
+    layer: str | None = None,
 ) -> np.ndarray:
-    """Grad-CAM (Selvaraju et al. 2017): a layer's features, each weighted by the mean gradient of the class's score by it.
+    """Grad-CAM (Selvaraju et al. 2017) of a layer.
 
-    On a network that ends in pooling and softmax this is CAM, where CAM is positive, up to scale.
+    Each feature is weighted by the mean gradient of the class's score by it. On a network that ends
+    in pooling and softmax this is CAM where that is positive, up to scale.
 
     Args:
         model: faces to probabilities; its last layer is a softmax.
         faces: N×H×W×3 in 0–255, as the network takes them: reweighted, where it learnt so.
-        target: the class's number, one for all faces or one each; the class that the network answers where None.
+        target: the class's number, one for all faces or one each; the class that the network
+            answers where None.
         layer: name of the layer whose features are looked at; by default `last_convolution`.
 
     Returns:
@@ -83,13 +93,20 @@ def grad_cam(
 
 
 def grad_cam_plus_plus(
-    model: keras.Model, faces: np.ndarray, *, target: int | Sequence[int] | None = None, layer: str | None = None
+    model: keras.Model,
+    faces: np.ndarray,
+    *,
+    target: int | Sequence[int] | None = None,
+    layer: str | None = None,
 ) -> np.ndarray:
-    """Grad-CAM++ (Chattopadhay et al. 2018): as `grad_cam`, but only gradients that speak for the class weigh, and places
-    that share a feature with few others weigh more: it tells several traces of one class apart.
+    """Grad-CAM++ (Chattopadhay et al. 2018), which tells several traces of one class apart.
 
-    The paper's equations 10 and 19 of the exponential of the score, which cancels out up to the map's scale. (The authors' code
-    and tf-keras-vis divide each feature's shares by their sum as well, which the equations do not.)
+    As `grad_cam`, but only gradients that speak for the class weigh, and places that share a
+    feature with few others weigh more.
+
+    The paper's equations 10 and 19 of the exponential of the score, which cancels out up to the
+    map's scale. (The authors' code and tf-keras-vis divide each feature's shares by their sum as
+    well, which the equations do not.)
     """
     features, gradient = _evidence(model, faces, target, layer)
     speaking = np.maximum(gradient, 0)
@@ -106,9 +123,10 @@ def occlusion(
     stride: int = 16,
     fill: float | None = None,
 ) -> np.ndarray:
-    """Occlusion (Zeiler and Fergus 2014): how far the class's probability falls when a grey patch hides a place.
+    """Occlusion (Zeiler and Fergus 2014): how far a probability falls when a place is hidden.
 
-    Asks nothing of the network's insides, and needs many answers: 169 a face by default.
+    A grey patch hides it. This asks nothing of the network's insides, and needs many answers: 169 a
+    face by default.
 
     Args:
         model: as `grad_cam` takes it, and the next two.
@@ -119,7 +137,8 @@ def occlusion(
         fill: the patch's value, 0–255; by default each face's mean colour.
 
     Returns:
-        N×H×W float32 in [−1, 1]: at each pixel the mean fall over all patches that hide it; negative where hiding helps.
+        N×H×W float32 in [−1, 1]: at each pixel the mean fall over all patches that hide it;
+        negative where hiding helps.
 
     Raises:
         ValueError: faces, target, size or stride do not fit.
@@ -127,7 +146,10 @@ def occlusion(
     faces = _checked(model, faces)
     height, width = faces.shape[1:3]
     if not (1 <= stride <= size <= min(height, width)):
-        raise ValueError(f"expected 1 ≤ stride ≤ size ≤ {min(height, width)}; got stride {stride} and size {size}")
+        raise ValueError(
+            f"expected 1 ≤ stride ≤ size ≤ {min(height, width)}; "
+            f"got stride {stride} and size {size}"
+        )
     tops, lefts = _steps(height, size, stride), _steps(width, size, stride)
     answers = _predicted(model, faces)
     maps = []
@@ -148,7 +170,11 @@ def occlusion(
 
 
 def last_convolution(model: keras.Model) -> str:
-    """Name of the last layer that still has places (a 4-D output) and is no pooling: "conv5" of AlexNet, "conv5_3" of VGG-16."""
+    """The last layer with places (a 4-D output) that is no pooling: as AlexNet's "conv5".
+
+    Raises:
+        ValueError: there is none.
+    """
     passing = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
     for layer in reversed(model.layers):
         if len(layer.output.shape) == 4 and not isinstance(layer, passing):
@@ -156,7 +182,9 @@ def last_convolution(model: keras.Model) -> str:
     raise ValueError(f"{model.name} has no layer with places")
 
 
-def agreement(maps: np.ndarray, cams: np.ndarray, answers: Sequence[str] | None = None) -> pd.DataFrame:
+def agreement(
+    maps: np.ndarray, cams: np.ndarray, answers: Sequence[str] | None = None
+) -> pd.DataFrame:
     """How far where people look (saliency) is where a class's evidence lies (CAM), face by face.
 
     Args:
@@ -165,26 +193,38 @@ def agreement(maps: np.ndarray, cams: np.ndarray, answers: Sequence[str] | None 
         answers: the class of each CAM, to be kept beside it.
 
     Returns:
-        A row per face: `correlation` (Pearson's, −1 to 1, 0 where either is flat), `shared` (the common mass of the saliency and
-        the CAM's positive part, each of sum 1: from 0, apart, to 1, equal) and `answer` where given.
+        A row per face: `correlation` (Pearson's, −1 to 1, 0 where either is flat), `shared` (the
+        common mass of the saliency and the CAM's positive part, each of sum 1: from 0, apart, to 1,
+        equal) and `answer` where given.
 
     Raises:
         ValueError: there are not as many of each.
     """
     maps, cams = np.asarray(maps, "float32"), np.asarray(cams, "float32")
-    if maps.ndim != 3 or cams.ndim != 3 or len(maps) != len(cams) or (answers is not None and len(answers) != len(maps)):
-        raise ValueError(f"expected as many maps N×h×w as CAMs N×k×l and answers; got {maps.shape} and {cams.shape}")
+    if (
+        maps.ndim != 3
+        or cams.ndim != 3
+        or len(maps) != len(cams)
+        or (answers is not None and len(answers) != len(maps))
+    ):
+        raise ValueError(
+            "expected as many maps N×h×w as CAMs N×k×l and answers; "
+            f"got {maps.shape} and {cams.shape}"
+        )
     rows = []
-    for map, cam in zip(maps, cams, strict=True):
-        stretched = images.resize(cam, map.shape)
-        shared = metrics.sim(map, np.maximum(stretched, 0)) if (stretched > 0).any() else 0.0
-        rows.append({"correlation": metrics.cc(map, stretched), "shared": shared})
+    for saliency_map, cam in zip(maps, cams, strict=True):
+        cam = images.resize(cam, saliency_map.shape)
+        shared = metrics.sim(saliency_map, np.maximum(cam, 0)) if (cam > 0).any() else 0.0
+        rows.append({"correlation": metrics.cc(saliency_map, cam), "shared": shared})
     table = pd.DataFrame(rows, columns=["correlation", "shared"], dtype=float)
     return table if answers is None else table.assign(answer=list(answers))
 
 
 def agreement_by_class(table: pd.DataFrame) -> pd.DataFrame:
-    """`agreement` by answer: `faces`, and the mean and standard error of `correlation` and `shared`; NaN errors for one face."""
+    """`agreement` by answer: `faces`, and `correlation` and `shared` as mean and standard error.
+
+    The error of a single face is NaN.
+    """
     groups = table.groupby("answer", sort=False)
     columns = {"faces": groups.size()}
     for name in ("correlation", "shared"):
@@ -193,19 +233,25 @@ def agreement_by_class(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evidence(model, faces, target, layer):
-    """A layer's features, N×h×w×K, and the gradient by them of the target's score, the number that enters the softmax."""
+    """A layer's features, N×h×w×K, and the gradient by them of the score before the softmax."""
     faces = _checked(model, faces)
     below, _ = split_after(model, layer or last_convolution(model))
     softmax = model.layers[-1]
     if not isinstance(softmax, layers.Dense) or softmax.activation is not keras.activations.softmax:
-        raise ValueError(f"{model.name} ends in {softmax.name}; expected a Dense layer with softmax")
+        raise ValueError(
+            f"{model.name} ends in {softmax.name}; expected a Dense layer with softmax"
+        )
     if len(below.outputs[0].shape) != 4:
-        raise ValueError(f"the output of {layer} has no places; choose a convolution, such as {last_convolution(model)}")
+        raise ValueError(
+            f"the output of {layer} has no places; "
+            f"choose a convolution, such as {last_convolution(model)}"
+        )
     before = keras.Model(below.outputs[0], softmax.input)
 
     def score(x, chosen):
-        kernel, bias = (ops.cast(variable, "float32") for variable in (softmax.kernel, softmax.bias))
-        scores = ops.matmul(ops.cast(before(x, training=False), "float32"), kernel) + bias
+        inputs, kernel, bias = before(x, training=False), softmax.kernel, softmax.bias
+        inputs, kernel, bias = (ops.cast(values, "float32") for values in (inputs, kernel, bias))
+        scores = ops.matmul(inputs, kernel) + bias
         return ops.sum(ops.multiply(scores, chosen), axis=-1)
 
     chosen = np.eye(softmax.units, dtype="float32")[_targets(target, _predicted(model, faces))]
@@ -239,10 +285,13 @@ def _targets(target, probabilities):
     count, classes = probabilities.shape
     if target is None:
         return probabilities.argmax(axis=1)
-    targets = np.broadcast_to(np.asarray(target), (count,)) if np.ndim(target) == 0 else np.asarray(target)
+    targets = np.full(count, target) if np.ndim(target) == 0 else np.asarray(target)
     whole = targets.shape == (count,) and np.issubdtype(targets.dtype, np.integer)
     if not whole or targets.min() < 0 or targets.max() >= classes:
-        raise ValueError(f"target is a class from 0 to {classes - 1}, one for all or one for each of {count} faces; got {target}")
+        raise ValueError(
+            f"target is a class from 0 to {classes - 1}, "
+            f"one for all or one for each of {count} faces; got {target}"
+        )
     return targets
 
 

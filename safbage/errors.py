@@ -1,8 +1,8 @@
-"""What can go wrong, and is told in a message to the person: what was expected, what came, what to do."""
+"""What can go wrong. Messages say what was expected, what came, and what to do."""
 
 
 class SafbageError(Exception):
-    """Of all errors below; the command tells its message in one line."""
+    """The base of all errors below; the command shows its message in one line."""
 
 
 class ImageError(SafbageError, ValueError):
@@ -10,7 +10,7 @@ class ImageError(SafbageError, ValueError):
 
 
 class CheckpointError(SafbageError, ValueError):
-    """A checkpoint file is damaged, laid out otherwise than expected, or names what is not an array."""
+    """A checkpoint file is damaged, of another layout, or names what is not an array."""
 
 
 class WeightsError(SafbageError, RuntimeError):
@@ -22,7 +22,7 @@ class DatasetError(SafbageError, ValueError):
 
 
 class SceneError(SafbageError, ValueError):
-    """A folder or table of fixations is not laid out as expected; the message says what is missing."""
+    """A folder or table of fixations has another layout; the message says what is missing."""
 
 
 class FetchError(SafbageError, RuntimeError):

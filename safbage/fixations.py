@@ -1,7 +1,7 @@
 """Where people looked: scenes with recorded fixations, and the maps made of them.
 
-A reader for each data set gives a list of `Scene`. Any other set is a folder of images and a table of fixations
-(`read_table`); `synthetic` needs nothing on disk.
+A reader for each data set gives a list of `Scene`. Any other set is a folder of images and a table
+of fixations (`read_table`).
 """
 
 import logging
@@ -19,7 +19,8 @@ from safbage.errors import SceneError
 logger = logging.getLogger(__name__)
 
 DEGREE = 24 / 800
-"""One degree of visual angle as a share of a scene's longer side: OSIE's 24 of 800 pixels, for other sets that do not say."""
+"""One degree of visual angle as a share of a scene's longer side: OSIE's 24 of 800 pixels. It is
+taken for sets that do not tell theirs."""
 COLUMNS = ("image", "subject", "x", "y")
 
 
@@ -34,7 +35,7 @@ class Scene:
         fixations: K×2 float, x and y in pixels, all within the picture.
         subjects: K, the viewer of each.
         sigma: pixels of the Gaussian that a fixation becomes in `fixation_map`.
-        map: a ready-made fixation map's file, where the set gives one.
+        map_file: a ready-made fixation map, where the set gives one.
     """
 
     name: str
@@ -43,19 +44,28 @@ class Scene:
     fixations: np.ndarray
     subjects: np.ndarray
     sigma: float
-    map: Path | None = None
+    map_file: Path | None = None
 
     def pixels(self) -> np.ndarray:
         """The picture, H×W×3 uint8 RGB. ImageError where the file is damaged."""
         return self.image if isinstance(self.image, np.ndarray) else images.read(self.image)
 
     def fixation_map(self) -> np.ndarray:
-        """H×W float32 in [0, 1], maximum 1: the set's own map, or all viewers' fixations, each a Gaussian."""
-        if self.map is None:
+        """Where all viewers looked, H×W float32 in [0, 1], maximum 1.
+
+        It is the set's own map where there is one, else of Gaussians (`fixation_map`).
+
+        Raises:
+            ImageError: the set's own map is damaged.
+            SceneError: it is of another size than the picture, or all black.
+        """
+        if self.map_file is None:
             return fixation_map(self.fixations, self.size, self.sigma)
-        own = images.read(self.map)[:, :, 0].astype("float32")
+        own = images.read(self.map_file)[:, :, 0].astype("float32")
         if own.shape != self.size or not own.any():
-            raise SceneError(f"{self.map} is {own.shape} and its picture {self.size}, or it is all black")
+            raise SceneError(
+                f"{self.map_file} is {own.shape} and its picture {self.size}, or it is all black"
+            )
         return own / own.max()
 
 
@@ -92,78 +102,120 @@ def within(points, size):
     return (points >= 0).all(axis=1) & (points < size[::-1]).all(axis=1)
 
 
-# --- readers ---------------------------------------------------------------------------------------------------------
+# --- readers -------------------------------------------------------------------------------------
 
 
-def read(folder: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None, split: str = "val") -> list[Scene]:
-    """The scenes of a folder in one of the layouts this module knows, recognised by what lies in it.
+def read(
+    folder: str | Path,
+    *,
+    sigma: float = 1.0,
+    pixels_per_degree: float | None = None,
+    split: str = "val",
+) -> list[Scene]:
+    """The scenes of a folder in one of two layouts, told apart by what lies in it.
 
-    `stimuli/` and `fixations.csv` (OSIE, EyeCrowd, or any set brought into this form; options as in `read_table`);
-    `images/` and `maps/` (SALICON, whose maps are ready-made; `split` is "train" or "val").
+    One is `stimuli/` and `fixations.csv`: OSIE, EyeCrowd, or any set brought into this form. The
+    other is `images/` and `maps/`: SALICON, whose maps are ready-made.
+
+    Args:
+        folder: of the set.
+        sigma: as in `read_table`.
+        pixels_per_degree: as in `read_table`.
+        split: of SALICON, "train" or "val".
 
     Raises:
-        FileNotFoundError, SceneError: there is no such folder, or it is laid out otherwise.
+        FileNotFoundError: there is no such folder, or files are missing in it.
+        SceneError: it is laid out otherwise.
     """
     folder = Path(folder)
     if (folder / "fixations.csv").is_file():
-        return read_table(folder / "stimuli", folder / "fixations.csv", sigma=sigma, pixels_per_degree=pixels_per_degree)
+        return read_table(
+            folder / "stimuli",
+            folder / "fixations.csv",
+            sigma=sigma,
+            pixels_per_degree=pixels_per_degree,
+        )
     if (folder / "maps").is_dir():
         return salicon(folder, split=split)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
     raise SceneError(
-        f"{folder} holds neither stimuli/ with fixations.csv (columns {', '.join(COLUMNS)}) nor images/ with maps/ (SALICON)"
+        f"{folder} holds neither stimuli/ with fixations.csv (columns {', '.join(COLUMNS)}) "
+        "nor images/ with maps/ (SALICON)"
     )
 
 
 def osie(folder: str | Path) -> list[Scene]:
-    """OSIE (Xu et al. 2014): 15 viewers, 800×600 pixels, 24 of them a degree. `stimuli/` and `fixations.csv`."""
-    return read_table(Path(folder) / "stimuli", Path(folder) / "fixations.csv", pixels_per_degree=24)
+    """OSIE (Xu et al. 2014), `stimuli/` and `fixations.csv`: 24 of its 800 pixels are a degree."""
+    return read_table(
+        Path(folder) / "stimuli", Path(folder) / "fixations.csv", pixels_per_degree=24
+    )
 
 
 def eyecrowd(folder: str | Path) -> list[Scene]:
-    """EyeCrowd (Jiang et al. 2014): crowds, 16 viewers. Laid out as OSIE; a degree is taken as the same share of the width."""
+    """EyeCrowd (Jiang et al. 2014), laid out as OSIE; a degree is the same share of the width."""
     return read_table(Path(folder) / "stimuli", Path(folder) / "fixations.csv")
 
 
 def read_table(
-    folder: str | Path, table: str | Path, *, sigma: float = 1.0, pixels_per_degree: float | None = None
+    folder: str | Path,
+    table: str | Path,
+    *,
+    sigma: float = 1.0,
+    pixels_per_degree: float | None = None,
 ) -> list[Scene]:
     """Scenes of a folder of images and a CSV of fixations.
 
     Args:
         folder: holds the images.
-        table: columns image (file name), subject, x, y (pixels); others are passed over. Fixations outside the picture
-            are left out.
+        table: columns image (file name), subject, x, y (pixels); others are passed over. Fixations
+            outside the picture are left out.
         sigma: the fixation map's Gaussian, in degrees of visual angle.
         pixels_per_degree: `DEGREE` of the longer side by default. Give 1 to have `sigma` in pixels.
 
     Raises:
         FileNotFoundError: the folder, the table, or images that it names are not there.
-        SceneError: a column is missing or not numeric, the table is empty, or no fixation lies within its picture.
+        SceneError: a column is missing or not numeric, the table is empty, or no fixation lies
+            within its picture.
         ValueError: sigma or pixels per degree are not above 0, or mad.
     """
     if not 0 < sigma < 1000 or not (pixels_per_degree is None or 0 < pixels_per_degree < 10_000):
-        raise ValueError(f"sigma and pixels per degree are above 0, below 1000 and 10,000; got {sigma} and {pixels_per_degree}")
+        raise ValueError(
+            "sigma lies above 0 and below 1000, pixels per degree above 0 and below 10,000; "
+            f"got {sigma} and {pixels_per_degree}"
+        )
     folder, table = Path(folder), Path(table)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
     rows = _read_fixations(table)
     missing = [name for name in rows.image.unique() if not os.path.isfile(folder / name)]
     if missing:
-        raise FileNotFoundError(f"{len(missing)} images that {table} names are not in {folder}, such as {missing[0]}")
+        raise FileNotFoundError(
+            f"{len(missing)} images that {table} names are not in {folder}, such as {missing[0]}"
+        )
     scenes = []
     for name, own in rows.groupby("image", observed=True):
         size = images.size(folder / name)
         points = own[["x", "y"]].to_numpy(float)
         good = within(points, size)
         if not good.any():
-            logger.warning("%s is left out: none of its %d fixations lies within the picture", name, len(points))
+            logger.warning(
+                "%s is left out: none of its %d fixations lies within the picture",
+                name,
+                len(points),
+            )
             continue
         pixels = sigma * (pixels_per_degree or DEGREE * max(size))
-        scenes.append(Scene(str(name), folder / name, size, points[good], own.subject.to_numpy()[good], pixels))
+        scenes.append(
+            Scene(
+                str(name), folder / name, size, points[good], own.subject.to_numpy()[good], pixels
+            )
+        )
     if not scenes or max(scene.fixations.max() for scene in scenes) <= 1:
-        raise SceneError(f"{table}: no fixations within the pictures; x and y are pixels, not shares of the width and height")
+        raise SceneError(
+            f"{table}: no fixations within the pictures; "
+            "x and y are pixels, not shares of the width and height"
+        )
     return scenes
 
 
@@ -171,26 +223,35 @@ def _read_fixations(table):
     if not table.is_file():
         raise FileNotFoundError(f"no such table of fixations: {table}")
     try:
-        rows = pd.read_csv(table, dtype={"image": str, "subject": str}, keep_default_na=False)  # a viewer may be called NA
+        rows = pd.read_csv(
+            table, dtype={"image": str, "subject": str}, keep_default_na=False
+        )  # a viewer may be called NA
     except ValueError as error:
         raise SceneError(f"{table} is no table of text: {error}") from error
     lacking = [column for column in COLUMNS if column not in rows]
     if lacking:
-        raise SceneError(f"{table} has no column {', '.join(lacking)}; it has {', '.join(rows)} and needs {', '.join(COLUMNS)}")
+        raise SceneError(
+            f"{table} has no column {', '.join(lacking)}; "
+            f"it has {', '.join(rows)} and needs {', '.join(COLUMNS)}"
+        )
     numbers = rows[["x", "y"]].apply(pd.to_numeric, errors="coerce").astype(float)
     bad = rows.index[~np.isfinite(numbers).all(axis=1) | (rows.image == "") | (rows.subject == "")]
     if len(bad):
-        raise SceneError(f"{table}, line {bad[0] + 2}: all columns must be given, x and y as numbers ({len(bad)} such lines)")
+        raise SceneError(
+            f"{table}, line {bad[0] + 2}: "
+            f"all columns must be given, x and y as numbers ({len(bad)} such lines)"
+        )
     if rows.empty:
         raise SceneError(f"{table} holds no fixations")
     return rows.assign(x=numbers.x, y=numbers.y)
 
 
 def salicon(folder: str | Path, *, split: str = "val") -> list[Scene]:
-    """SALICON (Jiang et al. 2015) as published: images/, maps/ and, where they were fetched too, fixations/.
+    """SALICON (Jiang et al. 2015) as published: images/, maps/ and, if wanted, fixations/.
 
-    Images lie in `images/<split>/` or, as in the 2017 release, all in `images/`; maps (PNG) in `maps/<split>/`, fixations
-    (MATLAB) in `fixations/<split>/`. Without the fixations only the metrics on maps can be measured.
+    Images lie in `images/<split>/` or, as in the 2017 release, all in `images/`; maps (PNG) in
+    `maps/<split>/`, fixations (MATLAB) in `fixations/<split>/`. Without the fixations only the
+    metrics on maps can be measured.
 
     Raises:
         FileNotFoundError: a folder, or the image of a map, is not there.
@@ -198,25 +259,32 @@ def salicon(folder: str | Path, *, split: str = "val") -> list[Scene]:
     """
     folder = Path(folder)
     if not (folder / "maps" / split).is_dir():
-        raise FileNotFoundError(f"no such folder: {folder / 'maps' / split}; SALICON has images/ and maps/{split}/")
-    maps = sorted((folder / "maps" / split).glob("*.png"))
-    if not maps:
+        raise FileNotFoundError(
+            f"no such folder: {folder / 'maps' / split}; SALICON has images/ and maps/{split}/"
+        )
+    map_files = sorted((folder / "maps" / split).glob("*.png"))
+    if not map_files:
         raise SceneError(f"{folder / 'maps' / split} holds no PNG maps")
-    scenes = []
-    for map in maps:
-        places = [folder / "images" / split / f"{map.stem}.jpg", folder / "images" / f"{map.stem}.jpg"]
-        image = next((place for place in places if place.is_file()), None)
-        if image is None:
-            raise FileNotFoundError(f"the image of {map} is at neither of {places[0]} and {places[1]}")
-        gaze = folder / "fixations" / split / f"{map.stem}.mat"
-        size = images.size(image)
-        points, subjects = _read_gaze(gaze, size) if gaze.is_file() else (np.zeros((0, 2)), np.zeros(0, int))
-        scenes.append(Scene(map.stem, image, size, points, subjects, DEGREE * size[1], map))
-    return scenes
+    return [_salicon_scene(folder, split, map_file) for map_file in map_files]
+
+
+def _salicon_scene(folder, split, map_file):
+    name = map_file.stem
+    places = [folder / "images" / split / f"{name}.jpg", folder / "images" / f"{name}.jpg"]
+    image = next((place for place in places if place.is_file()), None)
+    if image is None:
+        raise FileNotFoundError(
+            f"the image of {map_file} is at neither of {places[0]} and {places[1]}"
+        )
+    size, points, subjects = images.size(image), np.zeros((0, 2)), np.zeros(0, int)
+    gaze = folder / "fixations" / split / f"{name}.mat"
+    if gaze.is_file():
+        points, subjects = _read_gaze(gaze, size)
+    return Scene(name, image, size, points, subjects, DEGREE * size[1], map_file)
 
 
 def _read_gaze(path, size):
-    """Fixations of a SALICON file: `gaze`, a struct per viewer, whose `fixations` are K×2, x and y from 1."""
+    """Fixations of a SALICON file: a struct per viewer, whose `fixations` are x and y from 1."""
     import scipy.io
 
     try:
@@ -233,13 +301,16 @@ def _read_gaze(path, size):
     return points[good], subjects[good]
 
 
-# --- splits and synthetic scenes ---------------------------------------------------------------------------------------
+# --- what is held back ---------------------------------------------------------------------------
 
 
-def hold_back(scenes: list[Scene], share: float = 0.2, *, seed: int = 0) -> tuple[list[Scene], list[Scene]]:
-    """(the rest, those held back): a share of these scenes drawn at random, the same for a seed whatever order they come in.
+def hold_back(
+    scenes: list[Scene], share: float = 0.2, *, seed: int = 0
+) -> tuple[list[Scene], list[Scene]]:
+    """(the rest, those held back): a share of the scenes, drawn at random.
 
-    Another collection, even one scene more, gives another draw: which scenes a network has seen, its file tells (`mlnet.load`).
+    The same seed holds back the same scenes, in whatever order they come. Another collection, even
+    by one scene, gives another draw; the file of a network tells which scenes it has seen.
     """
     scenes = sorted(scenes, key=lambda scene: scene.name)
     order = np.random.default_rng(seed).permutation(len(scenes))

@@ -1,4 +1,4 @@
-"""Photos in and out: every file, array and Pillow image becomes RGB uint8, H×W×3, in sRGB and the right way up."""
+"""Photos in and out: any file, array or Pillow image becomes upright sRGB, uint8, H×W×3."""
 
 import functools
 import io
@@ -15,31 +15,38 @@ from safbage.errors import ImageError
 logger = logging.getLogger(__name__)
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""The kinds of files that are read, by Pillow's names; HEIF where its plugin is registered. Of the other kinds that Pillow
-opens by content, whatever a file is called, some start a program that runs what the file says (EPS)."""
+"""The kinds of files that are read, by Pillow's names; HEIF only where its plugin is registered.
+
+Pillow goes by a file's content, whatever its name. Some of the other kinds that it opens, such as
+EPS, start a program that runs what the file says.
+"""
 
 
 def suffixes() -> tuple[str, ...]:
-    """What names of files of `FORMATS` end with, in small letters: ``.jpg`` and so on."""
-    return tuple(sorted(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS))
+    """The suffixes of files of `FORMATS`, in small letters: ``.jpg`` and so on."""
+    return tuple(
+        sorted(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS)
+    )
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Read a photo as RGB uint8, H×W×3, turned upright by its EXIF orientation, in sRGB's colours by its ICC profile.
+    """Read a photo as RGB uint8, H×W×3, in sRGB.
 
-    Grey, palette, CMYK, LAB and 16-bit files are converted; transparency is laid over white; of an animation the first frame
-    is taken.
+    The photo is turned upright by its EXIF orientation, and its ICC profile brings the colours to
+    sRGB. Grey, palette, CMYK, LAB and 16-bit files are converted. Transparent pixels are laid over
+    white. Of an animation, the first frame is taken.
 
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
-        ImageError: the file is empty, damaged, of none of `FORMATS`, or so large that decoding it is unsafe.
+        ImageError: the file is empty, damaged, of none of `FORMATS`, or so large that decoding it
+            is unsafe.
     """
     return _read(_checked(path), Path(path).name)
 
 
 def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
-    """`read` of a file's bytes, such as an upload; `name` stands in messages.
+    """`read` for a file's bytes, such as an upload; messages call the photo `name`.
 
     Raises:
         ImageError: as `read`.
@@ -50,19 +57,24 @@ def from_bytes(data: bytes, name: str = "the photo") -> np.ndarray:
 
 
 def size(photo: str | Path | bytes) -> tuple[int, int]:
-    """Height and width of the photo that reading a file, or a file's bytes, gives: by its header.
+    """Height and width of the photo that a file, or a file's bytes, would give, by its header.
 
     Raises:
-        FileNotFoundError, PermissionError, ImageError: as `read`; damage behind the header is not seen.
+        FileNotFoundError, PermissionError, ImageError: as `read`, but damage behind the header goes
+            unseen.
     """
     file, name = _source(photo)
     with _opened(file, name) as image:
-        turned = image.format != "TIFF" and _orientation(image, name) in (5, 6, 7, 8)  # Pillow turns TIFF itself
+        # Pillow turns TIFF itself
+        turned = image.format != "TIFF" and _orientation(image, name) in (5, 6, 7, 8)
         return image.size if turned else image.size[::-1]
 
 
 def pixels(photo: str | Path | bytes) -> int:
-    """How many pixels reading a file, or a file's bytes, will decode, by its header; 0 where reading will fail at once."""
+    """How many pixels a file, or a file's bytes, will decode to, by its header.
+
+    It is 0 where reading would fail at once.
+    """
     try:
         with _opened(*_source(photo)) as image:
             return image.width * image.height
@@ -71,8 +83,12 @@ def pixels(photo: str | Path | bytes) -> int:
 
 
 def _source(photo):
-    """A path, or a file's bytes, as something to open and its name."""
-    return (io.BytesIO(photo), "the photo") if isinstance(photo, bytes) else (_checked(photo), Path(photo).name)
+    """A path, or a file's bytes, as something that can be opened, and the name for messages."""
+    return (
+        (io.BytesIO(photo), "the photo")
+        if isinstance(photo, bytes)
+        else (_checked(photo), Path(photo).name)
+    )
 
 
 def _checked(path):
@@ -94,9 +110,12 @@ def _read(file, name):
 
 @contextmanager
 def _opened(file, name):
-    """A file as a Pillow image. Whatever is found wrong with it inside the block becomes an ImageError."""
+    """A file as a Pillow image. Any fault found in it inside the block becomes an ImageError."""
     Image.init()  # an older Pillow may lack a format
-    with _told(name), Image.open(file, formats=[format for format in FORMATS if format in Image.OPEN]) as image:
+    with (
+        _told(name),
+        Image.open(file, formats=[format for format in FORMATS if format in Image.OPEN]) as image,
+    ):
         yield image
 
 
@@ -108,7 +127,10 @@ def _told(name):
     except (ImageError, PermissionError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image, or of a kind that is not read; these are: {', '.join(FORMATS)}") from None
+        raise ImageError(
+            f"{name} is not an image, or of a kind that is not read; "
+            f"kinds that are read: {', '.join(FORMATS)}"
+        ) from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large to decode safely: {error}") from None
     except MemoryError as error:
@@ -118,7 +140,10 @@ def _told(name):
 
 
 def astronaut() -> np.ndarray:
-    """The embedded photo, 512×512×3: NASA's portrait of the astronaut Eileen Collins (public domain, from scikit-image)."""
+    """The embedded photo, 512×512×3: NASA's portrait of the astronaut Eileen Collins.
+
+    It is in the public domain and comes with scikit-image.
+    """
     from skimage import data
 
     return data.astronaut()
@@ -133,7 +158,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By EXIF's orientation, what turns a photo upright."""
+"""What turns a photo upright, by its EXIF orientation."""
 
 
 def _orientation(image, name):
@@ -146,7 +171,10 @@ def _orientation(image, name):
 
 
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}
-"""By Pillow's mode, the one in which colours are looked up in an ICC profile; of all others, RGB."""
+"""The mode in which an ICC profile takes an image's colours, by Pillow's mode.
+
+All other modes become RGB.
+"""
 
 
 def _to_rgb(image, name):
@@ -169,7 +197,10 @@ def _to_rgb(image, name):
 
 
 def _grey(image):
-    """More than 8 bits of grey, H×W, as uint8: I;16, I with values up to whatever the file meant, or floats."""
+    """Grey of more than 8 bits, H×W, as uint8.
+
+    Modes are I;16, I (values up to whatever the file meant) and F (floats).
+    """
     grey = np.asarray(image)
     if image.mode != "F":
         grey = np.clip(grey, 0, 65535)
@@ -178,30 +209,43 @@ def _grey(image):
 
 
 def _in_srgb(image, profile, name):
-    """An image of mode L, RGB, CMYK or LAB as RGB, by its ICC profile; without a whole one, by Pillow's formulas."""
+    """An image of mode L, RGB, CMYK or LAB as RGB, by its ICC profile.
+
+    Where there is no profile, or a broken one, Pillow's formulas are used.
+    """
     if profile or image.mode == "LAB":
         try:
             mode, transform = _to_srgb(profile, image.mode)
             if transform is not None:
                 return ImageCms.applyTransform(_in_mode(image, mode), transform)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-            logger.warning("%s has a colour profile that is broken or not its own (%s); it was passed over", name, error)
+            logger.warning(
+                "%s has a colour profile that is broken or not its own (%s); it was passed over",
+                name,
+                error,
+            )
     return _in_mode(image, "RGB")
 
 
 def _in_mode(image, mode):
-    """The image itself where it is of that mode: Pillow's `convert` would copy a huge photo for nothing."""
+    """The image in that mode; the image itself where it has it already.
+
+    Pillow's `convert` would copy a huge photo for nothing.
+    """
     return image if image.mode == mode else image.convert(mode)
 
 
 @functools.lru_cache(maxsize=32)
 def _to_srgb(profile, mode):
-    """From a profile (bytes; None: LAB's own) and an image's mode: the mode to bring it to, and the transform from there to sRGB.
+    """The mode to bring an image to first, and the transform from there to sRGB.
 
-    The transform is None where the profile is sRGB's, under whatever name: where no colour of a fine cube changes by more than a
-    level.
+    `profile` is the image's own, as bytes (None: LAB's), and `mode` is the image's mode. The
+    transform is None where the profile is sRGB's, whatever its name: no colour of a fine cube
+    changes by more than one level.
     """
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("LAB"))
+    source = ImageCms.ImageCmsProfile(
+        io.BytesIO(profile) if profile else ImageCms.createProfile("LAB")
+    )
     if mode == "L" and source.profile.xcolor_space == "RGB ":
         mode = "RGB"
     transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
@@ -216,29 +260,38 @@ def _to_srgb(profile, mode):
 def as_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
     """Bring an array or a Pillow image to RGB uint8, H×W×3.
 
-    Accepted: arrays H×W, H×W×1 (grey), H×W×3 (RGB, never BGR), H×W×4 (RGBA, laid over white); uint8, uint16, bool, or floats
-    that lie in 0–1 or, where any is above 1, in 0–255. Pillow images of any mode, treated as `read` treats files: turned
-    upright, by their profile, and so on.
+    Arrays are H×W or H×W×1 (grey), H×W×3 (RGB, never BGR) or H×W×4 (RGBA, laid over white). They
+    hold uint8, uint16, bool, or floats that lie in 0–1 or, where any is above 1, in 0–255. Pillow
+    images may have any mode. They are treated as `read` treats files: turned upright, converted by
+    their profile, and so on.
 
     Raises:
-        ImageError: another shape or type, no pixels, NaN, or values outside the range; a Pillow image of a damaged file, or
-            of one that is of none of `FORMATS`.
+        ImageError: an array has another shape or type, no pixels, NaN, or values outside the range;
+            or a Pillow image comes from a file that is damaged or of none of `FORMATS`.
     """
     if isinstance(image, Image.Image):
         if image.format not in (None, *FORMATS):
-            raise ImageError(f"{image.format} is a kind of image that is not read; these are: {', '.join(FORMATS)}")
+            raise ImageError(
+                f"{image.format} is a kind of image that is not read; "
+                f"kinds that are read: {', '.join(FORMATS)}"
+            )
         with _told("the photo"):
             return _to_rgb(image, "the photo")
     try:
         array = np.asarray(image)
     except Exception as error:  # ragged lists, tensors of other packages
         raise ImageError(
-            f"expected a photo as an array or a Pillow image; this {type(image).__name__} is none ({error})"
+            "expected a photo as an array or a Pillow image; "
+            f"this {type(image).__name__} is neither ({error})"
         ) from error
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
+    if (
+        array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (1, 3, 4))
+        or array.size == 0
+    ):
         raise ImageError(
-            f"expected one photo, H×W, H×W×3 or H×W×4 with at least one pixel; this array has shape {array.shape}. "
-            "Give several photos as a list."
+            "expected one photo, H×W, H×W×3 or H×W×4 with at least one pixel; "
+            f"this array has shape {array.shape}. Give several photos as a list."
         )
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array // 257).astype("uint8")
@@ -247,10 +300,14 @@ def as_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
     elif array.dtype.kind == "f":
         low, high = array.min(), array.max()
         if not (low >= 0 and high <= 255):
-            raise ImageError(f"float photos must lie in 0–1 or 0–255; this one spans {low} to {high}")
+            raise ImageError(
+                f"float photos must lie in 0–1 or 0–255; this one spans {low} to {high}"
+            )
         array = np.round(array * (255 if high <= 1 else 1)).astype("uint8")
     elif array.dtype != np.uint8:
-        raise ImageError(f"expected a photo of uint8, uint16, bool or float; this array holds {array.dtype}")
+        raise ImageError(
+            f"expected a photo of uint8, uint16, bool or float; this array holds {array.dtype}"
+        )
     if array.ndim == 2:
         array = array[:, :, None]
     if array.shape[2] == 4:
@@ -264,15 +321,21 @@ def as_rgb(image: np.ndarray | Image.Image) -> np.ndarray:
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize an image or map (H×W or H×W×C, uint8 or float32) to (height, width), of the same type.
 
-    Area means when a side shrinks, else bilinear (half-pixel centres, as Keras and PyTorch have it).
+    Each pixel is the mean of an area when a side shrinks; otherwise the resizing is bilinear, with
+    half-pixel centres as in Keras and PyTorch.
     """
     height, width = size
     shrinks = image.shape[0] > height or image.shape[1] > width
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def pad_to(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fit an image or map (H×W or H×W×C) into (height, width), its aspect kept, centred, zeros around it (letterbox)."""
+    """Fit an image or map (H×W or H×W×C) into (height, width), as a letterbox.
+
+    It keeps its aspect and is centred, with zeros around it.
+    """
     (top, left), inner = _fitted(image.shape[:2], size)
     padded = np.zeros((*size, *image.shape[2:]), image.dtype)
     padded[top : top + inner[0], left : left + inner[1]] = resize(image, inner)
@@ -280,34 +343,41 @@ def pad_to(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def unpad(map: np.ndarray, size: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
-    """Undo `pad_to` for a map (h×w, of any resolution) of an image of `size` that was padded to `frame`.
+    """Undo `pad_to` for a map (h×w, any resolution) of an image of `size`, padded to `frame`.
 
-    The map is brought to the frame's pixels, the padding cut away, and the rest brought to the image's size.
+    The map is brought to the frame's pixels, the padding is cut away, and the rest is brought to
+    the image's size.
     """
     (top, left), inner = _fitted(size, frame)
     return resize(resize(map, frame)[top : top + inner[0], left : left + inner[1]], size)
 
 
 def _fitted(size, frame):
-    """(top, left) and (height, width) of something of `size` when it is fitted into the middle of a frame."""
+    """(top, left) and (height, width) of something of `size`, fitted into the middle of a frame."""
     scale = min(frame[0] / size[0], frame[1] / size[1])
     inner = tuple(max(1, min(f, round(s * scale))) for s, f in zip(size, frame, strict=True))
     return tuple((f - i) // 2 for f, i in zip(frame, inner, strict=True)), inner
 
 
 def encode(image: np.ndarray, format: str = "jpeg") -> bytes:
-    """An RGB image, H×W×3 uint8, as the bytes of a JPEG (quality 95, colours at full resolution) or a PNG."""
+    """An RGB image, H×W×3 uint8, as the bytes of a JPEG or a PNG.
+
+    A JPEG has quality 95, and its colours full resolution.
+    """
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format, quality=95, subsampling=0)
     return buffer.getvalue()
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The RGB image, H×W×3 uint8, in such bytes. ImageError where they are damaged."""
+    """The RGB image, H×W×3 uint8, in the bytes of a file; ImageError where they are damaged."""
     return from_bytes(data, "a stored image")
 
 
 def write(path: str | Path, image: np.ndarray) -> Path:
-    """Write an RGB image, H×W×3 uint8; the suffix chooses the format (JPEG at quality 95). OSError where it cannot be written."""
+    """Write an RGB image, H×W×3 uint8; the suffix chooses the format.
+
+    A JPEG has quality 95. OSError where the file cannot be written.
+    """
     Image.fromarray(image).save(path, quality=95)
     return Path(path)

@@ -3,12 +3,12 @@
     grid = {"RATIO": [0, 0.3, 0.9], "FOLD": range(5)}
     table = sweep("notebooks/04_fine_tune_alexnet.ipynb", "sweeps/ratios", grid=grid, workers=2)
 
-A point of the grid is one run by papermill, with a folder of its own: the executed notebook, what it wrote to its OUTPUT_DIR, and
-``point.json``, which tells how it went. What points can share (pictures, prepared faces, frozen features) lies in ``shared``.
-Relative paths among the parameters are the caller's, as with papermill: the notebooks run in the caller's working directory.
+A point of the grid is one run by papermill, with a folder of its own: the executed notebook, what
+it wrote to its OUTPUT_DIR, and ``point.json``, which tells how it went. What points can share
+(pictures, prepared faces, frozen features) lies in ``shared``. As with papermill, notebooks run in
+the caller's working directory, and relative paths among the parameters start there.
 """
 
-import hashlib
 import itertools
 import json
 import math
@@ -29,7 +29,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from safbage.runtime import parallel
-from safbage.runtime.files import write_whole
+from safbage.runtime.files import fingerprint, write_text, write_whole
 from safbage.runtime.kernels import as_literal, execute
 from safbage.runtime.work import SHARED, keep_settings, locked
 
@@ -57,13 +57,14 @@ def sweep(
 ) -> pd.DataFrame:
     """Run a notebook at every point of a grid, and gather what each wrote to its ``metrics.json``.
 
-    Killed at any moment, the same call goes on: finished points are not run again, those in flight are. A grid may grow.
+    Killed at any moment, the same call goes on: finished points are not run again, those in flight
+    are. A grid may grow.
 
     Args:
         notebook: with a cell tagged "parameters"; it writes ``metrics.json`` into its OUTPUT_DIR.
         output: folder of the sweep; for a cluster, one that all machines see.
-        grid: parameter to its values; every combination is a point. Values are numbers, texts, truth values, None, lists and
-            dicts; NumPy's scalars, paths and dates become such.
+        grid: parameter to its values; every combination is a point. Values are numbers, texts,
+            truth values, None, lists and dicts; NumPy's scalars, paths and dates become such.
         settings: parameters that are the same at all points.
         workers: processes on this machine; they share out its threads and its GPU's memory.
         scheduler: address of a Dask scheduler whose workers run the points instead.
@@ -71,16 +72,18 @@ def sweep(
         progress: show a bar.
 
     Returns:
-        A row per point, in the grid's order; see `gather`. It is also in ``results.parquet`` and ``results.csv`` in `output`.
+        A row per point, in the grid's order, see `gather`; also in ``results.parquet`` and
+            ``results.csv`` in `output`.
 
     Raises:
         FileNotFoundError: no such notebook.
-        ValueError: the notebook has no such parameter, or a parameter is given twice, has no value or one that JSON cannot hold,
-            or there are more than 100,000 points.
-        WorkError: another process runs a sweep in this folder, it holds one of another notebook or of other settings, or a worker
-            process died.
+        ValueError: the notebook has no such parameter, or a parameter is given twice, has no value
+            or one that JSON cannot hold, or there are more than 100,000 points.
+        WorkError: another process runs a sweep in this folder, it holds one of another notebook or
+            of other settings, or a worker process died.
     """
-    done = run(notebook, output, grid=grid, settings=settings, workers=workers, scheduler=scheduler, retry_failed=retry_failed)
+    options = dict(workers=workers, scheduler=scheduler, retry_failed=retry_failed)
+    done = run(notebook, output, grid=grid, settings=settings, **options)
     points = plan(grid)
     with tqdm(total=len(points), desc="points", disable=not progress) as bar:
         for name, status, _ in done:
@@ -93,7 +96,8 @@ def plan(grid: Mapping[str, Sequence]) -> dict[str, dict]:
     """The points of a grid, by their names: ``{"RATIO=0.3,FOLD=1": {"RATIO": 0.3, "FOLD": 1}, …}``.
 
     Raises:
-        ValueError: a parameter has no value, one twice or one that JSON cannot hold, or there are more than `MOST` points.
+        ValueError: a parameter has no value, one twice or one that JSON cannot hold, or there are
+            more than `MOST` points.
     """
     grid = {name: list(itertools.islice(values, MOST + 1)) for name, values in grid.items()}
     if math.prod(map(len, grid.values())) > MOST:
@@ -108,10 +112,13 @@ def plan(grid: Mapping[str, Sequence]) -> dict[str, dict]:
 
 
 def plain(name: str, value):
-    """A parameter's value as JSON has it: NumPy's scalars as Python's, tuples and arrays as lists, paths and dates as texts.
+    """A parameter's value as JSON has it.
+
+    NumPy's scalars become Python's, tuples and arrays lists, paths and dates texts.
 
     Raises:
-        ValueError: it is something else, not finite, an integer beyond 64 bits, or text that is no Unicode.
+        ValueError: it is something else, not finite, an integer beyond 64 bits, or text that is no
+            Unicode.
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -141,12 +148,15 @@ def _is_unicode(text):
 
 
 def name_of(point: Mapping) -> str:
-    """A point's folder: ``RATIO=0.3,FOLD=1``; odd characters become "-", and a hash tells long or odd names apart."""
+    """A point's folder, such as ``RATIO=0.3,FOLD=1``.
+
+    Odd characters become "-"; a fingerprint tells long or odd names apart.
+    """
     full = ",".join(f"{name}={value}" for name, value in point.items()) or "point"
     name = re.sub(r"[^\w=,.+-]", "-", full)
     if name == full and len(name.encode()) <= LONGEST:
         return name
-    return f"{name.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    return f"{name.encode()[:LONGEST].decode(errors='ignore')}-{fingerprint(full)}"
 
 
 def check(notebook: str | Path, names) -> None:
@@ -154,7 +164,8 @@ def check(notebook: str | Path, names) -> None:
 
     Raises:
         FileNotFoundError: no such notebook.
-        ValueError: it has no parameters, lacks one of these names, or is not told where to write (OUTPUT_DIR is the sweep's).
+        ValueError: it has no parameters, lacks one of these or OUTPUT_DIR, or OUTPUT_DIR is among
+            these, which is the sweep's to set.
     """
     import papermill
 
@@ -164,7 +175,9 @@ def check(notebook: str | Path, names) -> None:
     unknown = [str(name) for name in names if name not in known]
     if unknown or "OUTPUT_DIR" not in known:
         lacks = ", ".join(dict.fromkeys([*unknown, *({"OUTPUT_DIR"} - set(known))]))
-        raise ValueError(f"{Path(notebook).name} has no parameter {lacks}; it has {', '.join(known) or 'none'}")
+        raise ValueError(
+            f"{Path(notebook).name} has no parameter {lacks}; it has {', '.join(known) or 'none'}"
+        )
     if "OUTPUT_DIR" in names:
         raise ValueError("OUTPUT_DIR is not to be set: every point gets a folder of its own")
 
@@ -179,19 +192,26 @@ def run(
     scheduler: str | None = None,
     retry_failed: bool = False,
 ) -> Iterator[tuple[str, str, bool]]:
-    """As `sweep`, a point at a time: its name, its status ("ok" or "failed"), and whether it ran now, not in an earlier call.
+    """As `sweep`, a point at a time.
 
-    The folder is this call's alone from the first point asked for until all are done, or the iterator is closed.
+    The folder is this call's alone from the first point asked for until all are done, or the
+    iterator is closed.
+
+    Yields:
+        A point's name, its status ("ok" or "failed"), and whether it ran now, not in an earlier
+        call.
     """
     settings = {name: plain(name, value) for name, value in (settings or {}).items()}
     output, points = Path(output).resolve(), plan(grid)
     both = sorted(set(settings) & set(grid))
-    if both or workers < 1:
-        raise ValueError(f"{', '.join(both)} is set and in the grid" if both else f"workers is at least 1; got {workers}")
+    if both:
+        raise ValueError(f"{', '.join(both)} is set and in the grid")
+    if workers < 1:
+        raise ValueError(f"workers is at least 1; got {workers}")
     check(notebook, [*settings, *grid])
     content = Path(notebook).read_bytes()
     with locked(output):
-        keep_settings(output, {"notebook": hashlib.sha256(content).hexdigest(), "settings": settings})
+        keep_settings(output, {"notebook": fingerprint(content, digits=64), "settings": settings})
         copy = output / Path(notebook).name
         write_whole(copy, lambda aside: aside.write_bytes(content))
         jobs = []
@@ -201,7 +221,8 @@ def run(
                 yield name, status, False
             else:
                 _remove(output / name / "point.json")
-                jobs.append((str(copy), str(output / name), settings | point, str(output / "shared"), os.getcwd()))
+                places = str(output / "shared"), os.getcwd()
+                jobs.append((str(copy), str(output / name), settings | point, *places))
         if scheduler is not None:
             yield from parallel.on_cluster(run_point, jobs, scheduler)
         else:
@@ -209,9 +230,10 @@ def run(
 
 
 def read(folder: Path, point: Mapping) -> dict | None:
-    """How a point went: what its ``point.json`` says, with its `metrics`; None where it was not run to its end.
+    """How a point went: what its ``point.json`` says, and its `metrics`.
 
-    Where a file is not such as `run_point` and a notebook write, the point counts as failed, with the reason as its `error`.
+    None where it was not run to its end. Where a file is not one that `run_point` or a notebook
+    writes, the point counts as failed, with the reason as its `error`.
     """
     path = folder / "point.json"
     if not path.exists():
@@ -230,10 +252,14 @@ def _check_note(note, point):
     kinds = dict.fromkeys(("status", *MADE), str) | {"parameters": dict, "seconds": int | float}
     kinds |= {"cell": int | NoneType, "error": str | NoneType}
     odd = [name for name, kind in kinds.items() if not isinstance(note.get(name), kind)]
-    odd += ["status"] * (note.get("status") not in (FINISHED, FAILED))
-    odd += ["parameters"] * ("parameters" not in odd and not point.items() <= note["parameters"].items())
+    if note.get("status") not in (FINISHED, FAILED):
+        odd.append("status")
+    if "parameters" not in odd and not point.items() <= note["parameters"].items():
+        odd.append("parameters")
     if odd:
-        raise ValueError(f"point.json is damaged or another point's: see {', '.join(dict.fromkeys(odd))} in it")
+        raise ValueError(
+            f"point.json is damaged or another point's: see {', '.join(dict.fromkeys(odd))} in it"
+        )
     return note
 
 
@@ -241,12 +267,13 @@ def read_metrics(folder: Path) -> dict:
     """All single values of a point's ``metrics.json``, nested ones as ``outer.inner``.
 
     Raises:
-        ValueError: there is none, it holds no object, one name twice, or a value that a table cannot.
+        ValueError: there is none, or it holds no object, one name twice, or a value that a table
+            cannot hold.
     """
     if not (folder / "metrics.json").exists():
         raise ValueError("the notebook ran, but wrote no metrics.json into its OUTPUT_DIR")
     metrics = {}
-    for name, value in _single(_read_object(folder / "metrics.json")):
+    for name, value in _single_values(_read_object(folder / "metrics.json")):
         if name in metrics:
             raise ValueError(f"metrics.json has two values {name}")
         if isinstance(value, int) and not _is_int64(value):
@@ -262,7 +289,9 @@ def _read_object(path):
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path.name} is to hold an object, {{…}}; it holds {json.dumps(content):.40}")
+        raise ValueError(
+            f"{path.name} is to hold an object, {{…}}; it holds {json.dumps(content):.40}"
+        )
     return content
 
 
@@ -274,11 +303,16 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def run_point(notebook: str, folder: str, parameters: dict, shared: str, directory: str) -> tuple[str, str, bool]:
-    """Run a notebook with these parameters into a folder, and note there how it went; what `run` yields.
+def run_point(
+    notebook: str, folder: str, parameters: dict, shared: str, directory: str
+) -> tuple[str, str, bool]:
+    """Run a notebook with these parameters into a folder, and note there how it went.
 
-    The kernel runs in `directory`, or in `folder` on a machine that has no such directory; it sees `shared` as the environment's
-    SAFBAGE_SHARED.
+    The kernel runs in `directory`, or in `folder` on a machine that has no such directory; it sees
+    `shared` as the environment's SAFBAGE_SHARED.
+
+    Returns:
+        What `run` yields.
     """
     from papermill.exceptions import PapermillExecutionError
 
@@ -288,51 +322,66 @@ def run_point(notebook: str, folder: str, parameters: dict, shared: str, directo
         return folder.name, done["status"], False
     folder.mkdir(parents=True, exist_ok=True)
     os.environ[SHARED] = shared
-    note = {"parameters": parameters, "status": FINISHED, "started": datetime.now(UTC).isoformat(timespec="seconds")}
-    note |= {"host": platform.node(), "notebook": Path(notebook).name, "safbage": version("safbage")}
+    note = {
+        "parameters": parameters,
+        "status": FINISHED,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "notebook": Path(notebook).name,
+        "safbage": version("safbage"),
+    }
     start = time.perf_counter()
     try:
         _remove(folder / "metrics.json")  # of a run that was killed or failed
         where = directory if Path(directory).is_dir() else folder
-        execute(notebook, folder / "notebook.ipynb", parameters | {"OUTPUT_DIR": str(folder)}, directory=where)
+        given = parameters | {"OUTPUT_DIR": str(folder)}
+        execute(notebook, folder / "notebook.ipynb", given, directory=where)
     except Exception as error:  # one bad point must not cost the others theirs
         in_cell = isinstance(error, PapermillExecutionError)
         kind, words = (error.ename, error.evalue) if in_cell else (type(error).__name__, error)
         text = f"{kind}: {words}".encode(errors="backslashreplace").decode()
         note |= {"status": FAILED, "cell": error.exec_count if in_cell else None, "error": text}
     note["seconds"] = round(time.perf_counter() - start, 2)
-    write_whole(folder / "point.json", lambda aside: aside.write_text(json.dumps(note, indent=1), encoding="utf-8"))
+    write_text(folder / "point.json", json.dumps(note, indent=1))
     return folder.name, read(folder, parameters)["status"], True
 
 
 def gather(output: str | Path, grid: Mapping[str, Sequence]) -> pd.DataFrame:
-    """The table of a sweep, whole or not, also written to ``results.parquet`` and ``results.csv`` in its folder.
+    """The table of a sweep, whole or not.
 
-    A row per point: `point`, `status` ("ok", "failed", or "missing": not run yet), `seconds`, the point's parameters, `cell` and
-    `error` of a failed one, all single values of its metrics (nested ones as ``outer.inner``), and `started`, `host`, `notebook`,
-    `safbage`. A parameter of one of these names becomes ``parameters.name``, a metric that is called as one of them or as a
-    parameter ``metrics.name``. Lists and dicts are there as JSON.
+    It is also written to ``results.parquet`` and ``results.csv`` in the sweep's folder.
+
+    Returns:
+        A row per point: `point`, `status` ("ok", "failed", or "missing": not run yet), `seconds`,
+        `cell` and `error` of a failed one, the point's parameters, all single values of its metrics
+        (nested ones as ``outer.inner``), and `started`, `host`, `notebook`, `safbage`. A parameter
+        of one of these names becomes ``parameters.name``; a metric of one of them, or of a
+        parameter's name, becomes ``metrics.name``. Lists and dicts are there as JSON.
     """
     output = Path(output)
     points = plan(grid)
-    notes = {name: read(output / name, point) or {"status": "missing"} for name, point in points.items()}
+    notes = {
+        name: read(output / name, point) or {"status": "missing"} for name, point in points.items()
+    }
     parameters = {name: note.get("parameters", points[name]) for name, note in notes.items()}
     taken = {*COLUMNS, *(name for values in parameters.values() for name in values)}
     rows = []
     for name, note in notes.items():
         told, made = ({key: note.get(key) for key in keys} for keys in (TOLD, MADE))
-        settings = _beside(parameters[name], COLUMNS, "parameters")
-        rows.append({"point": name, **told, **settings, **_beside(note.get("metrics", {}), taken, "metrics"), **made})
+        settings = _without_clashes(parameters[name], COLUMNS, "parameters")
+        metrics = _without_clashes(note.get("metrics", {}), taken, "metrics")
+        rows.append({"point": name, **told, **settings, **metrics, **made})
     table = pd.DataFrame(rows)
     output.mkdir(parents=True, exist_ok=True)
-    mixed = [name for name in table if table[name].dtype == object and table[name].dropna().map(type).nunique() > 1]
+    objects = [name for name in table if table[name].dtype == object]
+    mixed = [name for name in objects if table[name].dropna().map(type).nunique() > 1]
     stored = table.assign(**{name: table[name].map(str, na_action="ignore") for name in mixed})
     write_whole(output / "results.parquet", lambda aside: stored.to_parquet(aside, index=False))
     write_whole(output / "results.csv", lambda aside: table.to_csv(aside, index=False))
     return table
 
 
-def _beside(values, taken, prefix):
+def _without_clashes(values, taken, prefix):
     """The values under names that are not taken: ``prefix.name`` in place of one that is."""
     placed = {}
     for name, value in values.items():
@@ -343,10 +392,10 @@ def _beside(values, taken, prefix):
     return placed
 
 
-def _single(values, before=""):
+def _single_values(values, before=""):
     """Name and value of all that is no list, nested dicts as ``outer.inner``."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _single(value, f"{before}{name}.")
+            yield from _single_values(value, f"{before}{name}.")
         elif not isinstance(value, list):
             yield before + name, value

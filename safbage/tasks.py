@@ -2,15 +2,18 @@
 
 AGE_GROUPS = ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+")
 AGE_RANGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 200))
-"""Adience's groups as the paper names them, and the years of each; ages in the gaps belong to none."""
+"""Adience's groups as the paper names them, and the years of each.
+
+Ages in the gaps belong to none.
+"""
 GENDERS = ("male", "female")
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 
 CLASSES = {"age": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
-"""The paper's classes by task (section IV-A): Adience's age groups and genders, AffectNet's seven
-expressions, in its order.
+"""The paper's classes by task (section IV-A).
 
-All are apparent: what annotators saw in a picture, not what a person is, feels or says of themselves.
+They are Adience's age groups and genders, and AffectNet's seven expressions, in its order. All are
+apparent: what annotators saw in a picture, not what a person is, feels or says of themselves.
 """
 LABELS = {"age": "age_group", "gender": "gender", "expression": "expression"}
 """The column of a task's labels in tables of faces."""
@@ -19,3 +22,21 @@ GROUPS = ("race", "gender", "age_group")
 SPLITS = ("train", "validation", "test")
 BOX = ("box_left", "box_top", "box_width", "box_height")
 """Columns of a face's box, in pixels of its photo."""
+FACE_SIZE = 224
+"""Side of a cropped face, in pixels."""
+MAP_SIZE = (28, 28)
+"""Rows and columns of a face's saliency map."""
+
+NETWORKS = (
+    "alexnet",
+    "alexnet-caffe",
+    "alexnet-gap",
+    "gilnet",
+    "vgg16",
+    "resnet50",
+    "densenet121",
+    "efficientnet-lite2",
+)
+"""The networks that answer; `classifiers` has a file for each."""
+SHIPPED = ("alexnet-gap", "efficientnet-lite2")
+"""Those that ship, trained for all tasks; the first answers where none is named."""

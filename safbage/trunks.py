@@ -1,6 +1,8 @@
-"""The convolutional trunks of AlexNet and VGG-16, with torchvision's shapes, that saliency and classification stand on.
+"""The convolutional trunks of AlexNet and VGG-16, with torchvision's shapes, that saliency and
+classification stand on.
 
-Functions from one Keras tensor to the next; the layers bear the papers' names, so that `weights.assign` finds them.
+Functions from one Keras tensor to the next; the layers bear the papers' names, so that
+`weights.assign` finds them.
 """
 
 import numpy as np
@@ -22,7 +24,9 @@ VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 def imagenet_normalization(name="normalization"):
     """RGB 0–255 to torchvision's normalised range, as a layer; the trunks' weights expect it."""
     scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
-    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name=name)  # float16 would round pixels
+    return layers.Rescaling(
+        scale.tolist(), offset.tolist(), dtype="float32", name=name
+    )  # float16 would round pixels
 
 
 def caffe_normalization(name="normalization", *, mean=CAFFE_MEAN):
@@ -44,7 +48,10 @@ def alexnet_conv5(x, suffix=""):
 
 
 def alexnet_levels(x) -> dict:
-    """Normalised images to the outputs of AlexNet's conv2, conv3 and conv4 by name (27², 13² and 13² cells at 224²)."""
+    """Normalised images to the outputs of AlexNet's conv2, conv3 and conv4 by name.
+
+    At 224×224 they have 27×27, 13×13 and 13×13 cells.
+    """
 
     def conv(filters, size, name):
         return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)
@@ -55,3 +62,8 @@ def alexnet_levels(x) -> dict:
     conv2 = conv(192, 5, "conv2")(x)
     conv3 = conv(384, 3, "conv3")(layers.MaxPooling2D(3, 2, name="pool2")(conv2))
     return {"conv2": conv2, "conv3": conv3, "conv4": conv(256, 3, "conv4")(conv3)}
+
+
+def alexnet_conv4(x):
+    """AlexNet's normalisation and its first four convolutions, of RGB images, 0–255."""
+    return alexnet_levels(imagenet_normalization()(x))["conv4"]

@@ -1,7 +1,9 @@
-"""Random variants of a reweighted face, as photos from elsewhere would differ, for training the shipped classifiers.
+"""Random variants of a reweighted face, as photos from elsewhere would differ, for training the
+shipped classifiers.
 
-UTKFace and FER2013 are cropped so tightly that the 30 % margin is mostly repeated pixels, and FER2013 is grey and coarse: a
-network that saw nothing else would be lost on a sharp colour photo with a background.
+UTKFace and FER2013 are cropped so tightly that the 30 % margin is mostly repeated pixels, and
+FER2013 is grey and coarse: a network that saw nothing else would be lost on a sharp colour photo
+with a background.
 """
 
 from pathlib import Path
@@ -20,14 +22,18 @@ def read_scenes(folder: Path | None, size: tuple[int, int] = (300, 400)) -> list
 
 
 def randomly_varied(
-    face: np.ndarray, inside: np.ndarray | None, scenes: list, generator: np.random.Generator, strength: float = 1.0
+    face: np.ndarray,
+    inside: np.ndarray | None,
+    scenes: list,
+    generator: np.random.Generator,
+    strength: float = 1.0,
 ) -> np.ndarray:
     """One variant of a face (N×N×3 uint8).
 
     Args:
         face: reweighted.
-        inside: left, top, right and bottom of the crop's part that lies within its picture, as shares of its side; None to
-            leave the border as it is.
+        inside: left, top, right and bottom of the crop's part that lies within its picture, as
+            shares of its side; None to leave the border as it is.
         scenes: backgrounds, from `read_scenes`.
         generator: of all that is random.
         strength: how far variants go, and how often, 0–1.
@@ -40,7 +46,7 @@ def randomly_varied(
 
 
 def with_scene(face, inside, scenes, generator):
-    """The face with a piece of a scene where its crop reaches beyond the picture that it was cut from."""
+    """The face with a piece of a scene where its crop reaches beyond its picture."""
     side = face.shape[0]
     left, top, right, bottom = (round(side * end) for end in inside)
     shown = np.zeros((side, side), "float32")
@@ -54,10 +60,15 @@ def with_scene(face, inside, scenes, generator):
 
 
 def randomly_moved(face, generator, strength):
-    """Turned by up to 15°, zoomed by up to 1.4 either way, shifted by up to 7 % of its side, half of the time mirrored."""
+    """Turned by up to 15°, zoomed by up to 1.4 either way, shifted by up to 7 % of its side.
+
+    Half of the time mirrored.
+    """
     side = face.shape[0]
     zoom = 1.4 ** (strength * generator.uniform(-1, 1))
-    transform = cv2.getRotationMatrix2D((side / 2, side / 2), strength * generator.uniform(-15, 15), zoom)
+    transform = cv2.getRotationMatrix2D(
+        (side / 2, side / 2), strength * generator.uniform(-15, 15), zoom
+    )
     transform[:, 2] += strength * side * generator.uniform(-0.07, 0.07, 2)
     border = int(generator.choice([cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101]))
     face = cv2.warpAffine(face, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
@@ -74,7 +85,9 @@ def randomly_degraded(face, generator, strength):
         face = cv2.GaussianBlur(face, (0, 0), generator.uniform(0.002, 0.013) * size[0])
     if generator.random() < 0.25 * strength:
         # the codec takes red for blue and back again: which is which hardly matters to its damage
-        _, jpeg = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(generator.uniform(20, 80))])
+        _, jpeg = cv2.imencode(
+            ".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(generator.uniform(20, 80))]
+        )
         face = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     return face
 
@@ -96,7 +109,10 @@ def randomly_covered(face, generator, strength):
     if generator.random() >= 0.3 * strength:
         return face
     height, width = (generator.uniform(0.1, 0.4, 2) * face.shape[0]).astype(int)
-    top, left = generator.integers(0, face.shape[0] - height), generator.integers(0, face.shape[1] - width)
+    top, left = (
+        generator.integers(0, face.shape[0] - height),
+        generator.integers(0, face.shape[1] - width),
+    )
     face = face.copy()
     face[top : top + height, left : left + width] = cv2.mean(face)[:3]
     return face
@@ -108,5 +124,5 @@ def grey(face):
 
 
 def coarse(face, width=58):
-    """As FER2013 would have it: its 48 pixels hold a face whose crop is about `width` pixels wide."""
+    """As in FER2013: its 48 pixels hold a face whose crop is about `width` pixels wide."""
     return images.resize(images.resize(grey(face), (width, width)), face.shape[:2])

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from safbage import saliency
 from safbage.datasets.shards import Prepared
 from safbage.errors import WorkError
-from safbage.runtime import weights
+from safbage.runtime import backend, weights
 from safbage.runtime.arrays import fill_array
 from safbage.runtime.epochs import EpochLog
 from safbage.runtime.work import resuming
@@ -43,14 +43,18 @@ class Faces:
         read = []
         for prepared in sets:
             parts = np.array_split(np.arange(len(prepared)), -(-len(prepared) // 256))
-            read += [prepared.faces(part) for part in tqdm(parts, desc=f"reading {prepared.folder.name}")]
+            read += [
+                prepared.faces(part) for part in tqdm(parts, desc=f"reading {prepared.folder.name}")
+            ]
         self.crops, self.maps = (np.concatenate(part) for part in zip(*read, strict=True))
-        teacher = mlnet.load()
+        teacher = saliency.load()
         self.copy_maps = fill_array(
             work / "copy_maps.npy",
             self.maps.shape,
             "float16",
-            lambda part: saliency.predict_faces(np.stack([self.copy(i) for i in range(part.start, part.stop)]), teacher),
+            lambda part: saliency.predict_faces(
+                np.stack([self.copy(i) for i in range(part.start, part.stop)]), teacher
+            ),
             batch,
             "maps of the copies",
         )
@@ -60,7 +64,9 @@ class Faces:
 
     def batch(self, index, kinds):
         """Faces and target maps; kinds: 0 as is, 1 mirrored, 2 the random copy, 3 that mirrored."""
-        faces = np.stack([self.copy(i) if k >= 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)])
+        faces = np.stack(
+            [self.copy(i) if k >= 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)]
+        )
         maps = np.where((kinds >= 2)[:, None, None], self.copy_maps[index], self.maps[index])
         flip = kinds % 2 == 1
         faces[flip], maps[flip] = faces[flip][:, :, ::-1], maps[flip][:, :, ::-1]
@@ -98,34 +104,42 @@ def train(model, faces, work, args):
             x, y = faces.batch(order[i : i + args.batch], kinds[i : i + args.batch])
             losses.append(float(model.train_on_batch(x, y)))
         values = correlations(model, faces, rows["validation"][:1000], 0)
-        log.add(model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())})
+        log.add(
+            model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())}
+        )
         print(log.rows[-1], flush=True)
     log.load(model, log.best)
     return log.best
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faces", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--frozen", action="store_true", help="train the head alone, AlexNet as it is")
+    parser.add_argument(
+        "--frozen", action="store_true", help="train the head alone, AlexNet as it is"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it")
+    parser.add_argument(
+        "--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it"
+    )
     parser.add_argument("--ship", action="store_true", help="store the network in safbage/trained")
     args = parser.parse_args()
     settings = {name: value for name, value in vars(args).items() if name != "ship"}
-    with resuming(args.work, settings | {"mlnet": weights.shipped_hashes()["mlnet"]}):
+    settings |= {"mlnet": weights.shipped_hashes()["mlnet"]}
+    with resuming(args.work, settings), backend.precision(args.precision):
         distil(args)
 
 
 def distil(args):
     """The training and its measuring; with --ship the weights, too."""
     keras.utils.set_random_seed(args.seed)
-    keras.config.set_dtype_policy(args.precision)
     faces = Faces(args.faces, args.work, 16)
     model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
     weights.assign(model, weights.load("alexnet-conv"))
@@ -134,15 +148,33 @@ def distil(args):
     best = train(model, faces, args.work, args)
 
     rows = np.flatnonzero(faces.split == "test")
-    values = {name: correlations(model, faces, rows, kind) for name, kind in (("as_they_are", 0), ("moved_and_degraded", 2))}
-    summary = {n: {"mean": float(v.mean()), "standard_error": float(v.std(ddof=1) / np.sqrt(len(v)))} for n, v in values.items()}
+    values = {
+        name: correlations(model, faces, rows, kind)
+        for name, kind in (("as_they_are", 0), ("moved_and_degraded", 2))
+    }
+    summary = {
+        n: {"mean": float(v.mean()), "standard_error": float(v.std(ddof=1) / np.sqrt(len(v)))}
+        for n, v in values.items()
+    }
     mean_map = faces.maps[faces.split == "train"].mean(axis=0, dtype="float64")
     constant = [cc(mean_map, faces.maps[i]) for i in rows]
-    figures = {"epoch": best, "faces": len(rows), "cc_with_mlnet": summary, "cc_of_the_mean_map": float(np.mean(constant))}
+    figures = {
+        "epoch": best,
+        "faces": len(rows),
+        "cc_with_mlnet": summary,
+        "cc_of_the_mean_map": float(np.mean(constant)),
+    }
     print(json.dumps(figures, indent=2))
     if args.ship:
-        tensors = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.trainable_weights}
-        metadata = {"description": "light ML-Net on AlexNet's levels, for faces", "licence": "non-commercial research"}
+        tensors = {
+            f"{layer.name}/{v.name}": np.asarray(v)
+            for layer in model.layers
+            for v in layer.trainable_weights
+        }
+        metadata = {
+            "description": "light ML-Net on AlexNet's levels, for faces",
+            "licence": "non-commercial research",
+        }
         path = weights.ship(tensors, "mlnet-light", metadata)
         path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -1,13 +1,17 @@
-"""Measure the classifiers that safbage ships on faces they did not learn from; write their figures and model cards.
+"""Measure the classifiers that safbage ships on faces they did not learn from; write their figures
+and model cards.
 
     safbage prepare adience WORK/adience --data-dir DATA
-    python shipping/evaluate_classifiers.py alexnet-gap WORK/utkface WORK/fer2013 WORK/adience --ship
+    python shipping/evaluate_classifiers.py alexnet-gap \
+        WORK/utkface WORK/fer2013 WORK/adience --ship
 
-Each folder is a prepared data set and bears its name. UTKFace (age and gender) and FER2013 (expression) are those that the
-classifiers learnt from: of them the test part counts. Any other set is foreign: it is measured for whatever it has labels for, on
-its test part or, where it has no split, wholly. Prints all figures as JSON. ``--ship``, which needs UTKFace and FER2013, writes
-``safbage/trained/alexnet-gap-<task>.json`` or ``efficientnet-faces.json``, and the cards (``model_cards.py``). Where the network
-learnt from other preparations than those measured, such as with the light ML-Net's maps, ``--learnt`` is the folder of them.
+Each folder is a prepared data set and bears its name. UTKFace (age and gender) and FER2013
+(expression) are those that the classifiers learnt from: of them the test part counts. Any other set
+is foreign: it is measured for whatever it has labels for, on its test part or, where it has no
+split, wholly. Prints all figures as JSON. ``--ship``, which needs UTKFace and FER2013, writes
+``safbage/trained/alexnet-gap-<task>.json`` or ``efficientnet-faces.json``, and the cards
+(``model_cards.py``). Where the network learnt from other preparations than those measured, such as
+with the light ML-Net's maps, ``--learnt`` is the folder of them.
 """
 
 import argparse
@@ -20,12 +24,11 @@ import numpy as np
 import pandas as pd
 
 from safbage import evaluation, experiments
-from safbage.classifiers import SHIPPED
 from safbage.datasets import preparation
 from safbage.datasets.shards import Prepared
-from safbage.runtime import weights
 from safbage.runtime.files import write_whole
-from safbage.tasks import CLASSES
+from safbage.runtime.weights import stored
+from safbage.tasks import CLASSES, LABELS, SHIPPED
 
 OWN = {"age": "utkface", "gender": "utkface", "expression": "fer2013"}
 """On whose test part each task is measured."""
@@ -33,8 +36,13 @@ GROUPS = (("race",), ("gender",), ("age_group",), ("race", "gender"))
 
 
 def standard_error(predictions: pd.DataFrame) -> float:
-    """Of the accuracy; NaN of one subject. Pictures of one count together; where every face is one, it is √(variance / faces)."""
-    subject = predictions.subject.astype(object).where(predictions.subject.notna(), predictions.image)
+    """Of the accuracy; NaN where there is one subject.
+
+    A subject's pictures count together; with one each, it is √(variance / faces).
+    """
+    subject = predictions.subject.astype(object).where(
+        predictions.subject.notna(), predictions.image
+    )
     right = predictions.label == predictions.answer
     excess = (right - right.mean()).groupby(subject).sum()
     if len(excess) < 2:
@@ -62,7 +70,9 @@ def figures(predictions: pd.DataFrame, task: str) -> dict:
     if task == "age":
         result["one_off_accuracy"] = measured["one_off_accuracy"]
     for columns in GROUPS:
-        if set(columns) <= set(predictions) and not (task == "age" and columns == ("age_group",)):  # those are its classes
+        if set(columns) <= set(predictions) and not (
+            task == "age" and columns == ("age_group",)
+        ):  # those are its classes
             found = evaluation.by_group(predictions, columns, classes)
             names = found[list(columns)].astype(str).agg(", ".join, axis=1)
             values = found[["accuracy", "low", "high", "faces"]].astype(object).to_dict("records")
@@ -77,15 +87,20 @@ def measured(prepared: Prepared, network: str) -> dict[str, dict]:
 
 
 def described(prepared: Prepared) -> dict:
-    """What a card tells of a set that the classifiers learnt from: options of its preparation, faces, and labels by split."""
+    """What a card tells of a set that was learnt from: preparation, faces, labels by split."""
     table = prepared.table
     parts = {
-        str(split): {"faces": len(of)} | {task: int(of[column].notna().sum()) for task, column in experiments.COLUMNS.items()}
+        str(split): {"faces": len(of)}
+        | {task: int(of[column].notna().sum()) for task, column in LABELS.items()}
         for split, of in table.groupby("split", observed=True)
     }
     defaults = asdict(preparation.Preparation())
     return {
-        "options": {name: value for name, value in prepared.provenance["options"].items() if value != defaults.get(name)},
+        "options": {
+            name: value
+            for name, value in prepared.provenance["options"].items()
+            if value != defaults.get(name)
+        },
         "faces": len(table),
         "left_out_without_face": len(pd.read_parquet(prepared.folder / "failed.parquet")),
         "whole_picture_taken": int(table.score.isna().sum()),
@@ -94,10 +109,14 @@ def described(prepared: Prepared) -> dict:
 
 
 def gathered(found: dict[str, dict[str, dict]]) -> dict[str, dict]:
-    """Figures by set and task to one dict a task: those on its own set's test part, and of each foreign set under `elsewhere`."""
+    """By task the figures of its own set and, under `elsewhere`, of each foreign one."""
     report = {}
     for task, own in OWN.items():
-        elsewhere = {name: tasks[task] for name, tasks in found.items() if name not in OWN.values() and task in tasks}
+        elsewhere = {
+            name: tasks[task]
+            for name, tasks in found.items()
+            if name not in OWN.values() and task in tasks
+        }
         report[task] = found.get(own, {}).get(task, {}) | {"elsewhere": elsewhere}
     return report
 
@@ -107,35 +126,56 @@ def as_json(result: dict) -> str:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("network", choices=SHIPPED)
     parser.add_argument("prepared", type=Path, nargs="+")
-    parser.add_argument("--learnt", type=Path, help="folder of the prepared sets that the network learnt from, for the cards")
-    parser.add_argument("--ship", action="store_true", help="write figures and cards into safbage/trained")
+    parser.add_argument(
+        "--learnt",
+        type=Path,
+        help="folder of the prepared sets that the network learnt from, for the cards",
+    )
+    parser.add_argument(
+        "--ship", action="store_true", help="write figures and cards into safbage/trained"
+    )
     args = parser.parse_args()
     sets = {folder.resolve().name: Prepared(folder) for folder in args.prepared}
     if args.ship and not set(OWN.values()) <= set(sets):
-        parser.error(f"the cards need {' and '.join(sorted(set(OWN.values())))}; the folders are named {', '.join(sets)}")
+        parser.error(
+            f"the cards need {' and '.join(sorted(set(OWN.values())))}; the folders are named {', '.join(sets)}"
+        )
     for name in set(OWN.values()) & set(sets):
         if not (sets[name].table.split == "test").any():
-            parser.error(f"{sets[name].folder} has no test part, and the classifiers learnt from the rest")
+            parser.error(
+                f"{sets[name].folder} has no test part, and the classifiers learnt from the rest"
+            )
     report = gathered({name: measured(prepared, args.network) for name, prepared in sets.items()})
     if not args.ship:
         print(json.dumps(report, indent=2))
         return
-    learnt = {name: Prepared(args.learnt / name) if args.learnt else sets[name] for name in sorted(set(OWN.values()))}
+    learnt = {
+        name: Prepared(args.learnt / name) if args.learnt else sets[name]
+        for name in sorted(set(OWN.values()))
+    }
     data = {name: described(prepared) for name, prepared in learnt.items()}
     report = {task: result | {"measured_on": OWN[task]} for task, result in report.items()}
     if args.network == "alexnet-gap":
         texts = {"alexnet-faces.md": model_cards.shared_card(report, data)}
         texts |= {f"alexnet-gap-{task}.json": as_json(result) for task, result in report.items()}
-        texts |= {f"alexnet-gap-{task}.md": model_cards.card(task, result, data) for task, result in report.items()}
+        texts |= {
+            f"alexnet-gap-{task}.md": model_cards.card(task, result, data)
+            for task, result in report.items()
+        }
     else:
         card = model_cards.efficientnet_card(report, data)
         texts = {"efficientnet-faces.json": as_json(report), "efficientnet-faces.md": card}
     for name, text in texts.items():
-        write_whole(weights.TRAINED / name, lambda aside, text=text: aside.write_text(text, encoding="utf-8"))
-        print(weights.TRAINED / name)
+        write_whole(
+            stored.TRAINED / name,
+            lambda aside, text=text: aside.write_text(text, encoding="utf-8"),
+        )
+        print(stored.TRAINED / name)
 
 
 if __name__ == "__main__":

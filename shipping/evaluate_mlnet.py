@@ -16,22 +16,29 @@ from tqdm.auto import tqdm
 from safbage import faces, fixations, images, saliency
 from safbage.runtime import weights
 from safbage.runtime.weights import checkpoints
-from safbage.saliency import metrics, mlnet
+from safbage.saliency import metrics
+from safbage.tasks import MAP_SIZE
 
 
 def apart(folder, network):
     """(Scenes that trained the network, those it has not seen), as its file tells."""
     scenes = fixations.read(folder)
-    return [s for s in scenes if s.name in network.seen], [s for s in scenes if s.name not in network.seen]
+    return [s for s in scenes if s.name in network.seen], [
+        s for s in scenes if s.name not in network.seen
+    ]
 
 
 def scene_figures(folder, network):
     """Mean and standard error of every metric, by model and baseline."""
     rest, held_back = apart(folder, network)
-    table = metrics.evaluate(held_back, {"ML-Net": lambda picture: saliency.predict(picture, network)}, rest)
+    table = metrics.evaluate(
+        held_back, {"ML-Net": lambda picture: saliency.predict(picture, network)}, rest
+    )
     summary = metrics.summarise(table)
     figures = {
-        model: {m: {"mean": row[m, "mean"], "standard_error": row[m, "error"]} for m in metrics.METRICS}
+        model: {
+            m: {"mean": row[m, "mean"], "standard_error": row[m, "error"]} for m in metrics.METRICS
+        }
         for model, row in summary.iterrows()
     }
     return {"scenes": len(held_back)} | figures
@@ -46,8 +53,16 @@ def face_figures(folder, network, prior, count):
         found = faces.detect_faces(photo, min_face_size=60)
         if found:
             near = faces.near_landmarks(found[0])
-            (map,) = saliency.predict_faces(faces.crop_face(photo, found[0])[None], network)
-            shares.append([metrics.mass_within(map, near), metrics.mass_within(prior, near), near.mean()])
+            (saliency_map,) = saliency.predict_faces(
+                faces.crop_face(photo, found[0])[None], network
+            )
+            shares.append(
+                [
+                    metrics.mass_within(saliency_map, near),
+                    metrics.mass_within(prior, near),
+                    near.mean(),
+                ]
+            )
         if len(shares) == count:
             break
     values = np.array(shares)
@@ -56,13 +71,21 @@ def face_figures(folder, network, prior, count):
     over = values[:, 0] / values[:, 2]
     return {
         "faces": len(values),
-        "share": {n: {"mean": float(m), "standard_error": float(e)} for n, m, e in zip(names, mean, error, strict=True)},
-        "over_uniform": {"mean": float(over.mean()), "standard_error": float(over.std(ddof=1) / np.sqrt(len(over)))},
+        "share": {
+            n: {"mean": float(m), "standard_error": float(e)}
+            for n, m, e in zip(names, mean, error, strict=True)
+        },
+        "over_uniform": {
+            "mean": float(over.mean()),
+            "standard_error": float(over.std(ddof=1) / np.sqrt(len(over))),
+        },
     }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", help="mlnet, light, or a file")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[])
     parser.add_argument("--faces", type=Path)
@@ -73,13 +96,17 @@ def main():
     if args.ship:
         description = "ML-Net: head, prior and conv5 over VGG-16, trained on OSIE and EyeCrowd"
         tensors, metadata = checkpoints.read_safetensors(args.model)
-        path = weights.ship(tensors, args.ship, metadata | {"description": description, "licence": "MIT"})
+        path = weights.ship(
+            tensors, args.ship, metadata | {"description": description, "licence": "MIT"}
+        )
         args.model = str(path)
-    network = mlnet.load(args.model)
+    network = saliency.load(args.model)
     figures = {folder.name: scene_figures(folder, network) for folder in args.scenes}
     if args.faces:
         rest = [scene for folder in args.scenes for scene in apart(folder, network)[0]]
-        figures["faces"] = face_figures(args.faces, network, metrics.centre_prior(rest, saliency.MAP_SIZE), args.count)
+        figures["faces"] = face_figures(
+            args.faces, network, metrics.centre_prior(rest, MAP_SIZE), args.count
+        )
     print(json.dumps(figures, indent=2))
     if args.ship:
         path.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")

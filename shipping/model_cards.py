@@ -160,7 +160,11 @@ The weights are for non-commercial research, as the data that they learnt from. 
 def shared_card(report: dict[str, dict], data: dict[str, dict]) -> str:
     """Of conv1–conv4, which all tasks share."""
     rows = [
-        (f"[{task}](alexnet-gap-{task}.md)", f"{percent(found['accuracy'])} ± {percent(found['standard_error'])}", found["faces"])
+        (
+            f"[{task}](alexnet-gap-{task}.md)",
+            f"{percent(found['accuracy'])} ± {percent(found['standard_error'])}",
+            found["faces"],
+        )
         for task, found in report.items()
     ]
     return f"""# AlexNet for faces (`alexnet-faces.safetensors`)
@@ -262,9 +266,13 @@ def sets(data):
     for name, found in data.items():
         source, splits = SOURCES[name], found["splits"]
         tasks = [task for task in ANSWERS if any(split[task] for split in splits.values())]
-        known = [f"{task} {', '.join(f'{splits[split][task]:,}' for split in splits)}" for task in tasks]
+        known = [
+            f"{task} {', '.join(f'{splits[split][task]:,}' for split in splits)}" for task in tasks
+        ]
         faces = ", ".join(f"{of['faces']:,} {split}" for split, of in splits.items())
-        absent = f"{found['left_out_without_face']:,} more were left out, as MTCNN found no face in them"
+        absent = (
+            f"{found['left_out_without_face']:,} more were left out, as MTCNN found no face in them"
+        )
         if found["whole_picture_taken"]:
             absent = f"in {found['whole_picture_taken']:,} of them MTCNN found no face and the whole picture was taken"
         items.append(
@@ -278,15 +286,22 @@ def sets(data):
 
 def recipe(data, network):
     """Commands and settings."""
-    light = any("saliency" in found["options"] for found in data.values())  # learnt from those maps; measured with ML-Net's
+    light = any(
+        "saliency" in found["options"] for found in data.values()
+    )  # learnt from those maps; measured with ML-Net's
     learnt = "WORK/light" if light else "WORK"
-    lines = [preparation(name, f"{learnt}/{name}", found["options"]) for name, found in data.items()]
+    lines = [
+        preparation(name, f"{learnt}/{name}", found["options"]) for name, found in data.items()
+    ]
     lines += [
         f"python shipping/train_classifiers.py {network} --utkface {learnt}/utkface --fer2013 {learnt}/fer2013 \\",
         f"    --scenes OSIE/stimuli --work WORK{PRECISION[network]} --ship",
     ]
     if light:
-        lines += [preparation(name, f"WORK/{name}", found["options"] | {"saliency": None}) for name, found in data.items()]
+        lines += [
+            preparation(name, f"WORK/{name}", found["options"] | {"saliency": None})
+            for name, found in data.items()
+        ]
     lines += [
         preparation("adience", "WORK/adience", {}),
         f"python shipping/evaluate_classifiers.py {network} WORK/utkface WORK/fer2013 WORK/adience"
@@ -295,7 +310,10 @@ def recipe(data, network):
     ]
     commands = "\n".join(f"    {line}" for line in lines)
     names = [field.name for field in fields(Settings)]
-    rows = [[text, *(cell(getattr(SETTINGS[name], field)) for field in names)] for name, text in TRAINED[network].items()]
+    rows = [
+        [text, *(cell(getattr(SETTINGS[name], field)) for field in names)]
+        for name, text in TRAINED[network].items()
+    ]
     rounds = " then ".join(f"{name} (strength {strength:g})" for name, strength in ROUNDS.items())
     return f"""{commands}
 
@@ -310,7 +328,11 @@ over the warm-up and falls as a cosine. The best epoch is the one with the highe
 
 def preparation(name, folder, options):
     """The command that prepares a set."""
-    given = "".join(f" --{option.replace('_', '-')} {value}" for option, value in options.items() if value is not None)
+    given = "".join(
+        f" --{option.replace('_', '-')} {value}"
+        for option, value in options.items()
+        if value is not None
+    )
     return f"safbage prepare {name} {folder} --data-dir DATA{given}"
 
 
@@ -320,7 +342,10 @@ def cell(value):
 
 def headline(figures):
     rows = [
-        ("**accuracy**", f"**{percent(figures['accuracy'])}** ± {percent(figures['standard_error'])}"),
+        (
+            "**accuracy**",
+            f"**{percent(figures['accuracy'])}** ± {percent(figures['standard_error'])}",
+        ),
         ("mean per-class recall", percent(figures["mean_recall"])),
         ("always the most frequent class", percent(figures["most_frequent_class"])),
         ("expected calibration error (15 bins)", f"{figures['calibration_error']:.3f}"),
@@ -331,7 +356,10 @@ def headline(figures):
 
 
 def recalls(figures):
-    rows = [(name, percent(value), figures["faces_per_class"][name]) for name, value in figures["recall"].items()]
+    rows = [
+        (name, percent(value), figures["faces_per_class"][name])
+        for name, value in figures["recall"].items()
+    ]
     return table(["class", "recall", "faces"], rows) + "\n"
 
 
@@ -342,11 +370,18 @@ def groups(figures):
     for key, by in found.items():
         name = key.removeprefix("by_").replace("_", " ")
         rows = [
-            (group, f"{percent(of['accuracy'])} [{100 * of['low']:.1f}, {100 * of['high']:.1f}]", of["faces"])
+            (
+                group,
+                f"{percent(of['accuracy'])} [{100 * of['low']:.1f}, {100 * of['high']:.1f}]",
+                of["faces"],
+            )
             for group, of in by.items()
         ]
         tables.append(table([f"{name} (as annotated)", "accuracy", "faces"], rows) + "\n")
-    return "\n".join(tables) or f"Accuracy by group is not known: {title(figures['measured_on'])} does not tell who is shown.\n"
+    return (
+        "\n".join(tables)
+        or f"Accuracy by group is not known: {title(figures['measured_on'])} does not tell who is shown.\n"
+    )
 
 
 def elsewhere(figures):
@@ -360,7 +395,15 @@ def elsewhere(figures):
         rows.append((title(name), faces, error, *shares, f"{of['calibration_error']:.3f}"))
     if not rows:
         return ""
-    headings = ["", "faces", "accuracy", "mean recall", "one group off", "most frequent class", "calibration error"]
+    headings = [
+        "",
+        "faces",
+        "accuracy",
+        "mean recall",
+        "one group off",
+        "most frequent class",
+        "calibration error",
+    ]
     return f"Elsewhere, on sets that no part of the training saw:\n\n{table(headings, rows)}\n\n"
 
 

@@ -17,7 +17,12 @@ DATA = Path(os.environ.get("SAFBAGE_TEST_DATA") or REPOSITORY.parent / "shared" 
 # What Jupyter, IPython and Keras keep for the person who runs the tests is neither read nor written by them: settings,
 # workspaces, kernels, history. Set before any of these is imported, and passed on to every process that a test starts.
 _STATE = tempfile.TemporaryDirectory(prefix="safbage-tests-")
-OWN_STATE = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
+OWN_STATE = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+)
 OWN_STATE += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "KERAS_HOME")
 for _name in OWN_STATE:
     os.environ[_name] = str(Path(_STATE.name, _name.lower()))
@@ -26,19 +31,26 @@ for _name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "SAFBAGE_DATA", "SAFBAGE_SH
 
 from safbage import images  # noqa: E402  (they read the settings above)
 from safbage.runtime import kernels, weights  # noqa: E402  (they read the settings above)
+from safbage.tasks import CLASSES  # noqa: E402
 
 kernels.own_kernel()  # notebooks run in this Python, whatever else is called python3
 
 
 LONGEST = [
     "06_sweep_ratios",
-    "test_experiments_reproduction",
-    "test_pipeline",
     "04_fine_tune_alexnet",
+    "test_experiments_reproduction",
     "05_evaluate",
-    "test_saliency_mlnet",
+    "02_saliency_with_mlnet",
+    "test_browser",
+    "test_cli",
+    "test_sweep",
+    "test_datasets_preparation",
+    "test_faces_mtcnn",
+    "test_training",
+    "test_pipeline",
+    "test_datasets",
 ]
-LONGEST += ["test_datasets_preparation", "test_browser", "test_faces", "test_training", "10_your_own_pictures"]
 """Groups of tests that begin first, so that no worker is left with one of them when the other has nothing more to do."""
 
 
@@ -63,7 +75,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     first = {group: place for place, group in enumerate(LONGEST)}
-    items.sort(key=lambda item: first.get(group_of(item.nodeid), len(LONGEST)))  # stable: the others stay as they are
+    items.sort(
+        key=lambda item: first.get(group_of(item.nodeid), len(LONGEST))
+    )  # stable: the others stay as they are
 
 
 def data_folder(name):
@@ -81,8 +95,14 @@ def command(*words) -> SimpleNamespace:
     """
     from safbage import cli
 
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    )
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(sys, "argv", ["safbage", *map(str, words)])
         patch.setenv("PYTHONSAFEPATH", "1")  # as it will be, and is not to be afterwards
         code = 0
@@ -90,7 +110,11 @@ def command(*words) -> SimpleNamespace:
             cli.main()
         except SystemExit as left:
             code = left.code or 0
-    return SimpleNamespace(returncode=code, stdout=out.buffer.getvalue().decode(), stderr=err.buffer.getvalue().decode())
+    return SimpleNamespace(
+        returncode=code,
+        stdout=out.buffer.getvalue().decode(),
+        stderr=err.buffer.getvalue().decode(),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +148,15 @@ def generator():
     return np.random.default_rng(0)
 
 
+def add_network(monkeypatch, name, build, first="fc6", imagenet=dict):
+    """Until the test ends there is another network by name, which is trained from layer `first`."""
+    from safbage.classifiers import registry
+
+    record = registry.Network(build, imagenet, dict.fromkeys(CLASSES, first))
+    monkeypatch.setattr(registry, "NETWORKS", (*registry.NETWORKS, name))
+    monkeypatch.setitem(sys.modules, f"safbage.classifiers.{name}", SimpleNamespace(NETWORK=record))
+
+
 def killed_and_whole(tmp_path, monkeypatch, module, name, run, *, call_number=3):
     """Run twice, once killed in a call of `module.name` and resumed; the weights after each."""
     real = getattr(module, name)
@@ -144,3 +177,83 @@ def killed_and_whole(tmp_path, monkeypatch, module, name, run, *, call_number=3)
                 run(tmp_path / folder)
         results.append(run(tmp_path / folder))
     return results
+
+
+@contextlib.contextmanager
+def files_up_to(size):
+    """No file may grow beyond so many bytes: as near to a full disk as a test comes without one."""
+    resource = pytest.importorskip("resource")  # Windows has none
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# --- experiments -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """40 drawn faces of 20 persons, prepared."""
+    from safbage import datasets
+    from safbage.datasets import preparation
+    from safbage.datasets.shards import Prepared
+
+    folder = tmp_path_factory.mktemp("faces")
+    faces, _ = datasets.synthetic(
+        folder / "pictures", 40, size=96, pictures_per_subject=2, progress=False
+    )
+    options = preparation.Preparation(detect="box", saliency="light")
+    preparation.prepare(faces.assign(race="drawn"), folder / "prepared", options, progress=False)
+    return Prepared(folder / "prepared")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The tiny network among the others and in the recipes; a list that grows by one with every network trained."""
+    from made_arms import RECIPE, tiny
+
+    from safbage import training
+    from safbage.training import tuning
+
+    add_network(monkeypatch, "tiny", tiny, "fc")
+    for task in training.RECIPES:
+        monkeypatch.setitem(training.RECIPES, task, RECIPE)
+    calls, real = [], tuning.train
+    monkeypatch.setattr(tuning, "train", lambda *arguments: calls.append(1) or real(*arguments))
+    return calls
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """In place of the shipped classifiers one that takes the first class for whatever it sees; it notes the faces it saw."""
+    import pandas as pd
+
+    from safbage.classifiers import SHIPPED
+    from safbage.experiments import arms
+    from safbage.tasks import CLASSES
+
+    seen = []
+
+    class Same:
+        def load(self, *, tasks, network):
+            assert network in SHIPPED
+            self.tasks = tasks
+            return self
+
+        def classify(self, crops, *, maps, probabilities):
+            seen.append(len(crops))
+            names = {task: CLASSES[task] for task in self.tasks}
+            columns = {
+                f"{task}[{name}]": float(i == 0)
+                for task in names
+                for i, name in enumerate(names[task])
+            }
+            return pd.DataFrame(
+                {task: names[task][0] for task in names} | columns, index=range(len(crops))
+            )
+
+    monkeypatch.setattr(arms, "SafBage", Same())
+    return seen

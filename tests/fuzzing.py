@@ -17,8 +17,30 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-FORMATS = {"png": "RGBA", "jpg": "RGB", "gif": "P", "bmp": "L", "tiff": "CMYK", "webp": "RGBA", "ppm": "RGB", "ico": "RGBA"}
-JUNK = [None, 5, -1.5, True, "", "\ud800", [], {}, [1, [2]], {"a": {"b": None}}, 2**70, float("nan")]
+FORMATS = {
+    "png": "RGBA",
+    "jpg": "RGB",
+    "gif": "P",
+    "bmp": "L",
+    "tiff": "CMYK",
+    "webp": "RGBA",
+    "ppm": "RGB",
+    "ico": "RGBA",
+}
+JUNK = [
+    None,
+    5,
+    -1.5,
+    True,
+    "",
+    "\ud800",
+    [],
+    {},
+    [1, [2]],
+    {"a": {"b": None}},
+    2**70,
+    float("nan"),
+]
 
 
 def main(kind, seed, count, folder):
@@ -116,7 +138,18 @@ def photos(generator, count, folder):
 def arrays(generator, count, folder):
     from safbage import images
 
-    kinds = ["uint8", "uint16", "int64", "float32", "float64", "bool", "complex64", "object", "U1", "datetime64[s]"]
+    kinds = [
+        "uint8",
+        "uint16",
+        "int64",
+        "float32",
+        "float64",
+        "bool",
+        "complex64",
+        "object",
+        "U1",
+        "datetime64[s]",
+    ]
     for i in range(count):
         shape = tuple(int(n) for n in generator.integers(0, 6, size=int(generator.integers(0, 5))))
         array = np.asarray(generator.normal(size=shape) * 10.0 ** int(generator.integers(-2, 40)))
@@ -131,10 +164,15 @@ def weights(generator, count, folder):
     import h5py
     from safetensors.numpy import save
 
+    from safbage import saliency
     from safbage.runtime.weights import checkpoints
-    from safbage.saliency import mlnet
 
-    tree = {"conv1": {"kernel": generator.normal(size=(3, 3, 3, 4)).astype("float32"), "bias": np.zeros(4, "float32")}}
+    tree = {
+        "conv1": {
+            "kernel": generator.normal(size=(3, 3, 3, 4)).astype("float32"),
+            "bias": np.zeros(4, "float32"),
+        }
+    }
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"a": 1}))
@@ -147,18 +185,23 @@ def weights(generator, count, folder):
         file.create_group("conv").attrs["weight_names"] = [b"w"]
         file["conv"]["w"] = np.zeros((3, 3), "float32")
     whole = {
-        "safetensors": (save({"a/kernel": np.ones((2, 3), "float16")}, {"digest": "x"}), checkpoints.read_safetensors),
+        "safetensors": (
+            save({"a/kernel": np.ones((2, 3), "float16")}, {"digest": "x"}),
+            checkpoints.read_safetensors,
+        ),
         "pickle": (pickle.dumps(tree), lambda path: checkpoints.read_pickle(path.read_bytes())),
         "npy": (npy.getvalue(), checkpoints.read_npy_dict),
         "pth": (zipped.getvalue(), checkpoints.read_torch),
         "h5": (hdf.getvalue(), checkpoints.read_keras1),
-        "mlnet": (save({"conv1_1/kernel": np.ones(5, "float32")}), mlnet.load),
+        "mlnet": (save({"conv1_1/kernel": np.ones(5, "float32")}), saliency.load),
     }
     for i in range(count):
         name = list(whole)[i % len(whole)]
         data, read = whole[name]
         path = folder / f"{i:03}.{name}"
-        cut = data[: int(generator.integers(len(data)))]  # HDF5's own library is not proof against more, and says so
+        cut = data[
+            : int(generator.integers(len(data)))
+        ]  # HDF5's own library is not proof against more, and says so
         path.write_bytes(cut if name == "h5" else spoilt(data, generator))
         yield path.name, lambda path=path, read=read: read(path)
 
@@ -198,7 +241,9 @@ def settings(generator, count, folder):
     def junk(depth=0):
         value = JUNK[int(generator.integers(len(JUNK)))]
         return (
-            {str(generator.integers(5)): junk(depth + 1) for _ in range(2)} if depth < 2 and generator.random() < 0.4 else value
+            {str(generator.integers(5)): junk(depth + 1) for _ in range(2)}
+            if depth < 2 and generator.random() < 0.4
+            else value
         )
 
     for i in range(count):
@@ -208,12 +253,17 @@ def settings(generator, count, folder):
             place = folder / f"{i:03}"
             place.mkdir()
             (place / "settings.json").write_bytes(data)
-            yield f"{place.name}/settings.json", lambda place=place: work.keep_settings(place, {"a": 1})
+            yield (
+                f"{place.name}/settings.json",
+                lambda place=place: work.keep_settings(place, {"a": 1}),
+            )
         else:
             grid = {"A": [1, 2]}
             for name in sweep.plan(grid):
                 (folder / f"{i:03}" / name).mkdir(parents=True)
-                (folder / f"{i:03}" / name / "point.json").write_text('{"status": "ok", "seconds": 1}')
+                (folder / f"{i:03}" / name / "point.json").write_text(
+                    '{"status": "ok", "seconds": 1}'
+                )
                 (folder / f"{i:03}" / name / "metrics.json").write_bytes(data)
 
             def gathered(place=folder / f"{i:03}", grid=grid):
@@ -229,8 +279,12 @@ def tables(generator, count, folder):
 
     image = folder / "a.png"
     Image.new("RGB", (9, 9)).save(image)
-    rows = "".join(f"a.png,{g},{a}\n" for g, a in (("male", 3), ("female", 30), ("f", 61), ('"m"', 8)))
-    guesses = json.dumps([{"img_path": f"x/train/{i}.png", "age": 30 + i, "std_age": 2.5} for i in range(9)]).encode()
+    rows = "".join(
+        f"a.png,{g},{a}\n" for g, a in (("male", 3), ("female", 30), ("f", 61), ('"m"', 8))
+    )
+    guesses = json.dumps(
+        [{"img_path": f"x/train/{i}.png", "age": 30 + i, "std_age": 2.5} for i in range(9)]
+    ).encode()
     for i in range(count):
         if i % 3:
             path = folder / f"{i:03}.csv"
@@ -242,10 +296,15 @@ def tables(generator, count, folder):
             shutil.copy(image, place / "train" / "0.png")
             (place / "train_labels.csv").write_text("0.png,30\n")
             (place / "CLAP2016.json").write_bytes(spoilt(guesses, generator))
-            yield f"{place.name}/CLAP2016.json", lambda place=place: datasets.appareal(place, progress=False)
+            yield (
+                f"{place.name}/CLAP2016.json",
+                lambda place=place: datasets.appareal(place, progress=False),
+            )
 
 
-KINDS = {call.__name__: call for call in (pictures, photos, arrays, weights, shards, settings, tables)}
+KINDS = {
+    call.__name__: call for call in (pictures, photos, arrays, weights, shards, settings, tables)
+}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

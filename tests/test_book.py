@@ -19,11 +19,15 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 def png():
     buffer = io.BytesIO()
     Image.new("RGB", (16, 10), "teal").save(buffer, "PNG")
-    return nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(buffer.getvalue()).decode()})
+    return nbformat.v4.new_output(
+        "display_data", {"image/png": base64.b64encode(buffer.getvalue()).decode()}
+    )
 
 
 def widget(words):
-    return nbformat.v4.new_output("display_data", {book_pages.WIDGET: {"model_id": "0"}, "text/plain": words})
+    return nbformat.v4.new_output(
+        "display_data", {book_pages.WIDGET: {"model_id": "0"}, "text/plain": words}
+    )
 
 
 def notebook(*cells):
@@ -33,7 +37,9 @@ def notebook(*cells):
         if isinstance(cell, str):
             made.append(nbformat.v4.new_markdown_cell(cell))
         else:
-            made.append(nbformat.v4.new_code_cell("1", outputs=cell) if isinstance(cell, list) else cell)
+            made.append(
+                nbformat.v4.new_code_cell("1", outputs=cell) if isinstance(cell, list) else cell
+            )
     return nbformat.v4.new_notebook(cells=made)
 
 
@@ -43,43 +49,69 @@ def alt(cell):
 
 def test_a_figure_is_told_by_what_is_read_off_it():
     page = book_pages.as_page(
-        notebook("# 1 · Faces", "## Find", "Look. What *is* there?", [png()], "Two `faces`. " + "One is lost. " * 6 + "\n\nMore.")
+        notebook(
+            "# 1 · Faces",
+            "## Find",
+            "Look. What *is* there?",
+            [png()],
+            "Two `faces`. " + "One is lost. " * 6 + "\n\nMore.",
+        )
     )
     assert alt(page.cells[3]) == "Figure 1, Find. Two faces." + 6 * " One is lost."
 
 
 def test_a_figure_that_nobody_reads_off_is_told_by_what_is_announced():
-    page = book_pages.as_page(notebook("# 1 · Faces", "A line. Here is the [crop](x.md):", [png()], [png()], "## Next", "Else."))
-    assert [alt(cell) for cell in page.cells[2:4]] == [f"Figure {n}, 1 · Faces. Here is the crop:" for n in (1, 2)]
+    page = book_pages.as_page(
+        notebook(
+            "# 1 · Faces", "A line. Here is the [crop](x.md):", [png()], [png()], "## Next", "Else."
+        )
+    )
+    assert [alt(cell) for cell in page.cells[2:4]] == [
+        f"Figure {n}, 1 · Faces. Here is the crop:" for n in (1, 2)
+    ]
 
 
 def test_a_text_that_the_author_gave_stays():
-    cell = nbformat.v4.new_code_cell("1", outputs=[png()], metadata={"mystnb": {"image": {"alt": "A face."}}})
+    cell = nbformat.v4.new_code_cell(
+        "1", outputs=[png()], metadata={"mystnb": {"image": {"alt": "A face."}}}
+    )
     assert alt(book_pages.as_page(notebook("# Faces", cell)).cells[1]) == "A face."
 
 
 def test_widgets_become_notes_and_progress_nothing():
-    page = book_pages.as_page(notebook("# Faces", [widget("faces:  50%|     | 1/2"), widget("VBox(children=())"), png()]))
+    page = book_pages.as_page(
+        notebook("# Faces", [widget("faces:  50%|     | 1/2"), widget("VBox(children=())"), png()])
+    )
     note, figure = page.cells[1].outputs
     assert note.data == {"text/markdown": book_pages.NOTE} and "image/png" in figure.data
 
 
 def test_checks_and_solutions_are_folded():
     check = nbformat.v4.new_code_cell("1", metadata={"jupyter": {"source_hidden": True}})
-    solution = nbformat.v4.new_code_cell("1", metadata={"jupyter": {"source_hidden": True}, "tags": ["solution"]})
+    solution = nbformat.v4.new_code_cell(
+        "1", metadata={"jupyter": {"source_hidden": True}, "tags": ["solution"]}
+    )
     page = book_pages.as_page(notebook("# Faces", check, solution))
-    assert "hide-input" in page.cells[1].metadata.tags and "hide-cell" in page.cells[2].metadata.tags
+    assert (
+        "hide-input" in page.cells[1].metadata.tags and "hide-cell" in page.cells[2].metadata.tags
+    )
 
 
 def test_an_error_stops_the_book():
     with pytest.raises(ValueError, match="ended in an error"):
-        book_pages.as_page(notebook("# Faces", [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])]))
+        book_pages.as_page(
+            notebook(
+                "# Faces", [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])]
+            )
+        )
 
 
 def test_the_folders_of_this_machine_are_not_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path))
     said = [
-        nbformat.v4.new_output("stream", text=f"in {tmp_path}/vgg16, /srv/x-1/fa..., https://a.org/b/c, 1/2/3"),
+        nbformat.v4.new_output(
+            "stream", text=f"in {tmp_path}/vgg16, /srv/x-1/fa..., https://a.org/b/c, 1/2/3"
+        ),
         nbformat.v4.new_output("display_data", {"text/html": f"<td>{tmp_path}</td>"}),
     ]
     first, second = book_pages.as_page(notebook("# Faces", said)).cells[1].outputs
@@ -101,7 +133,17 @@ def built(tmp_path_factory):
                 cell.outputs = [nbformat.v4.new_output("stream", text="the solution's value")]
         nbformat.write(made, folder / path.name)
     book_pages.lay_out(folder, folder / "pages")
-    line = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", str(folder / "trees"), str(folder / "pages")]
+    line = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-d",
+        str(folder / "trees"),
+        str(folder / "pages"),
+    ]
     done = subprocess.run([*line, str(folder / "html")], capture_output=True, text=True)
     assert not done.returncode, done.stderr
     return folder / "html"
@@ -116,8 +158,20 @@ def test_the_book_is_in_order(built):
 def test_the_book_is_whole(built):
     index = (built / "index.html").read_text(encoding="utf-8")
     for path in NOTEBOOKS:
-        assert f"notebooks/{path.stem}.html" in index and (built / "notebooks" / f"{path.stem}.html").is_file()
-    for name in ("README", "care", "results", "commands", "data/README", "CONTRIBUTING", "CHANGELOG", "api/safbage.pipeline"):
+        assert (
+            f"notebooks/{path.stem}.html" in index
+            and (built / "notebooks" / f"{path.stem}.html").is_file()
+        )
+    for name in (
+        "README",
+        "care",
+        "results",
+        "commands",
+        "data/README",
+        "CONTRIBUTING",
+        "CHANGELOG",
+        "api/safbage.pipeline",
+    ):
         assert (built / f"{name}.html").is_file(), name
     for path in (REPOSITORY / "safbage" / "trained").glob("*.md"):
         assert (built / "safbage" / "trained" / f"{path.stem}.html").is_file()
@@ -126,8 +180,14 @@ def test_the_book_is_whole(built):
 @pytest.mark.slow
 def test_the_book_folds_solutions_away(built):
     for path in NOTEBOOKS:
-        page = BeautifulSoup((built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
-        solutions = [cell.source for cell in nbformat.read(path, 4).cells if "solution" in cell.metadata.get("tags", [])]
+        page = BeautifulSoup(
+            (built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser"
+        )
+        solutions = [
+            cell.source
+            for cell in nbformat.read(path, 4).cells
+            if "solution" in cell.metadata.get("tags", [])
+        ]
         assert page.get_text().count("the solution's value") == len(solutions)
         for fold in page.find_all("details"):
             assert not fold.has_attr("open")
@@ -138,9 +198,11 @@ def test_the_book_folds_solutions_away(built):
 
 @pytest.mark.slow
 def test_docstrings_are_read_as_they_are_meant(built):
-    page = (built / "api" / "safbage.evaluation.html").read_text(encoding="utf-8")
-    assert "p_&lt;class&gt;" in page and "<table" in page  # the table of columns
-    assert "How far probabilities may be from summing to 1: float16" in page  # not a type and its description
+    pages = (built / "api" / f"safbage.evaluation{part}.html" for part in ("", ".figures"))
+    room, figures = (page.read_text(encoding="utf-8") for page in pages)
+    assert "p_&lt;class&gt;" in room and "<table" in room  # the table of columns
+    said = "How far probabilities may be from summing to 1: float16"
+    assert said in figures  # not a type and its description
 
 
 FAULTS = {

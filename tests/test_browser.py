@@ -33,7 +33,14 @@ CELL = """from safbage import SafBage
 from safbage.show import widgets
 
 widgets.ratio_explorer(SafBage.load())"""
-PLANTED = ("voila", "voila_config", "jupyter_config", "jupyter_server_config", "ipython_config", "ipython_kernel_config")
+PLANTED = (
+    "voila",
+    "voila_config",
+    "jupyter_config",
+    "jupyter_server_config",
+    "ipython_config",
+    "ipython_kernel_config",
+)
 PLANTED += (
     "sitecustomize",
     "usercustomize",
@@ -52,7 +59,15 @@ echo "$@" > "$(dirname "$0")/opened"
 
 
 def test_a_host_that_others_can_reach_is_warned_of(tmp_path):
-    command = ["-P", "-m", "safbage.cli", "explore", "--no-browser", "--host", "192.0.2.1"]  # an address that no machine has
+    command = [
+        "-P",
+        "-m",
+        "safbage.cli",
+        "explore",
+        "--no-browser",
+        "--host",
+        "192.0.2.1",
+    ]  # an address that no machine has
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
     assert "At 192.0.2.1, others in the network can reach the page, unencrypted" in done.stderr
     assert done.returncode == 1
@@ -69,7 +84,9 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root has no sandbox
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )  # root has no sandbox
         yield browser
         browser.close()
 
@@ -88,18 +105,26 @@ def url_of(process, log):
 def plant(folder):
     """A folder of photos as a stranger might send it: what is executed or obeyed leaves a trace."""
     for name in PLANTED:
-        (folder / f"{name}.py").write_text(f"import pathlib; pathlib.Path({str(folder)!r}, 'executed').open('a').write({name!r})")
+        (folder / f"{name}.py").write_text(
+            f"import pathlib; pathlib.Path({str(folder)!r}, 'executed').open('a').write({name!r})"
+        )
     (folder / "voila.json").write_text(json.dumps({"Voila": {"base_url": "/planted/"}}))
 
 
 def foreign_kernel(folder):
     """Another one's kernel named python3, which only leaves a trace."""
     (folder / "kernels" / "python3").mkdir(parents=True)
-    spec = {"argv": ["touch", str(folder / "started")], "display_name": "Python 3", "language": "python"}
+    spec = {
+        "argv": ["touch", str(folder / "started")],
+        "display_name": "Python 3",
+        "language": "python",
+    }
     (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
 
 
-@pytest.fixture(scope="module", params=["explore", pytest.param("jupyterlab", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["explore", pytest.param("jupyterlab", marks=pytest.mark.slow)]
+)
 def server(request, tmp_path_factory):
     """(name, address, working folder, its process, folder of things around it) of `safbage explore`, or of JupyterLab with a
     notebook."""
@@ -108,19 +133,41 @@ def server(request, tmp_path_factory):
     if request.param == "jupyterlab":
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         cells = [nbformat.v4.new_code_cell(CELL)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "explorer.ipynb")
-        command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
-        command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+            folder / "explorer.ipynb",
+        )
+        command = [
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.port=0",
+            f"--ServerApp.root_dir={folder}",
+        ]
+        command += [
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
     else:
         plant(folder)
         foreign_kernel(around)
         (around / "browser").write_text(BROWSER)
         (around / "browser").chmod(0o700)
         environment |= {"JUPYTER_PATH": str(around), "BROWSER": f"{around / 'browser'} %s"}
-        command = ["-P", "-m", "safbage.cli", "explore", "--port", "9866"]  # -P: as the installed command
+        command = [
+            "-P",
+            "-m",
+            "safbage.cli",
+            "explore",
+            "--port",
+            "9866",
+        ]  # -P: as the installed command
     with open(log, "w") as file:
         options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=environment)
-        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+        options["preexec_fn"] = lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # ignored in a background job
         process = subprocess.Popen([sys.executable, *command], **options)
         try:
             yield request.param, url_of(process, log), folder, process, around
@@ -134,7 +181,11 @@ explore_only = pytest.mark.parametrize("server", ["explore"], indirect=True)
 
 def kernels(process):
     """The kernels of a server."""
-    return [child for child in process.children(recursive=True) if "ipykernel_launcher" in child.cmdline()]
+    return [
+        child
+        for child in process.children(recursive=True)
+        if "ipykernel_launcher" in child.cmdline()
+    ]
 
 
 KEEP_WORDS = """window.said = new Set();
@@ -190,7 +241,9 @@ def bars(page, task):
 
 
 def ratio(page):
-    return int(page.locator(".widget-slider", has_text="ratio").locator(".widget-readout").inner_text())
+    return int(
+        page.locator(".widget-slider", has_text="ratio").locator(".widget-readout").inner_text()
+    )
 
 
 def settle(page, words, seconds=20):
@@ -206,19 +259,28 @@ def agrees(page, model, seen, percent, mode="blend", seconds=20):
     while True:
         found = {task: bars(page, task) for task in expected}
         assert all(list(found[task]) == list(CLASSES[task]) for task in expected)
-        off = {task: np.abs(list(found[task].values()) - 100 * values[0]).max() for task, values in expected.items()}
+        off = {
+            task: np.abs(list(found[task].values()) - 100 * values[0]).max()
+            for task, values in expected.items()
+        }
         off["reweighted"] = np.abs(picture(page, "reweighted") - wanted).mean()
         allowed = dict.fromkeys(expected, 0.11) | {"reweighted": 3}
         if all(off[name] < most for name, most in allowed.items()):
             return
-        assert time.monotonic() < deadline, f"at {percent} % still off after {seconds} s: {off}, {found}"
+        assert time.monotonic() < deadline, (
+            f"at {percent} % still off after {seconds} s: {off}, {found}"
+        )
         page.wait_for_timeout(100)
 
 
 def drag(page, share):
     """Drag the ratio's handle to a share of the slider's length, in small steps."""
     handle = page.locator(".widget-slider", has_text="ratio").locator(".noUi-handle").first
-    track = page.locator(".widget-slider", has_text="ratio").locator(".noUi-target").first.bounding_box()
+    track = (
+        page.locator(".widget-slider", has_text="ratio")
+        .locator(".noUi-target")
+        .first.bounding_box()
+    )
     at = handle.bounding_box()
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     page.mouse.down()
@@ -235,7 +297,9 @@ def shoot(page, name):
 def test_a_page_says_what_is_being_done(opened):
     _, page, *_ = opened
     said = page.evaluate("[...said].filter(Boolean)")
-    assert any("Starting TensorFlow" in words for words in said) and any("Loading the networks" in words for words in said)
+    assert any("Starting TensorFlow" in words for words in said) and any(
+        "Loading the networks" in words for words in said
+    )
     assert not any("Executing" in words for words in said)
 
 
@@ -322,7 +386,9 @@ def test_an_upload_is_explored_and_a_broken_one_fails_in_words(opened, model, tm
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no photo")
     upload(page, tmp_path / "broken.jpg")
     settle(page, "Error: broken.jpg is")
-    (tmp_path / "endless.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n{} loop\n%%EOF\n")
+    (tmp_path / "endless.jpg").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n{} loop\n%%EOF\n"
+    )
     upload(page, tmp_path / "endless.jpg")
     settle(page, "Error: endless.jpg is")
     agrees(page, model, own, 30)  # what was in view stays

@@ -26,18 +26,26 @@ def test_a_map_of_5_by_5_by_hand():
 def test_the_maps_mean_is_the_score_before_the_bias(generator):
     features, kernel = generator.random((3, 13, 13, 8)), generator.normal(size=(8, 4))
     scores = features.mean(axis=(1, 2)) @ kernel
-    assert np.allclose(cam.class_activation_maps(features, kernel).mean(axis=(1, 2)), scores, atol=1e-5)
+    assert np.allclose(
+        cam.class_activation_maps(features, kernel).mean(axis=(1, 2)), scores, atol=1e-5
+    )
 
 
 def test_contrasts_explain_the_differences_of_scores_by_hand():
-    features = np.array([[[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [0.0, 0.0]]])  # 2×2 places, two features: means 1 and 0.5
+    features = np.array(
+        [[[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [0.0, 0.0]]]
+    )  # 2×2 places, two features: means 1 and 0.5
     kernel, bias = np.array([[3.0, 0.0, 1.0], [0.0, 2.0, -4.0]]), np.array([0.5, 1.0, -1.0])
     maps = cam.contrast(cam.class_activation_maps(features, kernel))
-    assert np.allclose(maps[:, :, 0], [[2.5, 2.0], [7.5, 0.0]])  # 3 − (0 + 1) / 2, 0 − (4 − 8) / 2, 9 − (0 + 3) / 2, nothing
+    assert np.allclose(
+        maps[:, :, 0], [[2.5, 2.0], [7.5, 0.0]]
+    )  # 3 − (0 + 1) / 2, 0 − (4 − 8) / 2, 9 − (0 + 3) / 2, nothing
     assert np.allclose(maps.sum(axis=-1), 0)
     scores = np.array([3.5, 2.0, -2.0])  # 3 · 1 + 0.5, 2 · 0.5 + 1, 1 · 1 − 4 · 0.5 − 1
     means = maps.mean(axis=(0, 1)) + cam.contrast(bias)
-    assert np.allclose(means, [3.5 - 0.0, 2.0 - 0.75, -2.0 - 2.75])  # each score less the mean of the other two
+    assert np.allclose(
+        means, [3.5 - 0.0, 2.0 - 0.75, -2.0 - 2.75]
+    )  # each score less the mean of the other two
     shares = 2 / 3 * means  # (a − (b + c) / 2) · 2 / 3 is a − (a + b + c) / 3
     assert np.allclose(shares[:, None] - shares, scores[:, None] - scores, atol=1e-6)
 
@@ -83,11 +91,17 @@ FACE = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
 
 def test_grad_cam_by_hand():
     model = tiny()
-    model.get_layer("softmax").set_weights([np.array([[16.0, -16.0], [8.0, -4.0]]), np.array([-1.0, 1.0])])
+    model.get_layer("softmax").set_weights(
+        [np.array([[16.0, -16.0], [8.0, -4.0]]), np.array([-1.0, 1.0])]
+    )
     # the score is 16 · mean(x) + 8 · mean(2x): each place of x counts 1, each of 2x a half
-    assert np.allclose(cam.grad_cam(model, FACE, target=0)[0], FACE[0, :, :, 0] * 1 + 2 * FACE[0, :, :, 0] * 0.5)
+    assert np.allclose(
+        cam.grad_cam(model, FACE, target=0)[0], FACE[0, :, :, 0] * 1 + 2 * FACE[0, :, :, 0] * 0.5
+    )
     assert not cam.grad_cam(model, FACE, target=1).any()  # all speaks against
-    assert np.array_equal(cam.grad_cam(model, FACE), cam.grad_cam(model, FACE, target=0))  # which is what it answers
+    assert np.array_equal(
+        cam.grad_cam(model, FACE), cam.grad_cam(model, FACE, target=0)
+    )  # which is what it answers
 
 
 def test_grad_cam_plus_plus_by_hand():
@@ -101,10 +115,15 @@ def test_grad_cam_plus_plus_by_hand():
 def test_only_places_whose_gradient_speaks_for_the_class_weigh_in_grad_cam_plus_plus():
     model = tiny(pooled=False)
     kernel = np.zeros((32, 2))
-    kernel[0, 0], kernel[2, 0] = 1, -1  # x at the first place speaks for class 0, at the second just as much against
+    kernel[0, 0], kernel[2, 0] = (
+        1,
+        -1,
+    )  # x at the first place speaks for class 0, at the second just as much against
     model.get_layer("softmax").set_weights([kernel, np.zeros(2)])
     assert np.allclose(cam.grad_cam(model, FACE, target=0), 0)
-    assert np.allclose(cam.grad_cam_plus_plus(model, FACE, target=0)[0], FACE[0, :, :, 0] / (2 + 120))
+    assert np.allclose(
+        cam.grad_cam_plus_plus(model, FACE, target=0)[0], FACE[0, :, :, 0] / (2 + 120)
+    )
 
 
 def test_occlusion_by_hand():
@@ -116,10 +135,14 @@ def test_occlusion_by_hand():
     sure, hidden = 1 / (1 + np.exp(-2.0)), 0.5
     fall = cam.occlusion(model, face, target=0, size=2, stride=1, fill=0)[0]
     assert np.isclose(fall[0, 0], sure - hidden)  # one patch of those that hide it
-    assert np.isclose(fall[0, 1], (sure - hidden) / 2) and np.isclose(fall[1, 1], (sure - hidden) / 4)
+    assert np.isclose(fall[0, 1], (sure - hidden) / 2) and np.isclose(
+        fall[1, 1], (sure - hidden) / 4
+    )
     assert not fall[2:].any() and not fall[:, 2:].any()
     assert np.allclose(cam.occlusion(model, face, target=1, size=2, stride=1, fill=0)[0], -fall)
-    assert not cam.occlusion(model, face, size=4, stride=4).any()  # the face's own mean colour hides nothing here
+    assert not cam.occlusion(
+        model, face, size=4, stride=4
+    ).any()  # the face's own mean colour hides nothing here
 
 
 def test_patches_reach_the_far_border():
@@ -136,7 +159,9 @@ def alexnet():
 @pytest.fixture(scope="module")
 def two_faces():
     photo = images.astronaut()
-    return np.stack([images.resize(photo[:300, 100:400], (224, 224)), images.resize(photo, (224, 224))]).astype("float32")
+    return np.stack(
+        [images.resize(photo[:300, 100:400], (224, 224)), images.resize(photo, (224, 224))]
+    ).astype("float32")
 
 
 def test_grad_cam_of_alexnet_is_that_of_tf_keras_vis(alexnet, two_faces):
@@ -146,7 +171,9 @@ def test_grad_cam_of_alexnet_is_that_of_tf_keras_vis(alexnet, two_faces):
 
     theirs = Gradcam(alexnet, model_modifier=ReplaceToLinear(), clone=True)
     found = theirs(CategoricalScore([3, 5]), two_faces, penultimate_layer="conv5", expand_cam=False)
-    for ours, other in zip(cam.grad_cam(alexnet, two_faces, target=[3, 5]), np.asarray(found), strict=True):
+    for ours, other in zip(
+        cam.grad_cam(alexnet, two_faces, target=[3, 5]), np.asarray(found), strict=True
+    ):
         assert np.allclose(ours / ours.max(), other / other.max(), atol=1e-5)
 
 
@@ -162,14 +189,21 @@ def test_grad_cam_of_alexnet_gap_is_cam(model, astronaut, task):
 def test_the_shipped_classifier_of_one_task_answers_as_the_pipeline(model, astronaut):
     seen = model.explain(astronaut)
     for task in model.tasks:
-        alone = np.asarray(classifiers.load(task).predict_on_batch(seen.reweighted.astype("float32")))
-        assert np.allclose(alone, seen.probabilities[task], atol=0.01)  # the pipeline does not round reweighted faces
+        alone = np.asarray(
+            classifiers.load(task).predict_on_batch(seen.reweighted.astype("float32"))
+        )
+        assert np.allclose(
+            alone, seen.probabilities[task], atol=0.01
+        )  # the pipeline does not round reweighted faces
     with pytest.raises(ValueError, match="age, gender, expression"):
         classifiers.load("race")
 
 
 def slow_if_deep(name):
-    return pytest.param(name, marks=pytest.mark.slow if name in ("densenet121", "efficientnet-lite2", "resnet50") else ())
+    return pytest.param(
+        name,
+        marks=pytest.mark.slow if name in ("densenet121", "efficientnet-lite2", "resnet50") else (),
+    )
 
 
 @pytest.mark.parametrize("name", [slow_if_deep(name) for name in sorted(classifiers.NETWORKS)])
@@ -236,12 +270,16 @@ def test_agreement_by_hand():
     cams = np.stack([map * 5, -map, [[1.0, 1.0], [1.0, 1.0]]])
     table = cam.agreement(np.stack([map] * 3), cams, ["a", "b", "a"])
     assert np.allclose(table.correlation, [1, -1, 0])
-    assert np.allclose(table.shared, [1, 0, 0.5])  # a CAM that is negative everywhere shares nothing
+    assert np.allclose(
+        table.shared, [1, 0, 0.5]
+    )  # a CAM that is negative everywhere shares nothing
     apart = cam.agreement(map[None], np.array([[[0.0, 1.0], [1.0, 0.0]]]))
     assert apart.shared[0] == 0  # less than a flat one
     by_class = cam.agreement_by_class(table)
     assert list(by_class.index) == ["a", "b"] and list(by_class.faces) == [2, 1]
-    assert np.isclose(by_class.correlation["a"], 0.5) and np.isclose(by_class["± correlation"]["a"], 0.5)
+    assert np.isclose(by_class.correlation["a"], 0.5) and np.isclose(
+        by_class["± correlation"]["a"], 0.5
+    )
     assert np.isnan(by_class["± correlation"]["b"])
 
 

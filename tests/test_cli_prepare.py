@@ -25,7 +25,9 @@ def table(tmp_path_factory):
         images.write(folder / f"{i:02}.png", np.clip(head * (0.6 + i / 40), 0, 255).astype("uint8"))
     images.write(folder / "20.png", np.full((90, 90, 3), 80, "uint8"))
     path = folder / "labels.csv"
-    pd.DataFrame({"image": [f"{i:02}.png" for i in range(21)], "gender": "female"}).to_csv(path, index=False)
+    pd.DataFrame({"image": [f"{i:02}.png" for i in range(21)], "gender": "female"}).to_csv(
+        path, index=False
+    )
     return path
 
 
@@ -54,14 +56,23 @@ def test_killed_it_makes_the_same_bytes(table, whole, kills, tmp_path):
     arguments = [table, tmp_path, *FAST, "--workers", workers]
     words = [str(part) for part in (sys.executable, "-m", "safbage.cli", "prepare", *arguments)]
     for kill in range(1, kills + 1):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and len(list(tmp_path.glob("shards/part-*"))) < kill and process.poll() is None:
+        while (
+            time.monotonic() < deadline
+            and len(list(tmp_path.glob("shards/part-*"))) < kill
+            and process.poll() is None
+        ):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert command("prepare", *arguments).returncode == 0
-    one, other = ({p.name: p.read_bytes() for p in folder.rglob("*.parquet")} for folder in (tmp_path, unbroken))
+    one, other = (
+        {p.name: p.read_bytes() for p in folder.rglob("*.parquet")}
+        for folder in (tmp_path, unbroken)
+    )
     assert one == other
 
 
@@ -81,7 +92,7 @@ def test_drawn_faces_need_nothing_on_disk(tmp_path):
     "arguments, said",
     [
         (["nosuchset", "{out}"], "no data set named 'nosuchset'"),
-        (["utkface", "{out}", "--data-dir", "{out}"], "no utkface in {out}"),
+        (["utkface", "{out}", "--data-dir", "{out}"], "UTKFace is not found in {out}"),
         (["{table}", "{out}", "--detect", "dlib"], "detect is one of mtcnn, box, none"),
         (["{table}", "{out}", "--workers", "0"], "Invalid value for '--workers'"),
         (["{table}", "{out}", "--detect", "box"], "lacks box_left"),

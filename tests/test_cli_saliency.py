@@ -17,7 +17,21 @@ from safbage import images
 from safbage.datasets.drawn.scenes import synthetic_scenes
 from safbage.runtime.weights import checkpoints
 
-SMALL = ["--recipe", "shipped", "--train", "head", "--size", 80, 96, "--batch", 4, "--epochs", 4, "--rate", 0.001]
+SMALL = [
+    "--recipe",
+    "shipped",
+    "--train",
+    "head",
+    "--size",
+    80,
+    96,
+    "--batch",
+    4,
+    "--epochs",
+    4,
+    "--rate",
+    0.001,
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +68,23 @@ def test_training_says_where_the_result_lies(trained):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
-@pytest.mark.parametrize("after", [pytest.param("features.done", marks=pytest.mark.slow), "epoch-1.weights.h5"])
+@pytest.mark.parametrize(
+    "after", [pytest.param("features.done", marks=pytest.mark.slow), "epoch-1.weights.h5"]
+)
 def test_a_run_killed_at_once_resumes_to_the_same_file(folder, trained, tmp_path, after):
-    command = [sys.executable, "-m", "safbage.cli", "train-saliency", folder, "--work", tmp_path, *SMALL]
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "safbage.cli",
+        "train-saliency",
+        folder,
+        "--work",
+        tmp_path,
+        *SMALL,
+    ]
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not (tmp_path / after).exists():
         assert process.poll() is None
@@ -67,28 +94,63 @@ def test_a_run_killed_at_once_resumes_to_the_same_file(folder, trained, tmp_path
     assert not (tmp_path / "mlnet.safetensors").exists()
     done = safbage(*command[3:])
     assert done.returncode == 0, done.stderr
-    resumed, whole = (checkpoints.read_safetensors(path)[0] for path in (tmp_path / "mlnet.safetensors", trained[1]))
-    assert resumed.keys() == whole.keys() and all(np.array_equal(resumed[name], whole[name]) for name in whole)
+    resumed, whole = (
+        checkpoints.read_safetensors(path)[0]
+        for path in (tmp_path / "mlnet.safetensors", trained[1])
+    )
+    assert resumed.keys() == whole.keys() and all(
+        np.array_equal(resumed[name], whole[name]) for name in whole
+    )
 
 
 def test_evaluation_prints_a_table_with_baselines(folder, trained, tmp_path):
-    done = safbage("evaluate-saliency", folder, "--model", trained[1], "--output", tmp_path / "scenes.csv")
+    done = safbage(
+        "evaluate-saliency", folder, "--model", trained[1], "--output", tmp_path / "scenes.csv"
+    )
     assert done.returncode == 0, done.stderr
-    for word in ("6 scenes it has not seen", "mlnet.safetensors", "centre prior", "uniform", "other viewers", "AUC-Borji", "±"):
+    for word in (
+        "6 scenes it has not seen",
+        "mlnet.safetensors",
+        "centre prior",
+        "uniform",
+        "other viewers",
+        "AUC-Borji",
+        "±",
+    ):
         assert word in done.stdout
     assert len(read_csv(tmp_path / "scenes.csv")) == 6 * 4
 
 
 def test_evaluation_as_json_and_limited(folder, trained):
-    done = safbage("evaluate-saliency", folder, "--model", trained[1], "--json", "--limit", 2, "--no-viewers")
+    done = safbage(
+        "evaluate-saliency", folder, "--model", trained[1], "--json", "--limit", 2, "--no-viewers"
+    )
     (figures,) = json.loads(done.stdout).values()
-    assert figures["scenes"] == 2 and set(figures) == {"scenes", "mlnet.safetensors", "centre prior", "uniform"}
-    assert figures["uniform"]["AUC-Judd"]["mean"] == 0.5 and figures["centre prior"]["CC"]["standard_error"] > 0
+    assert figures["scenes"] == 2 and set(figures) == {
+        "scenes",
+        "mlnet.safetensors",
+        "centre prior",
+        "uniform",
+    }
+    assert (
+        figures["uniform"]["AUC-Judd"]["mean"] == 0.5
+        and figures["centre prior"]["CC"]["standard_error"] > 0
+    )
 
 
 def test_images_and_a_table_elsewhere(folder, trained):
     table = folder / "fixations.csv"
-    done = safbage("evaluate-saliency", folder / "stimuli", "--fixations", table, "--model", trained[1], "--limit", 1, "--json")
+    done = safbage(
+        "evaluate-saliency",
+        folder / "stimuli",
+        "--fixations",
+        table,
+        "--model",
+        trained[1],
+        "--limit",
+        1,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -105,7 +167,11 @@ def test_images_and_a_table_elsewhere(folder, trained):
 )
 def test_wrong_options_are_explained(folder, tmp_path, arguments, said):
     done = safbage("train-saliency", folder, "--work", tmp_path, *arguments)
-    assert done.returncode == 2 and said in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and said in " ".join(done.stderr.split())
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_wrong_files_are_explained(folder, trained, tmp_path):
@@ -119,4 +185,8 @@ def test_wrong_files_are_explained(folder, trained, tmp_path):
         ([folder, "--model", tmp_path / "model.pkl"], "no Keras 1 file of weights"),
     ):
         done = safbage("evaluate-saliency", *arguments)
-        assert done.returncode in (1, 2) and said in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
+        assert (
+            done.returncode in (1, 2)
+            and said in " ".join(done.stderr.split())
+            and "Traceback" not in done.stderr
+        )

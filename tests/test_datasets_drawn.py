@@ -23,7 +23,19 @@ from safbage.errors import DatasetError
 from safbage.tasks import AGE_GROUPS, BOX, EXPRESSIONS, GENDERS
 
 PLAIN = FaceFactors(age=30, gender="female", expression="neutral", hair="bun", noise=2.0, seed=7)
-PICTURE = ("expression", "intensity", "teeth", "yaw", "pitch", "roll", "scale", "shift", "light", "background", "clothes")
+PICTURE = (
+    "expression",
+    "intensity",
+    "teeth",
+    "yaw",
+    "pitch",
+    "roll",
+    "scale",
+    "shift",
+    "light",
+    "background",
+    "clothes",
+)
 PICTURE += ("blur", "noise", "seed")
 
 
@@ -55,14 +67,22 @@ def test_given_labels_are_kept_and_years_lie_in_the_group(generator):
 def test_another_picture_is_of_the_same_person(generator):
     person = draw_factors(generator)
     other = draw_picture(generator, person)
-    differing = {field.name for field in dataclasses.fields(person) if getattr(person, field.name) != getattr(other, field.name)}
+    differing = {
+        field.name
+        for field in dataclasses.fields(person)
+        if getattr(person, field.name) != getattr(other, field.name)
+    }
     assert "yaw" in differing
     assert differing <= set(PICTURE)
 
 
 def test_labels_are_balanced_in_every_whole_block():
     factors = [factors_of(index, seed=2) for index in range(112)]
-    for name, classes in (("age_group", AGE_GROUPS), ("gender", GENDERS), ("expression", EXPRESSIONS)):
+    for name, classes in (
+        ("age_group", AGE_GROUPS),
+        ("gender", GENDERS),
+        ("expression", EXPRESSIONS),
+    ):
         drawn = [getattr(one, name) for one in factors]
         assert {drawn.count(label) for label in classes} == {112 // len(classes)}
 
@@ -97,7 +117,11 @@ def test_a_picture_is_rgb_of_the_size_asked_for_and_always_the_same():
 def test_every_style_can_be_painted():
     for values in ({"hair": h} for h in HAIR["male"]):
         assert render(dataclasses.replace(PLAIN, **values), (64, 64)).std() > 10
-    for name, values in (("hair_colour", HAIR_COLOURS), ("facial_hair", FACIAL_HAIR), ("background", BACKGROUNDS)):
+    for name, values in (
+        ("hair_colour", HAIR_COLOURS),
+        ("facial_hair", FACIAL_HAIR),
+        ("background", BACKGROUNDS),
+    ):
         for value in values:
             assert render(dataclasses.replace(PLAIN, **{name: value}), (64, 64)).std() > 10
 
@@ -116,7 +140,9 @@ def test_an_expression_changes_the_face_and_nothing_else(expression):
 
 def test_background_and_clothes_leave_the_face_alone():
     left, top, width, height = (round(value) for value in face_box(PLAIN))
-    inner = np.s_[top + height // 4 : top + height * 3 // 4, left + width // 4 : left + width * 3 // 4]
+    inner = np.s_[
+        top + height // 4 : top + height * 3 // 4, left + width // 4 : left + width * 3 // 4
+    ]
     still = dataclasses.replace(PLAIN, noise=0.0)
     other = dataclasses.replace(still, background="shelf", clothes=0.9)
     np.testing.assert_array_equal(render(still)[inner], render(other)[inner])
@@ -125,12 +151,16 @@ def test_background_and_clothes_leave_the_face_alone():
 
 def test_the_box_follows_the_face():
     moved = dataclasses.replace(PLAIN, shift=(0.1, -0.05))
-    np.testing.assert_allclose(np.subtract(face_box(moved), face_box(PLAIN)), (25.6, -12.8, 0, 0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.subtract(face_box(moved), face_box(PLAIN)), (25.6, -12.8, 0, 0), atol=1e-6
+    )
     np.testing.assert_allclose(face_box(PLAIN, (512, 512)), np.multiply(2, face_box(PLAIN)))
     assert face_box(PLAIN)[3] == pytest.approx(128, rel=0.1)
 
 
-@pytest.mark.parametrize("wrong", [{"hair": "mohawk"}, {"expression": "bored"}, {"gender": "F"}, {"background": "sea"}])
+@pytest.mark.parametrize(
+    "wrong", [{"hair": "mohawk"}, {"expression": "bored"}, {"gender": "F"}, {"background": "sea"}]
+)
 def test_an_unknown_name_is_refused(wrong):
     with pytest.raises(ValueError, match="expected one of"):
         render(dataclasses.replace(PLAIN, **wrong))
@@ -153,7 +183,10 @@ def test_mtcnn_finds_the_faces_where_they_are():
 
 def overlap(box, other):
     """Intersection over union of two boxes (left, top, width, height)."""
-    sides = [min(a + c, b + d) - max(a, b) for a, b, c, d in zip(box[:2], other[:2], box[2:], other[2:], strict=True)]
+    sides = [
+        min(a + c, b + d) - max(a, b)
+        for a, b, c, d in zip(box[:2], other[:2], box[2:], other[2:], strict=True)
+    ]
     both = max(sides[0], 0) * max(sides[1], 0)
     return both / (box[2] * box[3] + other[2] * other[3] - both)
 
@@ -168,7 +201,9 @@ def test_the_listing_tells_all_labels(set_of_20):
     assert table.drop(columns="fold").notna().all().all()
     assert table.subject.is_unique
     assert (table.age.map(tables.age_group) == table.age_group.astype(str)).all()
-    assert sorted(path.name for path in folder.glob("*.jpg")) == [f"face-{index:06d}.jpg" for index in range(20)]
+    assert sorted(path.name for path in folder.glob("*.jpg")) == [
+        f"face-{index:06d}.jpg" for index in range(20)
+    ]
     for row in table.itertuples():
         assert images.read(row.image).shape == (128, 128, 3)
         assert row.box_left >= 0 and row.box_left + row.box_width <= 128
@@ -195,7 +230,9 @@ def test_other_settings_in_the_same_folder_are_refused(set_of_20, other):
         datasets.synthetic(set_of_20[0], 20, progress=False, **({"size": 128} | other))
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"size": 32}, {"seed": -1}, {"pictures_per_subject": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"size": 32}, {"seed": -1}, {"pictures_per_subject": 0}]
+)
 def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="expected"):
         datasets.synthetic(tmp_path / "none", **({"count": 1} | wrong))

@@ -1,9 +1,6 @@
 """Preparing faces: what comes out, what fails, and that kills, workers and clusters change nothing."""
 
-import io
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,10 +13,8 @@ from importlib import metadata
 import keras
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from dask import distributed
-from PIL import Image
 from typer.testing import CliRunner
 
 from safbage import cli, faces, images, saliency
@@ -28,7 +23,6 @@ from safbage.datasets.preparation import Preparation, prepare
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError, WorkError
 from safbage.faces import Face
-from safbage.saliency import mlnet
 from safbage.tasks import BOX
 
 FAST = Preparation(saliency="light", shard_size=3)
@@ -41,12 +35,16 @@ def table(tmp_path_factory):
     head = images.astronaut()[:260, 90:350]
     rows = []
     for i in range(9):
-        path = images.write(folder / f"{i}.png", np.clip(head * (0.6 + i / 20.0), 0, 255).astype("uint8"))
+        path = images.write(
+            folder / f"{i}.png", np.clip(head * (0.6 + i / 20.0), 0, 255).astype("uint8")
+        )
         rows.append({"image": path, "gender": "female", "age": 34.0, "age_group": None})
     images.write(folder / "blank.png", np.full((90, 90, 3), 80, "uint8"))
     (folder / "torn.jpg").write_bytes(images.encode(head)[:2000])
     for place, name in ((2, "blank.png"), (5, "torn.jpg"), (5, "nowhere.jpg")):
-        rows.insert(place, {"image": folder / name, "gender": "male", "age": 20.0, "age_group": None})
+        rows.insert(
+            place, {"image": folder / name, "gender": "male", "age": 20.0, "age_group": None}
+        )
     return pd.DataFrame(rows)
 
 
@@ -63,29 +61,40 @@ def contents(folder):
 
 def assert_alike(folder, other):
     """The same rows, labels and crops; boxes and maps up to rounding, which depends on the number of threads."""
-    one, other = (pd.read_parquet(part / "shards").sort_values("row").reset_index(drop=True) for part in (folder, other))
+    one, other = (
+        pd.read_parquet(part / "shards").sort_values("row").reset_index(drop=True)
+        for part in (folder, other)
+    )
     numbers = [*BOX, "score"]
     assert one.drop(columns=[*numbers, "map"]).equals(other.drop(columns=[*numbers, "map"]))
     assert np.allclose(one[numbers], other[numbers], atol=1e-3, equal_nan=True)
-    maps = [np.stack([np.frombuffer(map, "float16") for map in part["map"]]).astype(float) for part in (one, other)]
+    maps = [
+        np.stack([np.frombuffer(map, "float16") for map in part["map"]]).astype(float)
+        for part in (one, other)
+    ]
     assert np.abs(maps[0] - maps[1]).max() < 2e-3
 
 
 def test_a_picture_that_takes_too_long_costs_its_own_row(table, tmp_path, monkeypatch):
     never, read = threading.Event(), images.read
-    monkeypatch.setattr(images, "read", lambda path: never.wait() if str(path).endswith("1.png") else read(path))
+    monkeypatch.setattr(
+        images, "read", lambda path: never.wait() if str(path).endswith("1.png") else read(path)
+    )
     monkeypatch.setattr(preparation, "SECONDS", 5)
-    report = prepare(table[:3], tmp_path, replace(FAST, detect="none"), progress=False)
-    assert report.prepared == 2 and report.failed.reason.tolist() == ["took longer than 5 s"]
+    done = prepare(table[:3], tmp_path, replace(FAST, detect="none"), progress=False)
+    assert len(done) == 2 and done.failed.reason.tolist() == ["took longer than 5 s"]
     never.set()
 
 
 def test_every_picture_is_prepared_or_says_why_not(table, prepared):
-    folder, report = prepared
-    assert report.prepared == 9 and len(Prepared(folder)) == 9
-    failed = report.failed.set_index(report.failed.image.str.split("/").str[-1])
+    folder, done = prepared
+    assert len(done) == 9 and len(Prepared(folder)) == 9
+    failed = done.failed.set_index(done.failed.image.str.split("/").str[-1])
     assert failed.reason["blank.png"] == "no face found"
-    assert "torn.jpg is damaged" in failed.reason["torn.jpg"] and "no such file" in failed.reason["nowhere.jpg"]
+    assert (
+        "torn.jpg is damaged" in failed.reason["torn.jpg"]
+        and "no such file" in failed.reason["nowhere.jpg"]
+    )
     assert failed.row.tolist() == [2, 5, 6]
     assert len(list((folder / "shards").iterdir())) == 4
 
@@ -94,14 +103,18 @@ def test_crops_maps_and_labels_are_the_pipelines(table, prepared):
     folder, _ = prepared
     opened = Prepared(folder)
     assert opened.table.image.tolist() == [str(path) for path in table.image if path.stem.isdigit()]
-    assert opened.table.gender.eq("female").all() and opened.table.age.eq(34).all() and (opened.table.score > 0.9).all()
+    assert (
+        opened.table.gender.eq("female").all()
+        and opened.table.age.eq(34).all()
+        and (opened.table.score > 0.9).all()
+    )
     crops, maps = opened.faces([4, 0])
     picture = images.read(opened.table.image[4])
     (face,) = faces.detect_faces(picture, min_face_size=52)
     assert opened.table.loc[4, list(BOX)].tolist() == pytest.approx(face.box)
     crop = faces.crop_face(picture, face)
     assert np.abs(crops[0].astype(int) - crop).mean() < 2  # JPEG
-    own = saliency.predict_faces(crop[None], mlnet.load("light"))[0]
+    own = saliency.predict_faces(crop[None], saliency.load("light"))[0]
     assert np.abs(maps[0] - own).max() < 2e-3  # float16
     assert maps.dtype == np.float32 and maps.shape == (2, 28, 28)
 
@@ -115,7 +128,10 @@ def test_png_keeps_every_pixel(table, tmp_path):
 
 def test_provenance_tells_versions_weights_and_options(prepared):
     provenance = Prepared(prepared[0]).provenance
-    assert provenance["versions"]["keras"] == keras.__version__ and provenance["options"]["margin"] == 0.3
+    assert (
+        provenance["versions"]["keras"] == keras.__version__
+        and provenance["options"]["margin"] == 0.3
+    )
     assert len(provenance["weights"]["mlnet-light"]) == 64
 
 
@@ -123,8 +139,13 @@ def test_the_sets_own_box_and_none(table, tmp_path):
     boxed = table[:1].assign(**dict(zip(BOX, (60.0, 50.0, 120.0, 140.0), strict=True)))
     prepare(boxed, tmp_path / "box", replace(FAST, detect="box"), progress=False)
     assert Prepared(tmp_path / "box").table.loc[0, list(BOX)].tolist() == [60, 50, 120, 140]
-    report = prepare(boxed.assign(box_width=np.nan), tmp_path / "bad", replace(FAST, detect="box"), progress=False)
-    assert report.prepared == 0 and "box is" in report.failed.reason[0]
+    done = prepare(
+        boxed.assign(box_width=np.nan),
+        tmp_path / "bad",
+        replace(FAST, detect="box"),
+        progress=False,
+    )
+    assert len(done) == 0 and "box is" in done.failed.reason[0]
     prepare(table[:1], tmp_path / "none", replace(FAST, detect="none"), progress=False)
     assert Prepared(tmp_path / "none").table.loc[0, list(BOX)].tolist() == [0, 0, 260, 260]
     with pytest.raises(DatasetError, match="lacks box_left, box_top, box_width, box_height"):
@@ -132,15 +153,17 @@ def test_the_sets_own_box_and_none(table, tmp_path):
 
 
 def test_without_a_face_the_whole_picture_may_stand_in(table, tmp_path):
-    report = prepare(table[2:3], tmp_path, replace(FAST, without_face="whole"), progress=False)
-    assert report.prepared == 1 and np.isnan(Prepared(tmp_path).table.score[0])
+    done = prepare(table[2:3], tmp_path, replace(FAST, without_face="whole"), progress=False)
+    assert len(done) == 1 and np.isnan(Prepared(tmp_path).table.score[0])
 
 
 def test_small_pictures_are_enlarged_for_the_detector(table, tmp_path):
     small = images.resize(images.read(table.image[0]), (48, 48))
     images.write(tmp_path / "small.png", small)
-    report = prepare(pd.DataFrame({"image": [tmp_path / "small.png"]}), tmp_path / "out", FAST, progress=False)
-    assert report.prepared == 1 and Prepared(tmp_path / "out").table.box_width[0] < 48
+    done = prepare(
+        pd.DataFrame({"image": [tmp_path / "small.png"]}), tmp_path / "out", FAST, progress=False
+    )
+    assert len(done) == 1 and Prepared(tmp_path / "out").table.box_width[0] < 48
 
 
 def test_of_several_faces_the_portraits_own_is_taken():
@@ -170,7 +193,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(table, prepared, tmp_path, monke
             break
         except KeyboardInterrupt:
             assert not (tmp_path / "failed.parquet").exists() or at == "close"
-            if (tmp_path / "shards").exists() and len(list((tmp_path / "shards").glob("part-*"))) < 4:
+            if (tmp_path / "shards").exists() and len(
+                list((tmp_path / "shards").glob("part-*"))
+            ) < 4:
                 with pytest.raises((DatasetError, FileNotFoundError), match="shards"):
                     Prepared(tmp_path)
     assert len(calls) > 1 and contents(tmp_path) == contents(prepared[0])
@@ -190,7 +215,9 @@ def test_two_processes_make_the_same_and_resumed_the_same_bytes(table, prepared,
 @pytest.mark.slow
 def test_a_dask_cluster_makes_the_same_though_a_worker_is_killed(table, prepared, tmp_path):
     """A real scheduler and two worker processes, one of them killed (SIGKILL) while it works."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
         victim = next(iter(cluster.workers.values()))
         first_process = victim.pid
 
@@ -202,10 +229,16 @@ def test_a_dask_cluster_makes_the_same_though_a_worker_is_killed(table, prepared
 
         killer = threading.Thread(target=kill)
         killer.start()
-        report = prepare(table, tmp_path, replace(FAST, shard_size=1), scheduler=cluster.scheduler_address, progress=False)
+        done = prepare(
+            table,
+            tmp_path,
+            replace(FAST, shard_size=1),
+            scheduler=cluster.scheduler_address,
+            progress=False,
+        )
         killer.join()
         assert victim.pid != first_process  # it was killed, and its nanny started another
-    assert report.prepared == 9
+    assert len(done) == 9
     assert_alike(tmp_path, prepared[0])
 
 
@@ -234,22 +267,35 @@ def test_failures_can_be_retried_after_they_were_mended(table, tmp_path):
     assert len(prepare(own, out, FAST, progress=False).failed) == 1
     shutil.copy(table.image[0], pictures / "2.png")
     assert len(prepare(own, out, FAST, progress=False).failed) == 1
-    report = prepare(own, out, FAST, retry_failed=True, progress=False)
-    assert report.prepared == 4 and report.failed.empty and Prepared(out).table.row.tolist() == [0, 1, 2, 3]
+    done = prepare(own, out, FAST, retry_failed=True, progress=False)
+    assert len(done) == 4 and done.failed.empty and Prepared(out).table.row.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    "box", [(0.0, 0.0, 1e9, 50.0), (0.0, 0.0, 1e300, 1e300), (9e4, 9e4, 50.0, 50.0), (5.0, 5.0, None, pd.NA)]
+    "box",
+    [
+        (0.0, 0.0, 1e9, 50.0),
+        (0.0, 0.0, 1e300, 1e300),
+        (9e4, 9e4, 50.0, 50.0),
+        (5.0, 5.0, None, pd.NA),
+    ],
 )
 def test_a_mad_box_costs_one_row(table, tmp_path, box):
-    boxed = pd.DataFrame([{"image": table.image[0], **dict(zip(BOX, b, strict=True))} for b in ((60, 50, 120, 140), box)])
-    report = prepare(boxed, tmp_path, replace(FAST, detect="box"), progress=False)
-    assert report.prepared == 1 and report.failed.row.tolist() == [1]
+    boxed = pd.DataFrame(
+        [
+            {"image": table.image[0], **dict(zip(BOX, b, strict=True))}
+            for b in ((60, 50, 120, 140), box)
+        ]
+    )
+    done = prepare(boxed, tmp_path, replace(FAST, detect="box"), progress=False)
+    assert len(done) == 1 and done.failed.row.tolist() == [1]
 
 
 def test_a_missing_path_costs_one_row(table, tmp_path):
-    report = prepare(pd.DataFrame({"image": [table.image[0], None, np.nan]}), tmp_path, FAST, progress=False)
-    assert report.prepared == 1 and report.failed.row.tolist() == [1, 2]
+    done = prepare(
+        pd.DataFrame({"image": [table.image[0], None, np.nan]}), tmp_path, FAST, progress=False
+    )
+    assert len(done) == 1 and done.failed.row.tolist() == [1, 2]
 
 
 def test_columns_that_the_result_needs_are_refused(table, tmp_path):
@@ -275,27 +321,44 @@ def test_columns_that_the_result_needs_are_refused(table, tmp_path):
         ("apparent_age", [None, 201], "apparent_age is a number from 0 to 200; got 201"),
     ],
 )
-def test_labels_that_nobody_knows_are_refused_before_any_work(table, tmp_path, column, values, says):
+def test_labels_that_nobody_knows_are_refused_before_any_work(
+    table, tmp_path, column, values, says
+):
     with pytest.raises(DatasetError, match=says):
         prepare(table.assign(**{column: values * 6}), tmp_path / "out", FAST, progress=False)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_command_refuses_unknown_labels_too(table, tmp_path):
-    table.astype({"image": str}).assign(gender=["Male", "Female"] * 6).to_parquet(tmp_path / "t.parquet")
-    done = CliRunner().invoke(cli.app, ["prepare", str(tmp_path / "t.parquet"), str(tmp_path / "out")])
-    assert done.exit_code == 2 and "gender is one of male, female" in done.output and not (tmp_path / "out").exists()
+    table.astype({"image": str}).assign(gender=["Male", "Female"] * 6).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    done = CliRunner().invoke(
+        cli.app, ["prepare", str(tmp_path / "t.parquet"), str(tmp_path / "out")]
+    )
+    assert (
+        done.exit_code == 2
+        and "gender is one of male, female" in done.output
+        and not (tmp_path / "out").exists()
+    )
 
 
 def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
-    labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(age_group="25-32", fold=pd.array([1] * 6, "Int8"))
+    labelled = table.iloc[[0, 1, 3, 2, 2, 2]].assign(
+        age_group="25-32", fold=pd.array([1] * 6, "Int8")
+    )
     labelled = labelled.assign(votes_happy=[7, None, None, 3, 3, 3], apparent_age=33.5)
     prepare(labelled, tmp_path, FAST, progress=False)
     found = Prepared(tmp_path).table
     assert found.votes_happy.dtype == "Int8" and found.votes_happy.fillna(0).tolist() == [7, 0, 0]
     assert found.apparent_age.tolist() == [33.5] * 3
     kinds = found.dtypes
-    assert kinds.age_group.ordered and kinds.score == "float64" and kinds.box_left == "float64" and kinds.fold == "Int8"
+    assert (
+        kinds.age_group.ordered
+        and kinds.score == "float64"
+        and kinds.box_left == "float64"
+        and kinds.fold == "Int8"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
@@ -306,7 +369,7 @@ import pandas as pd
 from safbage.datasets import preparation
 if __name__ == "__main__":
     table = pd.DataFrame({{"image": [{str(table.image[0])!r}] * 4000}})
-    preparation.prepare(table, {str(tmp_path / "out")!r}, preparation.Options(saliency="light", shard_size=8), workers=2)
+    preparation.prepare(table, {str(tmp_path / "out")!r}, preparation.Preparation(saliency="light", shard_size=8), workers=2)
 """
     (tmp_path / "run.py").write_text(code)
     process = subprocess.Popen([sys.executable, tmp_path / "run.py"], stderr=subprocess.DEVNULL)
@@ -332,7 +395,14 @@ def test_other_options_or_another_table_are_refused(table, prepared):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"detect": "dlib"}, {"image_format": "gif"}, {"margin": -1}, {"min_face": 0}, {"shard_size": 0}, {"precision": "int4"}],
+    [
+        {"detect": "dlib"},
+        {"image_format": "gif"},
+        {"margin": -1},
+        {"min_face": 0},
+        {"shard_size": 0},
+        {"precision": "int4"},
+    ],
 )
 def test_wrong_options_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -348,186 +418,7 @@ def test_empty_tables_and_no_workers(table, tmp_path):
         prepare(table, tmp_path, workers=0, progress=False)
 
 
-# --- reading for training ------------------------------------------------------------------------------------------------
-
-
-def test_batches_hold_every_labelled_face_once_in_seeded_order(prepared):
-    opened = Prepared(prepared[0])
-    batches = opened.batches("gender", batch_size=4, seed=1)
-    assert len(batches) == 3 and [len(labels) for _, labels in batches] == [4, 4, 1]
-    first = batches.order.copy()
-    assert sorted(first) == list(range(9)) and not np.array_equal(first, np.arange(9))
-    assert np.array_equal(opened.batches("gender", batch_size=4, seed=1).order, first)
-    batches.on_epoch_end()
-    assert sorted(batches.order) == list(range(9)) and not np.array_equal(batches.order, first)
-    inputs, labels = batches[0]
-    assert inputs["face"].shape == (4, 224, 224, 3) and inputs["map"].shape == (4, 28, 28) and labels.tolist() == [1] * 4
-    assert np.array_equal(inputs["face"], opened.faces(batches.order[:4])[0]) and inputs["ratio"].max() == np.float32(0.3)
-
-
-def test_rows_are_chosen_and_those_without_the_label_passed_over(prepared):
-    opened = Prepared(prepared[0])
-    chosen = opened.batches("gender", rows=opened.table.image.str.contains("/1.png|/3.png"))
-    assert chosen.order.tolist() == [1, 3]
-    with pytest.raises(ValueError, match="0 labelled faces"):
-        opened.batches("age")
-    with pytest.raises(ValueError, match="a bool for each of 9 rows"):
-        opened.batches("gender", rows=[1, 3])
-    with pytest.raises(DatasetError, match="no labels 'hair'"):
-        opened.batches("hair")
-
-
-def rewritten(shard, notes=None, **columns):
-    """A shard whose columns hold other values, None for none at all, and whose notes are others or its own."""
-    table = pq.read_table(shard)
-    for name, values in columns.items():
-        place = table.schema.get_field_index(name)
-        table = table.remove_column(place) if values is None else table.set_column(place, name, [values])
-    kept = table.schema.metadata
-    if notes is not None:
-        kept = kept | {b"safbage": notes if isinstance(notes, bytes) else json.dumps(notes).encode()}
-    pq.write_table(table.replace_schema_metadata(kept), shard, write_page_checksum=True)
-
-
-def with_versions(shard, **versions):
-    notes = preparation.read_notes(shard)
-    rewritten(shard, notes | {"versions": notes["versions"] | versions})
-
-
-def copied(prepared, to):
-    folder = shutil.copytree(prepared[0], to / "copy")
-    return folder, sorted((folder / "shards").iterdir())
-
-
 def test_versions_are_those_of_all_that_changes_pixels():
     told = preparation.versions()
     assert told["safbage"] == metadata.version("safbage") and told["keras"] == keras.__version__
     assert {"tensorflow", "mtcnn", "opencv-python-headless", "pillow", "numpy"} <= set(told)
-
-
-def test_versions_are_not_mixed(table, prepared, tmp_path):
-    """At resume what is left would be made by others; at reading some shards were. Both versions are named."""
-    folder, shards = copied(prepared, tmp_path)
-    for shard in shards:
-        with_versions(shard, numpy="1.2.3")
-    assert Prepared(folder).provenance["versions"]["numpy"] == "1.2.3"
-    assert prepare(table, folder, FAST, progress=False).prepared == 9  # nothing is left to make
-    shards[1].unlink()
-    both = rf"numpy 1\.2\.3.*numpy {np.__version__}.*another folder"
-    with pytest.raises(DatasetError, match=both):
-        prepare(table, folder, FAST, progress=False)
-    assert not shards[1].exists()
-    shutil.copy(prepared[0] / "shards" / shards[1].name, shards[1])
-    with pytest.raises(DatasetError, match=both):
-        Prepared(folder)
-
-
-def cut_rows(shard):
-    table = pq.read_table(shard)
-    pq.write_table(table.slice(0, len(table) - 1), shard)
-
-
-def flip_a_bit(shard):
-    content = bytearray(shard.read_bytes())
-    content[content.find(b"\xff\xd8\xff") + 3000] ^= 4  # within the first JPEG
-    shard.write_bytes(content)
-
-
-def zero_a_page(shard):
-    content = bytearray(shard.read_bytes())
-    start = content.find(b"\xff\xd8\xff")
-    content[start : start + 4096] = bytes(4096)
-    shard.write_bytes(content)
-
-
-@pytest.mark.parametrize("damage", [cut_rows, flip_a_bit, zero_a_page])
-def test_damage_within_a_shard_is_named_and_mended(table, prepared, tmp_path, damage):
-    folder, shards = copied(prepared, tmp_path)
-    damage(shards[0])
-    with pytest.raises(DatasetError, match=r"part-00000\.parquet is damaged"):
-        opened = Prepared(folder)
-        opened.faces(np.arange(len(opened)))
-    prepare(table, folder, FAST, progress=False)
-    assert contents(folder) == contents(prepared[0])
-
-
-@pytest.mark.parametrize(
-    "notes, columns",
-    [
-        *((notes, {}) for notes in ([], {}, 5, None, b"{", b"\xff", [[]])),
-        *(({"rows": rows}, {}) for rows in (None, 5, [0], [0, "2"], [0, 1], {})),
-        *(({"failed": failed}, {}) for failed in (None, {}, [5], [{}])),
-        *(({name: 5}, {}) for name in ("options", "versions", "weights")),
-        *(("own", {name: None}) for name in ("image", "row", "box_left", "score", "crop", "map")),
-        *(("own", {name: [None, None]}) for name in ("image", "row", "crop", "map")),
-        *(("own", {name: [b"", b"x" * 100]}) for name in ("crop", "map")),
-    ],
-)
-def test_a_shard_of_odd_content_is_named(prepared, tmp_path, notes, columns):
-    folder, shards = copied(prepared, tmp_path)
-    own = preparation.read_notes(shards[0])
-    count = pq.read_metadata(shards[0]).num_rows
-    columns = {name: values and (values * 3)[:count] for name, values in columns.items()}
-    changed = own if notes == "own" else own | notes if isinstance(notes, dict) and notes else notes
-    rewritten(shards[0], json.dumps(changed).encode() if not isinstance(changed, bytes) else changed, **columns)
-    with pytest.raises(DatasetError, match=r"part-00000\.parquet"):
-        opened = Prepared(folder)
-        opened.faces(np.arange(len(opened)))
-
-
-@pytest.mark.parametrize("content", ["5", "[]", "null", "{", "", '{"shards": null}', '{"shards": "4"}', "\x00"])
-def test_odd_settings_of_a_folder_are_told(table, prepared, tmp_path, content):
-    folder, _ = copied(prepared, tmp_path)
-    (folder / "settings.json").write_text(content)
-    for use in (lambda: Prepared(folder), lambda: prepare(table, folder, FAST, progress=False)):
-        with pytest.raises((DatasetError, WorkError), match=re.escape(str(folder))):
-            use()
-
-
-def test_a_huge_crop_is_refused_by_its_header(prepared, tmp_path, monkeypatch):
-    folder, shards = copied(prepared, tmp_path)
-    count = pq.read_metadata(shards[0]).num_rows
-    buffer = io.BytesIO()
-    Image.new("1", (13300, 13300)).save(buffer, "png")
-    rewritten(shards[0], crop=[buffer.getvalue()] * count)
-    monkeypatch.setattr(images, "decode", None)  # decoding it would fail
-    with pytest.raises(DatasetError, match=r"part-00000\.parquet .*13300×13300"):
-        Prepared(folder).faces([0])
-
-
-def test_a_shard_with_an_unknown_label_is_named(prepared, tmp_path):
-    folder = shutil.copytree(prepared[0], tmp_path / "copy")
-    shard = folder / "shards" / "part-00001.parquet"
-    count = pq.read_metadata(shard).num_rows
-    rewritten(shard, gender=["Female"] * count)
-    with pytest.raises(DatasetError, match=r"part-00001\.parquet: gender is one of male, female; got 'Female'"):
-        Prepared(folder)
-    opened = Prepared(prepared[0])
-    opened.table["gender"] = "Female"
-    with pytest.raises(DatasetError, match="got 'Female'"):
-        opened.codes("gender")
-
-
-def test_keras_trains_on_it(prepared):
-    opened = Prepared(prepared[0])
-    face = keras.Input((224, 224, 3), name="face")
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(face))
-    inputs = {"face": face, "map": keras.Input((28, 28), name="map"), "ratio": keras.Input((1,), name="ratio")}
-    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
-    model.compile("adam", loss="sparse_categorical_crossentropy")
-    history = model.fit(opened.batches("gender", batch_size=4, seed=0), epochs=2, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-
-
-def test_folders_without_shards_and_mixed_ones_are_refused(prepared, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no prepared faces"):
-        Prepared(tmp_path)
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    for n, margin in enumerate((0.3, 0.4)):
-        part = pq.read_table(prepared[0] / "shards" / "part-00000.parquet")
-        notes = json.loads(part.schema.metadata[b"safbage"]) | {"options": {"margin": margin}}
-        others = part.schema.metadata | {b"safbage": json.dumps(notes).encode()}
-        pq.write_table(part.replace_schema_metadata(others), shards / f"part-{n:05d}.parquet")
-    with pytest.raises(DatasetError, match="2 different options"):
-        Prepared(tmp_path)

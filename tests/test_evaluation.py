@@ -8,6 +8,7 @@ from sklearn import metrics
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 from safbage import evaluation
+from safbage.evaluation import paired
 from safbage.tasks import AGE_GROUPS, EXPRESSIONS, GENDERS
 
 
@@ -18,16 +19,28 @@ def table(labels, answers, classes, *, confidence=0.9, subject=None, fold=0, **g
     rest = (1 - confidence) / (len(classes) - 1)
     p = {f"p_{name}": np.where(answers == name, confidence, rest) for name in classes}
     images = [f"/faces/{i}.jpg" for i in range(len(answers))]
-    return pd.DataFrame({"image": images, "subject": subject, "fold": fold, "label": labels, "answer": answers} | p | groups)
+    return pd.DataFrame(
+        {"image": images, "subject": subject, "fold": fold, "label": labels, "answer": answers}
+        | p
+        | groups
+    )
 
 
 def drawn(generator, classes=AGE_GROUPS, faces=400, skill=0.5, **groups):
     """Random labels, and random probabilities that lean towards them."""
     labels = generator.choice(classes, faces, p=generator.dirichlet(np.full(len(classes), 3.0)))
     p = generator.dirichlet(np.full(len(classes), 0.6), faces)
-    p = (1 - skill) * p + skill * (labels[:, None] == np.array(classes)) * generator.random((faces, 1))
+    p = (1 - skill) * p + skill * (labels[:, None] == np.array(classes)) * generator.random(
+        (faces, 1)
+    )
     p /= p.sum(axis=1, keepdims=True)
-    found = pd.DataFrame({"image": [f"{i}.jpg" for i in range(faces)], "subject": pd.NA, "fold": np.arange(faces) % 5})
+    found = pd.DataFrame(
+        {
+            "image": [f"{i}.jpg" for i in range(faces)],
+            "subject": pd.NA,
+            "fold": np.arange(faces) % 5,
+        }
+    )
     found = found.assign(label=labels, answer=np.array(classes)[p.argmax(axis=1)], **groups)
     return found.assign(**{f"p_{name}": p[:, i] for i, name in enumerate(classes)})
 
@@ -55,21 +68,35 @@ def test_figures_by_hand(small):
 def test_figures_agree_with_scikit_learn(generator, classes):
     predictions = drawn(generator, classes)
     labels, answers = predictions.label, predictions.answer
-    shuffled = predictions[sorted(predictions.columns)]  # the order is the paper's, not that of the columns
+    shuffled = predictions[
+        sorted(predictions.columns)
+    ]  # the order is the paper's, not that of the columns
     assert evaluation.classes_of(shuffled) == classes
-    assert (evaluation.confusion(shuffled) == metrics.confusion_matrix(labels, answers, labels=list(classes))).all(axis=None)
-    assert evaluation.accuracy(predictions) == pytest.approx(metrics.accuracy_score(labels, answers))
+    assert (
+        evaluation.confusion(shuffled)
+        == metrics.confusion_matrix(labels, answers, labels=list(classes))
+    ).all(axis=None)
+    assert evaluation.accuracy(predictions) == pytest.approx(
+        metrics.accuracy_score(labels, answers)
+    )
     expected = metrics.recall_score(labels, answers, labels=list(classes), average=None)
     np.testing.assert_allclose(evaluation.recalls(predictions), expected)
-    assert evaluation.mean_recall(predictions) == pytest.approx(metrics.balanced_accuracy_score(labels, answers))
-    percent = 100 * metrics.confusion_matrix(labels, answers, labels=list(classes), normalize="true")
+    assert evaluation.mean_recall(predictions) == pytest.approx(
+        metrics.balanced_accuracy_score(labels, answers)
+    )
+    percent = 100 * metrics.confusion_matrix(
+        labels, answers, labels=list(classes), normalize="true"
+    )
     np.testing.assert_allclose(evaluation.percent(evaluation.confusion(predictions)), percent)
 
 
 def test_one_off_counts_neighbouring_age_groups(generator):
     predictions = drawn(generator)
     order = list(AGE_GROUPS)
-    near = [abs(order.index(a) - order.index(b)) <= 1 for a, b in zip(predictions.label, predictions.answer, strict=True)]
+    near = [
+        abs(order.index(a) - order.index(b)) <= 1
+        for a, b in zip(predictions.label, predictions.answer, strict=True)
+    ]
     assert evaluation.one_off_accuracy(predictions) == pytest.approx(np.mean(near))
     assert np.mean(near) > evaluation.accuracy(predictions)
 
@@ -85,9 +112,14 @@ def test_a_class_without_faces_is_left_out_of_the_mean():
 
 
 def test_scores_of_a_matrix_that_is_none():
-    for cells in ([[1, np.nan], [0, 1]], [[1, -1], [0, 1]], [[0, 0], [0, 0]], [[1, 2, 3], [4, 5, 6]]):
+    for cells in (
+        [[1, np.nan], [0, 1]],
+        [[1, -1], [0, 1]],
+        [[0, 0], [0, 0]],
+        [[1, 2, 3], [4, 5, 6]],
+    ):
         with pytest.raises(ValueError, match="square"):
-            evaluation.scores(pd.DataFrame(cells))
+            evaluation.matrix_scores(pd.DataFrame(cells))
 
 
 # --- the contract --------------------------------------------------------------------------------------------------------
@@ -99,7 +131,10 @@ def test_scores_of_a_matrix_that_is_none():
         (lambda t: t.iloc[:0], "no row"),
         (lambda t: t.drop(columns="answer"), "no answer"),
         (lambda t: t.drop(columns=["p_a", "p_b", "p_c"]), "p_<class>"),
-        (lambda t: t.assign(label=["x", "y", *t.label[2:]]), "unknown label 'x', 'y'; the classes are a, b, c"),
+        (
+            lambda t: t.assign(label=["x", "y", *t.label[2:]]),
+            "unknown label 'x', 'y'; the classes are a, b, c",
+        ),
         (lambda t: t.assign(label=[None, *t.label[1:]]), "unknown label"),
         (lambda t: t.assign(answer="z"), "unknown answer 'z'"),
         (lambda t: t.assign(p_a=t.p_a + 0.01), "sum to 1; 7 rows"),
@@ -115,7 +150,16 @@ def test_tables_that_break_the_contract_are_named(small, change, message):
 
 def test_a_tie_may_be_answered_with_either_class():
     for answer in "ab":
-        predictions = pd.DataFrame({"image": ["1"], "label": ["a"], "answer": [answer], "p_a": [0.4], "p_b": [0.4], "p_c": [0.2]})
+        predictions = pd.DataFrame(
+            {
+                "image": ["1"],
+                "label": ["a"],
+                "answer": [answer],
+                "p_a": [0.4],
+                "p_b": [0.4],
+                "p_c": [0.2],
+            }
+        )
         assert evaluation.accuracy(predictions) == (answer == "a")
 
 
@@ -123,15 +167,25 @@ def test_the_table_survives_a_csv(generator, tmp_path):
     predictions = drawn(generator)
     predictions.round(4).to_csv(tmp_path / "p.csv", index=False)
     read = pd.read_csv(tmp_path / "p.csv")
-    assert evaluation.by_fold(read).accuracy.tolist() == evaluation.by_fold(predictions).accuracy.tolist()
+    assert (
+        evaluation.by_fold(read).accuracy.tolist()
+        == evaluation.by_fold(predictions).accuracy.tolist()
+    )
     assert evaluation.paired_bootstrap(read, read, repetitions=10)["subjects"] == len(read)
 
 
 def test_columns_may_be_categorical(generator):
     predictions = drawn(generator, EXPRESSIONS)
-    listed = evaluation.with_folds(predictions.assign(subject=np.arange(400) // 4).drop(columns="fold"))
-    ordered = {name: pd.Categorical(listed[name], categories=sorted(EXPRESSIONS)) for name in ("label", "answer")}
-    pd.testing.assert_frame_equal(evaluation.by_fold(listed.assign(**ordered)), evaluation.by_fold(listed))
+    listed = evaluation.with_folds(
+        predictions.assign(subject=np.arange(400) // 4).drop(columns="fold")
+    )
+    ordered = {
+        name: pd.Categorical(listed[name], categories=sorted(EXPRESSIONS))
+        for name in ("label", "answer")
+    }
+    pd.testing.assert_frame_equal(
+        evaluation.by_fold(listed.assign(**ordered)), evaluation.by_fold(listed)
+    )
     assert evaluation.mcnemar(listed.assign(**ordered), listed)["p"] == 1
 
 
@@ -139,12 +193,16 @@ def test_columns_may_be_categorical(generator):
 
 
 def test_calibration_by_hand():
-    predictions = table(list("aaab"), list("aaba"), ("a", "b"), confidence=np.array([0.95, 0.95, 0.6, 0.55]))
+    predictions = table(
+        list("aaab"), list("aaba"), ("a", "b"), confidence=np.array([0.95, 0.95, 0.6, 0.55])
+    )
     bins = evaluation.reliability(predictions, bins=10)
     assert bins.faces.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
     assert bins.confidence[9] == pytest.approx(0.95) and bins.accuracy[9] == 1
     assert bins.accuracy[5] == 0 and np.isnan(bins.accuracy[0])
-    assert evaluation.calibration_error(predictions, bins=10) == pytest.approx(0.5 * 0.575 + 0.5 * 0.05)
+    assert evaluation.calibration_error(predictions, bins=10) == pytest.approx(
+        0.5 * 0.575 + 0.5 * 0.05
+    )
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
@@ -183,13 +241,20 @@ def test_by_fold_and_its_summary(generator):
     folds = evaluation.by_fold(predictions)
     assert folds.index.tolist() == [0, 1, 2, 3, 4] and (folds.faces == 80).all()
     second = predictions[predictions.fold == 1]
-    assert folds.mean_recall[1] == pytest.approx(metrics.balanced_accuracy_score(second.label, second.answer))
+    assert folds.mean_recall[1] == pytest.approx(
+        metrics.balanced_accuracy_score(second.label, second.answer)
+    )
     assert folds.calibration_error[1] == evaluation.calibration_error(second)
     assert folds["recall 4-6"][1] == evaluation.recalls(second)["4-6"]
     summary = evaluation.summarise(folds)
     assert summary["mean"].accuracy == pytest.approx(folds.accuracy.mean())
-    assert summary.error.accuracy == pytest.approx(stats.sem(folds.accuracy)) and summary.error.accuracy > 0
-    assert {"one_off_accuracy", "calibration_error"} <= set(summary.index) and "faces" not in summary.index
+    assert (
+        summary.error.accuracy == pytest.approx(stats.sem(folds.accuracy))
+        and summary.error.accuracy > 0
+    )
+    assert {"one_off_accuracy", "calibration_error"} <= set(
+        summary.index
+    ) and "faces" not in summary.index
     assert "one_off_accuracy" not in evaluation.by_fold(drawn(generator, GENDERS))
 
 
@@ -202,7 +267,10 @@ def test_a_class_absent_from_a_fold_counts_in_the_others():
     predictions = table(list("abcab"), list("abcaa"), SMALL, fold=[0, 0, 0, 1, 1])
     folds = evaluation.by_fold(predictions)
     assert np.isnan(folds["recall c"][1]) and folds.mean_recall[1] == 0.5
-    assert evaluation.summarise(folds).folds["recall c"] == 1 and evaluation.summarise(folds).folds["recall a"] == 2
+    assert (
+        evaluation.summarise(folds).folds["recall c"] == 1
+        and evaluation.summarise(folds).folds["recall a"] == 2
+    )
 
 
 def test_no_subject_is_in_two_folds(small):
@@ -219,11 +287,17 @@ def test_no_subject_is_in_two_folds(small):
 def test_no_picture_is_in_two_folds(small):
     named = small.assign(subject=list("1122334"), fold=[0, 0, 1, 1, 2, 2, 0])
     with pytest.raises(ValueError, match=r"1 images .* same\.jpg in \[0, 1\]"):
-        evaluation.check_folds(named.assign(image=["same.jpg", *"abcde", "same.jpg"]).assign(fold=[0, 0, 1, 1, 2, 2, 1]))
+        evaluation.check_folds(
+            named.assign(image=["same.jpg", *"abcde", "same.jpg"]).assign(
+                fold=[0, 0, 1, 1, 2, 2, 1]
+            )
+        )
 
 
 def test_folds_are_drawn_by_subject_or_kept():
-    listed = pd.DataFrame({"image": [f"{i}.jpg" for i in range(300)], "subject": [str(i // 3) for i in range(300)]})
+    listed = pd.DataFrame(
+        {"image": [f"{i}.jpg" for i in range(300)], "subject": [str(i // 3) for i in range(300)]}
+    )
     folded = evaluation.with_folds(listed.assign(fold=pd.NA))
     assert sorted(folded.fold.unique()) == [0, 1, 2, 3, 4]
     assert (folded.groupby("subject").fold.nunique() == 1).all()
@@ -241,17 +315,26 @@ def test_folds_are_drawn_by_subject_or_kept():
 def test_groups_have_wilson_intervals(generator):
     faces = 300
     race = pd.Categorical(
-        generator.choice(["Asian", "Black", None], faces, p=[0.6, 0.35, 0.05]), categories=["Asian", "Black", "White"]
+        generator.choice(["Asian", "Black", None], faces, p=[0.6, 0.35, 0.05]),
+        categories=["Asian", "Black", "White"],
     )
-    predictions = drawn(generator, GENDERS, faces, race=race, side=generator.choice(["left", "right"], faces))
-    groups = evaluation.by_group(predictions, ["race", "side"], fewest=40).set_index(["race", "side"])
+    predictions = drawn(
+        generator, GENDERS, faces, race=race, side=generator.choice(["left", "right"], faces)
+    )
+    groups = evaluation.by_group(predictions, ["race", "side"], fewest=40).set_index(
+        ["race", "side"]
+    )
     assert groups.faces.sum() == faces and len(groups) == 6  # White does not occur
     some = predictions[(predictions.race == "Black") & (predictions.side == "left")]
     right = (some.label == some.answer).sum()
     row = groups.loc[("Black", "left")]
     assert (row.faces, row.accuracy) == (len(some), right / len(some))
-    np.testing.assert_allclose((row.low, row.high), proportion.proportion_confint(right, len(some), method="wilson"))
-    assert row.mean_recall == pytest.approx(metrics.balanced_accuracy_score(some.label, some.answer))
+    np.testing.assert_allclose(
+        (row.low, row.high), proportion.proportion_confint(right, len(some), method="wilson")
+    )
+    assert row.mean_recall == pytest.approx(
+        metrics.balanced_accuracy_score(some.label, some.answer)
+    )
     assert groups.few["unknown", "left"] and not groups.few["Asian", "left"]
     assert evaluation.by_group(predictions, "side").side.tolist() == ["left", "right"]
     with pytest.raises(ValueError, match="no column planet; there are"):
@@ -261,7 +344,9 @@ def test_groups_have_wilson_intervals(generator):
 def test_age_groups_stand_by_age():
     """Also where a file told them as text; groups that are not Adience's stay as they are."""
     ages = ["8-13", "60+", None, "0-2", "15-20"] * 2
-    predictions = table(["a", "b"] * 5, ["a"] * 10, ("a", "b")).assign(age_group=ages, gender="male")
+    predictions = table(["a", "b"] * 5, ["a"] * 10, ("a", "b")).assign(
+        age_group=ages, gender="male"
+    )
     in_order = ["0-2", "8-13", "15-20", "60+", "unknown"]
     assert evaluation.by_group(predictions, "age_group").age_group.tolist() == in_order
     assert evaluation.by_group(predictions, ["gender", "age_group"]).age_group.tolist() == in_order
@@ -276,18 +361,27 @@ def arms(both, only_a, only_b, neither):
     """Two tables whose right answers coincide as counted."""
     right_a = np.repeat([1, 1, 0, 0], [both, only_a, only_b, neither])
     right_b = np.repeat([1, 0, 1, 0], [both, only_a, only_b, neither])
-    return [table(["a"] * len(right), np.where(right, "a", "b"), ("a", "b")) for right in (right_a, right_b)]
+    return [
+        table(["a"] * len(right), np.where(right, "a", "b"), ("a", "b"))
+        for right in (right_a, right_b)
+    ]
 
 
-@pytest.mark.parametrize("counts", [(50, 7, 3, 9), (5, 0, 24, 0), (50, 13, 12, 4), (90, 60, 31, 20), (0, 25, 0, 1)])
+@pytest.mark.parametrize(
+    "counts", [(50, 7, 3, 9), (5, 0, 24, 0), (50, 13, 12, 4), (90, 60, 31, 20), (0, 25, 0, 1)]
+)
 def test_mcnemar_agrees_with_statsmodels(counts):
     found = evaluation.mcnemar(*arms(*counts))
     both, only_a, only_b, neither = counts
     exact = only_a + only_b < 25
-    expected = contingency_tables.mcnemar([[both, only_a], [only_b, neither]], exact=exact, correction=True)
+    expected = contingency_tables.mcnemar(
+        [[both, only_a], [only_b, neither]], exact=exact, correction=True
+    )
     assert (found["both"], found["only_a"], found["only_b"], found["neither"]) == counts
     assert found["test"] == ("exact" if exact else "chi-square")
-    assert found["p"] == pytest.approx(expected.pvalue) and found["statistic"] == pytest.approx(expected.statistic)
+    assert found["p"] == pytest.approx(expected.pvalue) and found["statistic"] == pytest.approx(
+        expected.statistic
+    )
 
 
 def test_mcnemar_of_equals():
@@ -296,7 +390,9 @@ def test_mcnemar_of_equals():
     assert evaluation.mcnemar(*arms(10, 30, 30, 5))["p"] == 1
 
 
-@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.6], [0.02], [0.01, 0.01, 0.9], []])
+@pytest.mark.parametrize(
+    "p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.6], [0.02], [0.01, 0.01, 0.9], []]
+)
 def test_holm_agrees_with_statsmodels(p):
     expected = multitest.multipletests(p, method="holm")[1] if p else []
     assert evaluation.holm(p) == pytest.approx(list(expected))
@@ -304,7 +400,9 @@ def test_holm_agrees_with_statsmodels(p):
 
 def test_bootstrap_of_the_same_arm(generator):
     predictions = drawn(generator)
-    found = evaluation.paired_bootstrap(predictions, predictions.sample(frac=1, random_state=1), repetitions=200)
+    found = evaluation.paired_bootstrap(
+        predictions, predictions.sample(frac=1, random_state=1), repetitions=200
+    )
     assert (found["difference"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
 
 
@@ -314,20 +412,30 @@ def test_bootstrap_agrees_with_a_plain_loop(generator, statistic):
     b = a.assign(answer=np.where(generator.random(120) < 0.3, a.label, a.answer))
     b = b.assign(p_male=(b.answer == "male") * 0.8 + 0.1).assign(p_female=lambda t: 1 - t.p_male)
     found = evaluation.paired_bootstrap(a, b, statistic=statistic, repetitions=4000)
-    score = {"accuracy": metrics.accuracy_score, "mean_recall": metrics.balanced_accuracy_score}[statistic]
+    score = {"accuracy": metrics.accuracy_score, "mean_recall": metrics.balanced_accuracy_score}[
+        statistic
+    ]
     assert found["difference"] == pytest.approx(score(b.label, b.answer) - score(a.label, a.answer))
     assert (found["subjects"], found["faces"]) == (40, 120)
     differences = []
     for _ in range(250):
         rows = (generator.integers(40, size=40)[:, None] * 3 + np.arange(3)).ravel()
-        differences.append(score(b.label[rows], b.answer[rows]) - score(a.label[rows], a.answer[rows]))
-    np.testing.assert_allclose((found["low"], found["high"]), np.percentile(differences, [2.5, 97.5]), atol=0.03)
+        differences.append(
+            score(b.label[rows], b.answer[rows]) - score(a.label[rows], a.answer[rows])
+        )
+    np.testing.assert_allclose(
+        (found["low"], found["high"]), np.percentile(differences, [2.5, 97.5]), atol=0.03
+    )
     assert found["low"] < found["difference"] < found["high"]
 
 
 def test_bootstrap_sees_a_clear_difference_and_no_other():
     better = evaluation.paired_bootstrap(*arms(60, 5, 40, 10), repetitions=2000)
-    assert better["difference"] == pytest.approx(35 / 115) and better["low"] > 0.15 and better["p"] < 0.01
+    assert (
+        better["difference"] == pytest.approx(35 / 115)
+        and better["low"] > 0.15
+        and better["p"] < 0.01
+    )
     worse = evaluation.paired_bootstrap(*arms(60, 40, 5, 10), repetitions=2000)
     assert worse["high"] < -0.15 and worse["p"] < 0.01
     unclear = evaluation.paired_bootstrap(*arms(60, 20, 22, 10), repetitions=2000)
@@ -336,21 +444,26 @@ def test_bootstrap_sees_a_clear_difference_and_no_other():
 
 def test_bootstrap_by_subjects_is_wider_where_their_pictures_are_alike():
     a, b = arms(60, 20, 30, 10)  # ten pictures in a row are one subject, answered alike
-    together = evaluation.paired_bootstrap(*(t.assign(subject=np.arange(120) // 10) for t in (a, b)), repetitions=1000)
+    together = evaluation.paired_bootstrap(
+        *(t.assign(subject=np.arange(120) // 10) for t in (a, b)), repetitions=1000
+    )
     apart = evaluation.paired_bootstrap(a, b, repetitions=1000)
     assert (together["subjects"], apart["subjects"]) == (12, 120)
     assert together["high"] - together["low"] > 2 * (apart["high"] - apart["low"])
 
 
 def test_pictures_of_one_name_in_two_folders_are_two_subjects():
-    a, b = (t.assign(image=[f"/{i // 60}/{i % 60}.jpg" for i in range(120)]) for t in arms(60, 20, 30, 10))
+    a, b = (
+        t.assign(image=[f"/{i // 60}/{i % 60}.jpg" for i in range(120)])
+        for t in arms(60, 20, 30, 10)
+    )
     assert evaluation.paired_bootstrap(a, b, repetitions=10)["subjects"] == 120
     evaluation.check_folds(a.assign(fold=np.arange(120) // 60))
 
 
 def test_bootstrap_repeats_itself_in_chunks_of_any_size(monkeypatch):
     first = evaluation.paired_bootstrap(*arms(60, 20, 30, 10), repetitions=300)
-    monkeypatch.setattr(evaluation, "CHUNK", 1000)
+    monkeypatch.setattr(paired, "CHUNK", 1000)
     assert evaluation.paired_bootstrap(*arms(60, 20, 30, 10), repetitions=300) == first
     assert evaluation.paired_bootstrap(*arms(60, 20, 30, 10), repetitions=300, seed=1) != first
 
@@ -370,13 +483,17 @@ def test_arms_of_different_faces_are_refused(small, test):
 def test_a_picture_listed_twice_is_paired_by_its_row(small, test):
     """As Adience lists 117 pictures; one of the two is answered otherwise by the second arm, whatever the order."""
     a = small.assign(row=range(10, 17), image=["/faces/0.jpg", "/faces/0.jpg", *small.image[2:]])
-    b = a.assign(answer=["a", "b", *a.answer[2:]], p_a=[0.9, 0.05, *a.p_a[2:]], p_b=[0.05, 0.9, *a.p_b[2:]])
+    b = a.assign(
+        answer=["a", "b", *a.answer[2:]], p_a=[0.9, 0.05, *a.p_a[2:]], p_b=[0.05, 0.9, *a.p_b[2:]]
+    )
     found = test(a, b.iloc[::-1])
     right = (found["both"] + found["only_b"]) if test is evaluation.mcnemar else 7 * found["b"]
     assert right == pytest.approx((b.label == b.answer).sum()) and right == 3
     with pytest.raises(ValueError, match="row 10 more than once"):
         test(a.assign(row=10), b)
-    with pytest.raises(ValueError, match=r"2 images differ, first /faces/0\.jpg: /faces/0\.jpg and /faces/2\.jpg"):
+    with pytest.raises(
+        ValueError, match=r"2 images differ, first /faces/0\.jpg: /faces/0\.jpg and /faces/2\.jpg"
+    ):
         test(a, b.assign(row=[10, 12, 11, *range(13, 17)]))
 
 

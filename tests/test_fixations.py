@@ -16,8 +16,13 @@ def write_set(folder, generator, count=3, size=(60, 80)):
     (folder / "stimuli").mkdir(parents=True)
     rows = []
     for i in range(count):
-        images.write(folder / "stimuli" / f"{i}.png", generator.integers(0, 256, (*size, 3), "uint8"))
-        rows += [{"image": f"{i}.png", "subject": k % 3, "x": 10.0 + k, "y": 20.5, "duration_ms": 200} for k in range(6)]
+        images.write(
+            folder / "stimuli" / f"{i}.png", generator.integers(0, 256, (*size, 3), "uint8")
+        )
+        rows += [
+            {"image": f"{i}.png", "subject": k % 3, "x": 10.0 + k, "y": 20.5, "duration_ms": 200}
+            for k in range(6)
+        ]
     pd.DataFrame(rows).to_csv(folder / "fixations.csv", index=False)
     return folder
 
@@ -34,7 +39,9 @@ def test_fixations_add_up_and_those_outside_do_not_count():
     points = np.array([[5, 5], [5, 5], [25, 5], [-1, 5], [30, 5], [5, 20]], float)
     map = fixations.fixation_map(points, (20, 30), 1)
     assert map[5, 5] == 1 and map[5, 25] == pytest.approx(0.5, rel=1e-4)
-    assert map.sum() == pytest.approx(1.5 / map.max() * 2 * np.pi, rel=0.01)  # nothing of the others
+    assert map.sum() == pytest.approx(
+        1.5 / map.max() * 2 * np.pi, rel=0.01
+    )  # nothing of the others
 
 
 def test_no_fixations_give_an_empty_map():
@@ -44,7 +51,11 @@ def test_no_fixations_give_an_empty_map():
 def test_a_table_and_its_images(tmp_path, generator):
     scenes = fixations.read(write_set(tmp_path, generator))
     assert [scene.name for scene in scenes] == ["0.png", "1.png", "2.png"]
-    assert scenes[0].size == (60, 80) and scenes[0].fixations.shape == (6, 2) and len(set(scenes[0].subjects)) == 3
+    assert (
+        scenes[0].size == (60, 80)
+        and scenes[0].fixations.shape == (6, 2)
+        and len(set(scenes[0].subjects)) == 3
+    )
     assert scenes[0].sigma == pytest.approx(24 / 800 * 80)
     assert scenes[0].pixels().shape == (60, 80, 3) and scenes[0].fixation_map().shape == (60, 80)
 
@@ -69,7 +80,9 @@ def test_what_is_missing_is_named(tmp_path, generator):
     table.drop(columns="y").to_csv(folder / "fixations.csv", index=False)
     with pytest.raises(SceneError, match="no column y; it has image, subject, x, duration_ms"):
         fixations.read(folder)
-    table.astype({"x": object}).replace({"x": {12.0: "left"}}).to_csv(folder / "fixations.csv", index=False)
+    table.astype({"x": object}).replace({"x": {12.0: "left"}}).to_csv(
+        folder / "fixations.csv", index=False
+    )
     with pytest.raises(SceneError, match=r"line 4: .* \(3 such lines\)"):
         fixations.read(folder)
     table[:0].to_csv(folder / "fixations.csv", index=False)
@@ -95,7 +108,11 @@ def write_salicon(folder, generator, flat):
         cv2.imwrite(str(folder / "maps" / "val" / f"{name}.png"), map)
         viewers = np.zeros((1, 3), [("location", "O"), ("timestamp", "O"), ("fixations", "O")])
         for k in range(3):
-            viewers[0, k] = (np.zeros((5, 2)), np.zeros((5, 1)), np.array([[1, 1], [35 + k, 15], [90, 5]], "uint16"))
+            viewers[0, k] = (
+                np.zeros((5, 2)),
+                np.zeros((5, 1)),
+                np.array([[1, 1], [35 + k, 15], [90, 5]], "uint16"),
+            )
         content = {"image": name, "resolution": np.array([[48, 64]]), "gaze": viewers}
         scipy.io.savemat(folder / "fixations" / "val" / f"{name}.mat", content)
     return folder
@@ -104,9 +121,19 @@ def write_salicon(folder, generator, flat):
 @pytest.mark.parametrize("flat", [True, False])
 def test_salicons_layout(tmp_path, generator, flat):
     scenes = fixations.read(write_salicon(tmp_path, generator, flat))
-    assert [scene.name for scene in scenes] == ["COCO_val2014_000000000133", "COCO_val2014_000000000136"]
+    assert [scene.name for scene in scenes] == [
+        "COCO_val2014_000000000133",
+        "COCO_val2014_000000000136",
+    ]
     scene = scenes[0]
-    assert scene.fixations.tolist() == [[0, 0], [34, 14], [0, 0], [35, 14], [0, 0], [36, 14]]  # from 1 to from 0, inside
+    assert scene.fixations.tolist() == [
+        [0, 0],
+        [34, 14],
+        [0, 0],
+        [35, 14],
+        [0, 0],
+        [36, 14],
+    ]  # from 1 to from 0, inside
     assert scene.subjects.tolist() == [0, 0, 1, 1, 2, 2]
     assert scene.fixation_map()[15, 35] == 1 and scene.fixation_map()[0, 0] == 0
 
@@ -146,7 +173,11 @@ def test_synthetic_scenes_are_seeded_and_looked_at_where_it_is_bright():
 
 def test_the_sets_as_they_lie_here():
     osie = fixations.osie(data_folder("osie"))
-    assert len(osie) == 600 and {scene.size for scene in osie} == {(600, 800)} and {scene.sigma for scene in osie} == {24}
+    assert (
+        len(osie) == 600
+        and {scene.size for scene in osie} == {(600, 800)}
+        and {scene.sigma for scene in osie} == {24}
+    )
     assert max(len(set(scene.subjects)) for scene in osie) == 15
     crowd = fixations.eyecrowd(data_folder("eyecrowd"))
     assert len(crowd) == 250 and {scene.size for scene in crowd} == {(480, 640)}
@@ -165,7 +196,9 @@ def test_a_scene_that_nobody_looked_at_is_left_out_with_a_word(tmp_path, generat
         fixations.read(folder)
 
 
-@pytest.mark.parametrize("options", [{"sigma": 0}, {"sigma": -1}, {"sigma": float("nan")}, {"pixels_per_degree": 0}])
+@pytest.mark.parametrize(
+    "options", [{"sigma": 0}, {"sigma": -1}, {"sigma": float("nan")}, {"pixels_per_degree": 0}]
+)
 def test_mad_degrees_are_refused(tmp_path, generator, options):
     with pytest.raises(ValueError, match="above 0"):
         fixations.read(write_set(tmp_path, generator), **options)
@@ -183,7 +216,9 @@ def test_sizes_are_those_of_the_pixels_whatever_the_orientation(tmp_path, genera
     folder = write_set(tmp_path, generator, count=1)
     exif = Image.Exif()
     exif[274] = orientation
-    Image.fromarray(generator.integers(0, 256, (60, 80, 3), "uint8")).save(folder / "stimuli" / "0.png", exif=exif)
+    Image.fromarray(generator.integers(0, 256, (60, 80, 3), "uint8")).save(
+        folder / "stimuli" / "0.png", exif=exif
+    )
     (scene,) = fixations.read(folder)
     assert scene.size == scene.pixels().shape[:2] == scene.fixation_map().shape
 

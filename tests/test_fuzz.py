@@ -11,7 +11,10 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by Linux's means")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by Linux's means"),
+]
 SEED = os.environ.get("SAFBAGE_FUZZ_SEED", "2019")
 SECONDS = 240
 """For all items of a kind, on a busy machine."""
@@ -30,10 +33,19 @@ KINDS = {  # how many, what they may end in, and megabytes of a process that doe
 def test_whatever_is_read_ends_well(kind, tmp_path):
     count, errors, megabytes = KINDS[kind]
     print(f"SAFBAGE_FUZZ_SEED={SEED}")
-    command = [sys.executable, str(REPOSITORY / "tests" / "fuzzing.py"), kind, SEED, str(count), str(tmp_path)]
+    command = [
+        sys.executable,
+        str(REPOSITORY / "tests" / "fuzzing.py"),
+        kind,
+        SEED,
+        str(count),
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr[-2000:]
     *items, used = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     assert len(items) == count
-    assert {item["item"]: item["outcome"] for item in items if item["outcome"] not in {"read", *errors}} == {}
+    assert {
+        item["item"]: item["outcome"] for item in items if item["outcome"] not in {"read", *errors}
+    } == {}
     assert used["megabytes"] < megabytes

@@ -34,7 +34,9 @@ def test_exif_orientation_is_applied(tmp_path, rgb, orientation, turn):
 def exif(*tags, order="<", count=None):
     """An EXIF block of tags (number, type, how many, four bytes); `count` is how many it claims to have."""
     fields = b"".join(struct.pack(f"{order}HHI", *tag[:3]) + tag[3] for tag in tags)
-    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}IH", 8, len(tags) if count is None else count)
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(
+        f"{order}IH", 8, len(tags) if count is None else count
+    )
     return b"Exif\0\0" + head + fields + bytes(4)
 
 
@@ -48,7 +50,9 @@ TURNED = (0x0112, 3, 1, struct.pack("<HH", 6, 0))
     [
         exif((0x0100, 2, 4, b"abc\0"), TURNED),  # a width in letters
         exif((0x0100, 9, 1, struct.pack("<i", -5)), TURNED),
-        exif((0x010F, 2, 400, struct.pack("<I", 9999)), TURNED),  # the maker's name lies behind the end
+        exif(
+            (0x010F, 2, 400, struct.pack("<I", 9999)), TURNED
+        ),  # the maker's name lies behind the end
         exif(TURNED, (0x8769, 2, 4, b"abc\0")),
         exif(TURNED, count=60),
         exif(TURNED)[:-4],
@@ -70,14 +74,23 @@ def test_size_and_pixels_are_known_before_decoding(tmp_path, rgb, format, orient
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(rgb).save(tmp_path / "a", format, exif=exif)
-    assert images.size(tmp_path / "a") == images.read(tmp_path / "a").shape[:2] == ((20, 30) if orientation < 5 else (30, 20))
+    assert (
+        images.size(tmp_path / "a")
+        == images.read(tmp_path / "a").shape[:2]
+        == ((20, 30) if orientation < 5 else (30, 20))
+    )
     assert images.pixels(tmp_path / "a") == images.pixels((tmp_path / "a").read_bytes()) == 600
 
 
 def test_pixels_of_what_cannot_be_read_are_none(tmp_path, rgb):
     (tmp_path / "text.jpg").write_text("not a picture")
-    assert [images.pixels(photo) for photo in (tmp_path / "text.jpg", tmp_path / "nowhere.jpg", tmp_path, b"")] == [0] * 4
-    head = images.encode(np.tile(rgb, (50, 50, 1)))[:1000]  # of a file that is cut short, what decoding will begin with
+    assert [
+        images.pixels(photo)
+        for photo in (tmp_path / "text.jpg", tmp_path / "nowhere.jpg", tmp_path, b"")
+    ] == [0] * 4
+    head = images.encode(np.tile(rgb, (50, 50, 1)))[
+        :1000
+    ]  # of a file that is cut short, what decoding will begin with
     assert images.pixels(head) == 1000 * 1500
     with pytest.raises(ImageError, match="not an image"):
         images.size(tmp_path / "text.jpg")
@@ -88,14 +101,20 @@ SWAPPED = SRGB.replace(b"rXYZ", b"-XYZ").replace(b"gXYZ", b"rXYZ").replace(b"-XY
 """A profile in which what is stored as red means green, and the reverse."""
 
 
-@pytest.mark.parametrize("mode, format", [("RGB", "png"), ("RGBA", "png"), ("P", "png"), ("RGB", "jpeg"), ("RGB", "webp")])
+@pytest.mark.parametrize(
+    "mode, format",
+    [("RGB", "png"), ("RGBA", "png"), ("P", "png"), ("RGB", "jpeg"), ("RGB", "webp")],
+)
 def test_colours_are_brought_from_the_profile_to_srgb(mode, format, caplog):
     buffer, plain = io.BytesIO(), io.BytesIO()
     red = Image.new("RGB", (8, 8), (220, 40, 10)).convert(mode)
     red.save(buffer, format, icc_profile=SWAPPED)
     red.save(plain, format, icc_profile=SRGB)
     unchanged = images.from_bytes(plain.getvalue())
-    assert np.abs(images.from_bytes(buffer.getvalue())[..., [1, 0, 2]].astype(int) - unchanged).max() <= 2
+    assert (
+        np.abs(images.from_bytes(buffer.getvalue())[..., [1, 0, 2]].astype(int) - unchanged).max()
+        <= 2
+    )
     assert np.array_equal(images.as_rgb(Image.open(buffer)), images.from_bytes(buffer.getvalue()))
     plain.seek(0)
     assert np.array_equal(unchanged, np.asarray(Image.open(plain).convert("RGB")))
@@ -105,30 +124,61 @@ def test_colours_are_brought_from_the_profile_to_srgb(mode, format, caplog):
 def test_grey_keeps_its_tones_under_any_rgb_profile(caplog):
     buffer = io.BytesIO()
     Image.new("L", (8, 8), 90).save(buffer, "jpeg", icc_profile=SWAPPED)
-    assert np.abs(images.from_bytes(buffer.getvalue()).astype(int) - 90).max() <= 1 and not caplog.records
+    assert (
+        np.abs(images.from_bytes(buffer.getvalue()).astype(int) - 90).max() <= 1
+        and not caplog.records
+    )
 
 
-@pytest.mark.parametrize("mode, profile", [("RGB", b"none"), ("RGB", SWAPPED[:200]), ("CMYK", SWAPPED)])
+@pytest.mark.parametrize(
+    "mode, profile", [("RGB", b"none"), ("RGB", SWAPPED[:200]), ("CMYK", SWAPPED)]
+)
 def test_a_broken_or_foreign_profile_leaves_the_pixels_and_says_so(mode, profile, caplog):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), (220, 40, 10)).convert(mode).save(buffer, "tiff", icc_profile=profile)
     assert np.array_equal(images.from_bytes(buffer.getvalue(), "a.tif")[0, 0], (220, 40, 10))
-    assert ["a.tif has a colour profile that is broken" in record.getMessage() for record in caplog.records] == [True]
+    assert [
+        "a.tif has a colour profile that is broken" in record.getMessage()
+        for record in caplog.records
+    ] == [True]
 
 
-MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "I;16B")
+MODES = (
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+    "HSV",
+    "LAB",
+    "I",
+    "F",
+    "I;16",
+    "I;16B",
+)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_pillow_images_of_any_mode_are_converted(mode):
     grey, red = (120, 120, 120), (220, 40, 10)
     if mode == "LAB":
-        to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+        to_lab = ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        )
         image, expected = ImageCms.applyTransform(Image.new("RGB", (30, 20), red), to_lab), red
     elif mode.startswith("I;16"):
         image, expected = Image.new(mode, (30, 20), 120 * 257), grey
     elif mode in ("1", "L", "LA", "La", "I", "F"):
-        through = Image.new("L", (30, 20), 255 if mode == "1" else 120).convert("LA" if mode == "La" else "L")
+        through = Image.new("L", (30, 20), 255 if mode == "1" else 120).convert(
+            "LA" if mode == "La" else "L"
+        )
         image, expected = through.convert(mode), (255, 255, 255) if mode == "1" else grey
     elif mode in ("P", "PA"):
         image, expected = Image.new(mode, (30, 20)), red
@@ -147,7 +197,9 @@ def test_a_pillow_image_is_turned_upright_as_its_file_is(tmp_path, rgb):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(images.as_rgb(Image.open(tmp_path / "a.png")), images.read(tmp_path / "a.png"))
+    assert np.array_equal(
+        images.as_rgb(Image.open(tmp_path / "a.png")), images.read(tmp_path / "a.png")
+    )
     (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
     with pytest.raises(ImageError, match="damaged"):
         images.as_rgb(Image.open(tmp_path / "cut.png"))
@@ -168,7 +220,9 @@ def test_no_reader_hands_a_file_to_another_program(tmp_path):
         "from_bytes": lambda: images.from_bytes(EPS, "photo.jpg"),
         "decode": lambda: images.decode(EPS),
         "as_rgb": lambda: images.as_rgb(Image.open(path)),
-        "a scene": lambda: fixations.Scene("a", path, (40, 40), np.zeros((1, 2)), np.zeros(1), 1.0).pixels(),
+        "a scene": lambda: fixations.Scene(
+            "a", path, (40, 40), np.zeros((1, 2)), np.zeros(1), 1.0
+        ).pixels(),
     }
     for reader in readers.values():
         with pytest.raises(ImageError, match="not read"):
@@ -186,13 +240,24 @@ def test_no_module_opens_a_picture_as_whatever_it_is():
         for path in (REPOSITORY / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                    calls.setdefault(ast.unparse(node.func), []).append((path, [keyword.arg for keyword in node.keywords]))
+                    calls.setdefault(ast.unparse(node.func), []).append(
+                        (path, [keyword.arg for keyword in node.keywords])
+                    )
     assert [path.name for path, _ in calls["Image.open"]][:1] == ["images.py"]
     assert all("formats" in options for _, options in calls["Image.open"])
-    others = [path for name, found in calls.items() if name.endswith((".imread", ".load_img")) for path, _ in found]
+    others = [
+        path
+        for name, found in calls.items()
+        if name.endswith((".imread", ".load_img"))
+        for path, _ in found
+    ]
     assert not [path for path in others if "safbage" in path.relative_to(REPOSITORY).parts]
-    notebooks = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "notebooks").glob("*.ipynb")]
-    assert notebooks and not any(word in text for text in notebooks for word in ("Image.open", "imread", "load_img"))
+    notebooks = [
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "notebooks").glob("*.ipynb")
+    ]
+    assert notebooks and not any(
+        word in text for text in notebooks for word in ("Image.open", "imread", "load_img")
+    )
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "YCbCr"])
@@ -255,7 +320,9 @@ def test_a_broken_exif_block_does_not_cost_the_pixels(tmp_path, rgb):
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of what is broken
-@pytest.mark.parametrize("format", ["png", "jpeg", "gif", "bmp", "tiff", "webp", "avif", "jpeg2000", "ppm"])
+@pytest.mark.parametrize(
+    "format", ["png", "jpeg", "gif", "bmp", "tiff", "webp", "avif", "jpeg2000", "ppm"]
+)
 def test_damaged_files_end_in_a_photo_or_in_the_librarys_own_error(rgb, generator, format):
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, format)

@@ -15,8 +15,23 @@ from safbage import images
 from safbage.show import checks
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-PARAMETERS = {"PHOTO", "DATASET", "DATA_DIR", "TASK", "RATIO", "NETWORK", "FOLD", "EPOCHS", "LIMIT", "SEED", "OUTPUT_DIR"}
-OWN_PARAMETERS = {"06": {"SWEEP_DIR", "RATIOS", "SEEDS", "NETWORKS", "WORKERS"}, "10": {"PHOTOS_DIR"}}
+PARAMETERS = {
+    "PHOTO",
+    "DATASET",
+    "DATA_DIR",
+    "TASK",
+    "RATIO",
+    "NETWORK",
+    "FOLD",
+    "EPOCHS",
+    "LIMIT",
+    "SEED",
+    "OUTPUT_DIR",
+}
+OWN_PARAMETERS = {
+    "06": {"SWEEP_DIR", "RATIOS", "SEEDS", "NETWORKS", "WORKERS"},
+    "10": {"PHOTOS_DIR"},
+}
 SMALL = {  # as few pictures and rounds as every cell, and every check of an exercise, can do with
     "00": {"PHOTO": "photos/a.jpg", "RATIO": 0.9},
     "01": {"LIMIT": 12},
@@ -112,7 +127,11 @@ def test_it_opens_and_closes_like_all(path):
 
 
 def test_the_table_lists_it(path):
-    (row,) = [line for line in (path.parent / "README.md").read_text(encoding="utf-8").splitlines() if f"({path.name})" in line]
+    (row,) = [
+        line
+        for line in (path.parent / "README.md").read_text(encoding="utf-8").splitlines()
+        if f"({path.name})" in line
+    ]
     count = sum(text.count("### Exercise ") for text in sources(path, "markdown"))
     assert row.endswith(f"| {count} |")
 
@@ -120,7 +139,9 @@ def test_the_table_lists_it(path):
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_is_defined_once_where_it_is_first_used(word):
     texts = [text for path in NOTEBOOKS for text in sources(path, "markdown")]
-    boxes = [i for i, text in enumerate(texts) if re.search(rf"^> \*\*{re.escape(word)}[.*]", text, re.M)]
+    boxes = [
+        i for i, text in enumerate(texts) if re.search(rf"^> \*\*{re.escape(word)}[.*]", text, re.M)
+    ]
     assert len(boxes) == 1
     first = next(i for i, text in enumerate(texts) if re.search(WORDS[word], text, re.I))
     assert first == boxes[0]
@@ -128,16 +149,24 @@ def test_a_word_is_defined_once_where_it_is_first_used(word):
 
 def test_alexnets_last_layers_have_as_many_weights_as_the_notebooks_say():
     """fc6 to fc8, with two classes: a weight for each pair of input and output, and a bias for each output."""
-    counted = sum((inputs + 1) * outputs for inputs, outputs in [(6 * 6 * 256, 4096), (4096, 4096), (4096, 2)])
+    counted = sum(
+        (inputs + 1) * outputs for inputs, outputs in [(6 * 6 * 256, 4096), (4096, 4096), (4096, 2)]
+    )
     texts = [text for path in NOTEBOOKS for text in sources(path, "markdown")]
-    said = [words for text in texts for words in re.findall(r"([\d.]+) million (?:\w+ )?(?:weights|parameters)", text)]
+    said = [
+        words
+        for text in texts
+        for words in re.findall(r"([\d.]+) million (?:\w+ )?(?:weights|parameters)", text)
+    ]
     assert len(said) == 4 and set(said) == {f"{counted / 1e6:.1f}"}
 
 
 def test_simulated_viewers_are_not_called_people():
     code = [source for path in NOTEBOOKS for source in sources(path, "code")]
     titles = [title for source in code for title in re.findall(r'title=f?"([^"]*)"', source)]
-    assert titles and not any(re.search(r"people would$|viewers\}? viewers", title) for title in titles)
+    assert titles and not any(
+        re.search(r"people would$|viewers\}? viewers", title) for title in titles
+    )
 
 
 def test_its_exercises_are_whole(path):
@@ -149,11 +178,15 @@ def test_its_exercises_are_whole(path):
         stub, check, solution = cells[i : i + 3]
         assert "\nanswer = None  #" in f"\n{stub.source}" and "\nchecks." in f"\n{check.source}"
         assert "solution" in tags(solution)
-        assert all(cell.metadata["jupyter"] == {"source_hidden": True} for cell in (check, solution))
+        assert all(
+            cell.metadata["jupyter"] == {"source_hidden": True} for cell in (check, solution)
+        )
         said = list(stub.metadata["attempts"].values())
         wrong = [words for words in said if not words.startswith("right")]
         assert len(wrong) < len(said) and len(wrong) >= 3
-        assert len(set(wrong)) == len(wrong) and not any(words.startswith("not yet") for words in wrong)
+        assert len(set(wrong)) == len(wrong) and not any(
+            words.startswith("not yet") for words in wrong
+        )
 
 
 def test_its_exercises_keep_their_answers(path):
@@ -161,18 +194,31 @@ def test_its_exercises_keep_their_answers(path):
     for cell in nbformat.read(path, 4).cells:
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             solution = "solution" in tags(cell)
-            assert cell.source.splitlines()[0] == ("# Solution" if solution else "# Check: run this cell")
+            assert cell.source.splitlines()[0] == (
+                "# Solution" if solution else "# Check: run this cell"
+            )
             (statement,) = ast.parse(cell.source).body
             assert isinstance(statement, ast.Expr)  # it leaves no variable
             if solution:
                 assert cell.source.endswith(";")  # it shows nothing
             else:
-                assert re.match(r"checks\.(?!number\b)\w+\(answer\b", ast.unparse(statement))  # what it expects is elsewhere
+                assert re.match(
+                    r"checks\.(?!number\b)\w+\(answer\b", ast.unparse(statement)
+                )  # what it expects is elsewhere
 
 
 def test_every_check_belongs_to_one_exercise():
-    used = [name for path in NOTEBOOKS for source in sources(path, "code") for name in re.findall(r"\bchecks\.(\w+)", source)]
-    there = [name for name, value in vars(checks).items() if getattr(value, "__module__", "") == checks.__name__]
+    used = [
+        name
+        for path in NOTEBOOKS
+        for source in sources(path, "code")
+        for name in re.findall(r"\bchecks\.(\w+)", source)
+    ]
+    there = [
+        name
+        for name, value in vars(checks).items()
+        if getattr(value, "__module__", "") == checks.__name__
+    ]
     assert sorted([*used, "number"]) == sorted(name for name in there if not name.startswith("_"))
 
 
@@ -197,12 +243,21 @@ def hidden_errors(notebook):
     """What went wrong in a widget, where papermill does not see it: exceptions in captured outputs, messages in words."""
     found = []
     for state in (
-        notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
+        notebook.metadata.get("widgets", {})
+        .get("application/vnd.jupyter.widget-state+json", {})
+        .get("state", {})
+        .values()
     ):
         values = state["state"]
-        found += [output for output in values.get("outputs", []) if output["output_type"] == "error"]
+        found += [
+            output for output in values.get("outputs", []) if output["output_type"] == "error"
+        ]
         words = [values.get(name) or "" for name in ("value", "error", "description")]
-        found += [text for text in words if isinstance(text, str) and ('role="alert"' in text or "Error" in text)]
+        found += [
+            text
+            for text in words
+            if isinstance(text, str) and ('role="alert"' in text or "Error" in text)
+        ]
     return found
 
 
@@ -216,7 +271,9 @@ def test_errors_in_widgets_are_found(tmp_path):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
         nbformat.write(notebook, tmp_path / f"{name}.ipynb")
         options = dict(kernel_name="python3", cwd=str(tmp_path), progress_bar=False)
-        done = papermill.execute_notebook(tmp_path / f"{name}.ipynb", tmp_path / "done.ipynb", **options)
+        done = papermill.execute_notebook(
+            tmp_path / f"{name}.ipynb", tmp_path / "done.ipynb", **options
+        )
         assert len(hidden_errors(done)) == 1, name
 
 
@@ -225,7 +282,9 @@ def run(notebook, folder, parameters):
     nbformat.write(notebook, folder / "notebook.ipynb")
     parameters = {"OUTPUT_DIR": "out", **parameters}
     options = dict(kernel_name="python3", cwd=str(folder), progress_bar=False)
-    done = papermill.execute_notebook(folder / "notebook.ipynb", folder / "done.ipynb", parameters, **options)
+    done = papermill.execute_notebook(
+        folder / "notebook.ipynb", folder / "done.ipynb", parameters, **options
+    )
     assert not hidden_errors(done)
     return done, json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))
 
@@ -237,7 +296,11 @@ def tried(path, folder, parameters, times=1):
     outputs = [o for cell in done.cells if cell.cell_type == "code" for o in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     printed = [output["text"] for output in outputs if output.output_type == "stream"]
-    for words in [w for cell in tagged(notebook, "exercise") for w in ("not attempted", *cell.metadata["attempts"].values())]:
+    for words in [
+        w
+        for cell in tagged(notebook, "exercise")
+        for w in ("not attempted", *cell.metadata["attempts"].values())
+    ]:
         begins = words if words.startswith(("right", "not attempted")) else "not yet: "
         found = next((text for text in printed if text.startswith(begins) and words in text), None)
         assert found is not None, words
@@ -251,7 +314,11 @@ def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path, astronaut)
     (tmp_path / "photos" / "b.jpg").write_text("no photo")
     parameters = SMALL[path.stem[:2]]
     _, metrics = tried(path, tmp_path, parameters)
-    told = {name: metrics[name.lower()] for name in ("RATIO", "EPOCHS", "SEED") if name in parameters and name.lower() in metrics}
+    told = {
+        name: metrics[name.lower()]
+        for name in ("RATIO", "EPOCHS", "SEED")
+        if name in parameters and name.lower() in metrics
+    }
     assert told == {name: parameters[name] for name in told}
 
 
@@ -259,5 +326,7 @@ def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path, astronaut)
 def test_it_runs_at_its_own_size_and_its_cells_can_be_run_twice(path, tmp_path):
     done, _ = tried(path, tmp_path, {}, times=2)
     if kept := os.environ.get("SAFBAGE_EXECUTED"):  # a folder, for the book
-        done.cells = [cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))]
+        done.cells = [
+            cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))
+        ]
         nbformat.write(done, Path(kept) / path.name)

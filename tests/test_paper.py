@@ -30,8 +30,12 @@ def matrix(generator, right, faces, classes):
 def test_2368_of_7_times_500_faces_are_one_accuracy_and_mean_recall(generator):
     """Arithmetic of the reported sum, over a drawn diagonal: Table 5's own cells are not known."""
     counts = matrix(generator, parts(generator, 2368, 500, 7), 500, EXPRESSIONS)
-    scores = evaluation.scores(counts)
-    assert round(100 * scores["accuracy"], 2) == round(100 * scores["mean_recall"], 2) == paper.DIAGONAL_MEANS[5]
+    scores = evaluation.matrix_scores(counts)
+    assert (
+        round(100 * scores["accuracy"], 2)
+        == round(100 * scores["mean_recall"], 2)
+        == paper.DIAGONAL_MEANS[5]
+    )
     assert round(paper.diagonal_mean(evaluation.percent(counts)), 2) == paper.DIAGONAL_MEANS[5]
 
 
@@ -42,7 +46,9 @@ def test_the_cells_known_leave_room_for_the_printed_mean(table):
     known, unknown = np.nansum(diagonal), np.isnan(diagonal).sum()
     mean = paper.DIAGONAL_MEANS[table]
     slack = 0.006 * len(diagonal)
-    assert known - slack <= mean * len(diagonal) <= known + 100 * unknown + slack  # both sides meet once all cells are in
+    assert (
+        known - slack <= mean * len(diagonal) <= known + 100 * unknown + slack
+    )  # both sides meet once all cells are in
     assert (percent.isna() | percent.ge(0) & percent.le(100)).all(axis=None)
 
 
@@ -51,7 +57,7 @@ def test_unknown_cells_are_not_averaged_over():
     with pytest.raises(ValueError, match="not known at 0-2, 4-6"):
         paper.diagonal_mean(paper.confusion(4))
     with pytest.raises(ValueError, match="cells known"):
-        evaluation.scores(paper.confusion(5))
+        evaluation.matrix_scores(paper.confusion(5))
     with pytest.raises(ValueError, match="Table 4"):
         paper.confusion(3)
 
@@ -59,7 +65,9 @@ def test_unknown_cells_are_not_averaged_over():
 def test_a_printed_row_is_averaged_as_it_is():
     printed = pd.DataFrame([[80.0, 21.8], [40.0, 60.0]], ["a", "b"], ["a", "b"])
     assert paper.diagonal_mean(printed) == 70
-    assert 100 * evaluation.scores(printed)["mean_recall"] == pytest.approx((80 / 1.018 + 60) / 2)
+    assert 100 * evaluation.matrix_scores(printed)["mean_recall"] == pytest.approx(
+        (80 / 1.018 + 60) / 2
+    )
 
 
 def test_headline_results():
@@ -69,7 +77,9 @@ def test_headline_results():
     assert found.value["with saliency"] == paper.DIAGONAL_MEANS[4]
     both = paper.results()
     assert both.groupby("task").size().to_dict() == {"age": 2, "gender": 2, "expression": 2}
-    assert {"MiVOLOv2", "POSTER V2"} <= set(paper.results(later=True).method) and set(both.method) == {paper.WITH, paper.WITHOUT}
+    assert {"MiVOLOv2", "POSTER V2"} <= set(paper.results(later=True).method) and set(
+        both.method
+    ) == {paper.WITH, paper.WITHOUT}
     with pytest.raises(ValueError, match="age, gender, expression; got 'mood'"):
         paper.results("mood")
 
@@ -79,8 +89,12 @@ def test_contradictions_are_contradictions():
         first, second = entry["values"]
         assert first != second
     anger = next(entry["values"] for entry in paper.CONTRADICTIONS if entry["where"] == "anger")
-    assert all((value / 100 * 500) == pytest.approx(round(value / 100 * 500)) for value in anger)  # whole faces of 500
-    assert paper.CELLS[4]["38-43", "38-43"] in next(e["values"] for e in paper.CONTRADICTIONS if e["where"] == "age 38-43")
+    assert all(
+        (value / 100 * 500) == pytest.approx(round(value / 100 * 500)) for value in anger
+    )  # whole faces of 500
+    assert paper.CELLS[4]["38-43", "38-43"] in next(
+        e["values"] for e in paper.CONTRADICTIONS if e["where"] == "age 38-43"
+    )
 
 
 def test_importing_it_is_light():

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import shutil
@@ -12,9 +13,11 @@ import pytest
 from conftest import data_folder
 from PIL import Image
 
-from safbage import SafBage, faces, images, pipeline, saliency
+from safbage import SafBage, faces, images, saliency
 from safbage.photos import list_photos
-from safbage.pipeline import PHOTOS, THREADS, columns
+from safbage.pipeline import batching
+from safbage.pipeline.batching import PHOTOS, THREADS
+from safbage.pipeline.explanation import columns
 from safbage.tasks import CLASSES
 
 
@@ -52,21 +55,32 @@ def test_a_folder_gives_a_row_for_each_photo_and_face(light, folder):
     assert len(rows["100-group.jpg"]) == 20
     assert rows["100-group.jpg"].face.tolist() == list(range(20))
     assert rows["101-blank.jpg"].status.tolist() == ["no face"]
-    for name, word in {"102-corrupt.jpg": "damaged", "103-text.txt": "not an image", "104-empty.jpg": "empty"}.items():
+    for name, word in {
+        "102-corrupt.jpg": "damaged",
+        "103-text.txt": "not an image",
+        "104-empty.jpg": "empty",
+    }.items():
         (status,) = rows[name].status
         assert status.startswith("failed: ") and word in status
         assert rows[name].age.isna().all() and rows[name].face.tolist() == [None]
     for name in ("105-cmyk.jpg", "106-grey.png", "107-turned.jpg"):
         assert rows[name].status.tolist() == ["ok"]
-    strict = json.loads(table.to_json(orient="records"), parse_constant=lambda name: pytest.fail(name))
+    strict = json.loads(
+        table.to_json(orient="records"), parse_constant=lambda name: pytest.fail(name)
+    )
     assert [row["status"] for row in strict] == table.status.tolist()
-    assert all(isinstance(row["face"], int | None) and isinstance(row["score"], float | None) for row in strict)
+    assert all(
+        isinstance(row["face"], int | None) and isinstance(row["score"], float | None)
+        for row in strict
+    )
 
 
 def test_batch_mates_change_nothing(light, folder):
     paths = [folder / name for name in ("005.jpg", "100-group.jpg", "102-corrupt.jpg", "018.jpg")]
     together = light.predict(paths, probabilities=True, progress=False)
-    alone = pd.concat([light.predict(path, probabilities=True) for path in paths], ignore_index=True)
+    alone = pd.concat(
+        [light.predict(path, probabilities=True) for path in paths], ignore_index=True
+    )
     pd.testing.assert_frame_equal(together, alone, atol=1e-4, rtol=1e-4)
 
 
@@ -76,7 +90,9 @@ def test_memory_stays_bounded(tmp_path, astronaut):
     large = np.full((2450, 2450, 3), 200, "uint8")
     large[:512, :512] = astronaut
     for i in range(34):
-        os.link(tmp_path / "0.jpg", tmp_path / f"{i}.jpg") if i else images.write(tmp_path / "0.jpg", large)
+        os.link(tmp_path / "0.jpg", tmp_path / f"{i}.jpg") if i else images.write(
+            tmp_path / "0.jpg", large
+        )
     code = f"""
 import resource
 from pathlib import Path
@@ -100,9 +116,19 @@ def test_what_predict_takes(light, astronaut, tmp_path):
     for same in (str(path), [path], tmp_path, [str(tmp_path)], (p for p in [path])):
         pd.testing.assert_frame_equal(light.predict(same, progress=False), one)
     assert light.predict(astronaut).photo.tolist() == ["photo 0"]
-    mixed = light.predict([astronaut, path, tmp_path / "nowhere.jpg", np.zeros(3), None], progress=False)
-    assert mixed.photo.tolist() == ["photo 0", str(path), str(tmp_path / "nowhere.jpg"), "photo 3", "photo 4"]
-    assert mixed.status[:2].tolist() == ["ok", "ok"] and mixed.status[2].startswith("failed: no such file")
+    mixed = light.predict(
+        [astronaut, path, tmp_path / "nowhere.jpg", np.zeros(3), None], progress=False
+    )
+    assert mixed.photo.tolist() == [
+        "photo 0",
+        str(path),
+        str(tmp_path / "nowhere.jpg"),
+        "photo 3",
+        "photo 4",
+    ]
+    assert mixed.status[:2].tolist() == ["ok", "ok"] and mixed.status[2].startswith(
+        "failed: no such file"
+    )
     assert mixed.status[3].startswith("failed: expected one photo")
     assert light.predict([]).empty
 
@@ -115,7 +141,7 @@ def test_an_empty_folder_and_hidden_files(light, tmp_path):
     assert row["status"] == f"failed: the folder {tmp_path} holds no files"
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "a.txt").touch()
-    assert [name for name, _ in list_photos(tmp_path)] == [str(tmp_path / "below" / "a.txt")]
+    assert [photo.name for photo in list_photos(tmp_path)] == [str(tmp_path / "below" / "a.txt")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -135,11 +161,17 @@ def test_links_loops_and_dangling_links_in_a_folder(light, tmp_path, astronaut):
 
 def test_paths_that_cannot_even_be_looked_at_cost_one_row(light, astronaut):
     table = light.predict(["a" * 300, "", astronaut], progress=False)
-    assert table.status[0].startswith("failed: ") and table.status[1].startswith("failed: ") and table.status[2] == "ok"
+    assert (
+        table.status[0].startswith("failed: ")
+        and table.status[1].startswith("failed: ")
+        and table.status[2] == "ok"
+    )
 
 
 def test_the_table_names_a_photo_by_its_path_and_figures_find_it(light, astronaut, tmp_path):
-    path = images.write(tmp_path / "Screenshot 10.00\u202fAM \U0001f469\u200d\U0001f467.png", astronaut)
+    path = images.write(
+        tmp_path / "Screenshot 10.00\u202fAM \U0001f469\u200d\U0001f467.png", astronaut
+    )
     (name,) = light.predict(tmp_path, progress=False).photo
     assert Path(name) == path and images.read(name).shape == (512, 512, 3)
 
@@ -183,14 +215,14 @@ def test_an_unforeseen_error_costs_one_photo_only(light, astronaut, monkeypatch)
 
 
 def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
-    run = model.run
+    run = model.answer
 
     def failing(crops, **options):
         if crops[-1].mean() < 60:
             raise MemoryError("too dark to see")
         return run(crops, **options)
 
-    monkeypatch.setattr(model, "run", failing)
+    monkeypatch.setattr(model, "answer", failing)
     table = model.predict([astronaut, astronaut // 4], progress=False)
     assert table.status.tolist() == ["ok", "failed: MemoryError: too dark to see"]
 
@@ -204,12 +236,15 @@ def drawn(model, monkeypatch):
     def run(crops, **_):
         sizes.append(len(crops))
         value = crops[:, 0, 0, 0] / np.float32(255)
-        return {name: value.reshape(-1, *[1] * (len(y.shape) - 1)) for name, y in model.network.output.items()}
+        return {
+            name: value.reshape(-1, *[1] * (len(y.shape) - 1))
+            for name, y in model.network.output.items()
+        }
 
     def detect(image):
         return [faces.Face((0.0, 0.0, 10.0, 10.0), 1.0, {})] * int(image[0, 0, 0])
 
-    monkeypatch.setattr(model, "run", run)
+    monkeypatch.setattr(model, "answer", run)
     monkeypatch.setattr(model, "batch_size", 4)
     monkeypatch.setattr(faces, "detect_enlarged", detect)
     return sizes
@@ -217,7 +252,9 @@ def drawn(model, monkeypatch):
 
 def test_faces_of_many_photos_fill_the_batches_and_photos_come_in_order(model, drawn):
     counts = [1, 0, 3, 2, 11, 0, 0, 1]
-    batches = list(model.explain_batches([np.full((10, 10, 3), n, "uint8") for n in counts], progress=False))
+    batches = list(
+        model.explain_batches([np.full((10, 10, 3), n, "uint8") for n in counts], progress=False)
+    )
     assert [len(seen.faces) for batch in batches for seen in batch] == counts
     assert drawn == [4, 4, 4, 4, 2] and all(batches)
     assert [len(batch) for batch in batches] == [3, 1, 4]
@@ -243,20 +280,28 @@ def test_a_photo_that_takes_too_long_costs_its_own_row(model, drawn, monkeypatch
         return never.wait() if path.name == "1.png" else read(path)
 
     monkeypatch.setattr(images, "read", stuck)
-    monkeypatch.setattr(pipeline, "SECONDS", 3)
+    monkeypatch.setattr(batching, "SECONDS", 3)
     table = model.predict(tmp_path, progress=False)
-    assert table.status.tolist() == ["no face", "failed: took longer than 3 s", "no face", "ok", "no face"]
+    assert table.status.tolist() == [
+        "no face",
+        "failed: took longer than 3 s",
+        "no face",
+        "ok",
+        "no face",
+    ]
     with pytest.raises(TimeoutError, match="took longer than 3 s"):
         model.explain(tmp_path / "1.png")
     never.set()
 
 
-def test_photos_that_hold_many_pixels_are_read_and_wait_few_at_a_time(model, drawn, monkeypatch, tmp_path):
+def test_photos_that_hold_many_pixels_are_read_and_wait_few_at_a_time(
+    model, drawn, monkeypatch, tmp_path
+):
     """With room for two of them, never are more being read or read ahead, nor does a third wait for the faces of others."""
     for i in range(9):
         images.write(tmp_path / f"{i}.png", np.full((10, 10, 3), 1, "uint8"))
-    monkeypatch.setattr(pipeline, "PIXELS", 200)
-    monkeypatch.setattr(pipeline, "THREADS", 4)
+    monkeypatch.setattr(batching, "PIXELS", 200)
+    monkeypatch.setattr(batching, "THREADS", 4)
     read, begun = images.read, []
 
     def noted(path):
@@ -272,8 +317,10 @@ def test_photos_that_hold_many_pixels_are_read_and_wait_few_at_a_time(model, dra
 
 
 def test_a_run_keeps_the_ratio_that_it_began_with(model, drawn, monkeypatch):
-    ratios, run = [], model.run
-    monkeypatch.setattr(model, "run", lambda crops, ratio=None: (ratios.append(ratio), run(crops))[1])
+    ratios, run = [], model.answer
+    monkeypatch.setattr(
+        model, "answer", lambda crops, ratio=None: (ratios.append(ratio), run(crops))[1]
+    )
     monkeypatch.setattr(model, "ratio", 0.0)
     explained = []
     for seen in model.explain_each([np.full((10, 10, 3), 4, "uint8")] * 6, progress=False):
@@ -284,24 +331,34 @@ def test_a_run_keeps_the_ratio_that_it_began_with(model, drawn, monkeypatch):
 
 
 def test_the_bar_counts_what_is_answered_with_faces_and_failures(model, drawn, capsys):
-    photos = [np.full((10, 10, 3), 1, "uint8"), np.zeros(3), *[np.full((10, 10, 3), 1, "uint8")] * 9]
+    photos = [
+        np.full((10, 10, 3), 1, "uint8"),
+        np.zeros(3),
+        *[np.full((10, 10, 3), 1, "uint8")] * 9,
+    ]
     answered = model.explain_batches(photos)
     first = next(answered)
     shown = capsys.readouterr().err
     assert "0/11" in shown and len(first) < 8  # not first at the end
     rest = list(answered)
-    assert "11/11" in (shown := capsys.readouterr().err) and "faces=10" in shown and "failed=1" in shown
+    assert (
+        "11/11" in (shown := capsys.readouterr().err)
+        and "faces=10" in shown
+        and "failed=1" in shown
+    )
     assert len(first) + sum(map(len, rest)) == 11
 
 
-def test_photos_are_read_ahead_and_not_far(model, drawn, monkeypatch):
-    read = []
+def test_photos_are_asked_for_and_read_ahead_and_not_far(model, drawn, monkeypatch):
+    asked, read = itertools.count(), []
     monkeypatch.setattr(faces, "detect_enlarged", lambda image: read.append(1) or [])
-    answered = model.explain_batches((np.zeros((10, 10, 3), "uint8") for _ in range(200)), progress=False)
+    answered = model.explain_batches(
+        (np.full((10, 10, 3), next(asked) % 2, "uint8") for _ in iter(int, 1)), progress=False
+    )
     next(answered)
     assert len(read) <= 1 + 2 * THREADS
     answered.close()
-    assert len(read) <= 1 + 2 * THREADS
+    assert len(read) <= 1 + 2 * THREADS and next(asked) <= 3 + 2 * THREADS
 
 
 @pytest.mark.parametrize("wrong", [0, 3, -4, 2.0, "16"])
@@ -315,7 +372,7 @@ def test_reduced_precision_answers_alike_in_float32(model, astronaut):
     seen = model.explain(astronaut)
     reduced = SafBage.load(precision="mixed_bfloat16")
     assert reduced.network.get_layer("mlnet").get_layer("conv3_1").compute_dtype == "bfloat16"
-    rough = reduced.run(seen.crops)
+    rough = reduced.answer(seen.crops)
     assert all(array.dtype == np.float32 for array in rough.values())
     assert np.abs(rough["map"] - seen.maps).mean() < 0.02
     for task in CLASSES:
@@ -331,7 +388,7 @@ def test_other_backends_answer_alike(backend, model, astronaut, tmp_path):
 import sys
 import numpy as np
 from safbage import SafBage
-np.savez(sys.argv[2], **SafBage.load().run(np.load(sys.argv[1])))
+np.savez(sys.argv[2], **SafBage.load().answer(np.load(sys.argv[1])))
 assert "tensorflow" not in sys.modules
 """
     command = [sys.executable, "-c", code, str(tmp_path / "crops.npy"), str(tmp_path / "found.npz")]
@@ -390,7 +447,9 @@ def test_small_faces_and_all_but_the_largest_can_be_passed_over(light, astronaut
     assert (everything.quality[sides < 30].str.startswith("small: ")).all()
 
 
-@pytest.mark.parametrize("wrong", [{"min_face": -1}, {"max_faces": 0}, {"max_faces": 1.5}, {"min_face": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"min_face": -1}, {"max_faces": 0}, {"max_faces": 1.5}, {"min_face": float("nan")}]
+)
 def test_limits_out_of_range_are_refused(light, astronaut, wrong):
     with pytest.raises(ValueError, match="expected min_face"):
         light.predict(astronaut, **wrong)
@@ -411,8 +470,17 @@ def test_classify_is_predict_without_detection(model, astronaut):
     (expected,) = seen.rows(probabilities=True)
     for maps in (None, seen.maps):
         (row,) = model.classify(seen.crops, maps=maps, probabilities=True).to_dict("records")
-        assert all(row[name] == pytest.approx(expected[name], abs=1e-4) for name in row if name not in CLASSES)
-    assert len(model.classify(np.repeat(seen.crops, 40, axis=0), maps=np.repeat(seen.maps, 40, axis=0))) == 40
+        assert all(
+            row[name] == pytest.approx(expected[name], abs=1e-4)
+            for name in row
+            if name not in CLASSES
+        )
+    assert (
+        len(
+            model.classify(np.repeat(seen.crops, 40, axis=0), maps=np.repeat(seen.maps, 40, axis=0))
+        )
+        == 40
+    )
     assert model.classify(seen.crops[:0]).empty
     for wrong in (seen.crops[0], seen.crops / 255, seen.crops[:, :100]):
         with pytest.raises(ValueError, match="224"):
@@ -429,8 +497,22 @@ def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, m
     answers = []
     for ratio in (0, 0.5, 1):
         monkeypatch.setattr(model, "ratio", ratio)
-        answers.append(model.classify(seen.crops, maps=seen.maps, probabilities=True)["age[25-32]"][0])
+        answers.append(
+            model.classify(seen.crops, maps=seen.maps, probabilities=True)["age[25-32]"][0]
+        )
     assert len(set(answers)) == 3
+
+
+def test_reweighted_in_the_network_or_before_it_faces_get_the_same_answers(light, astronaut):
+    seen = light.explain(astronaut)
+    again = light.at_ratio(seen, seen.ratio)
+    for task in light.tasks:
+        assert np.allclose(again.probabilities[task], seen.probabilities[task], atol=1e-5)
+        assert np.allclose(
+            again.cams[task], seen.cams[task], atol=1e-5 * np.abs(seen.cams[task]).max()
+        )
+    with pytest.raises(ValueError, match="'clip' needs maps"):
+        light.answer(seen.crops, mode="clip")
 
 
 def test_some_tasks_only(astronaut):
@@ -448,7 +530,9 @@ def test_efficientnet_goes_the_same_way(model, astronaut):
     assert np.array_equal(darker.maps, seen.maps)
     assert not np.allclose(darker.probabilities["age"], seen.probabilities["age"], atol=1e-3)
     answers = other.classify(seen.crops, maps=seen.maps, probabilities=True)
-    assert not np.allclose(answers.age_p, model.classify(seen.crops, maps=seen.maps).age_p, atol=1e-3)
+    assert not np.allclose(
+        answers.age_p, model.classify(seen.crops, maps=seen.maps).age_p, atol=1e-3
+    )
     assert np.allclose(answers.age_p, seen.probabilities["age"].max(), atol=1e-4)
 
 
@@ -474,12 +558,11 @@ import multiprocessing, sys
 import numpy as np
 from safbage import SafBage, cam, classifiers, saliency
 from safbage.faces import mtcnn
-from safbage.saliency import mlnet
 face = np.zeros((1, 224, 224, 3), "uint8")
 model, one = SafBage.load(tasks=("gender",), saliency="light"), classifiers.load("gender")
 calls = [
     lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, mtcnn.networks,
-    lambda: saliency.predict(face[0]), lambda: mlnet.load("light"), lambda: classifiers.classifier("gilnet", 2),
+    lambda: saliency.predict(face[0]), lambda: saliency.load("light"), lambda: classifiers.classifier("gilnet", 2),
     lambda: classifiers.load("gender"), lambda: cam.grad_cam(one, face, target=0, layer="conv5"),
 ]
 
@@ -503,7 +586,9 @@ sys.exit(99 if code is None else code)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork there")
 def test_a_forked_process_says_so_instead_of_waiting_for_ever():
-    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
 
 

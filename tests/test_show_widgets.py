@@ -24,7 +24,10 @@ def near(picture, expected):
 
 def figures(bars):
     """Class to the percentage written beside its bar."""
-    return {name: float(value) for name, value in re.findall(r'data-class="\w+ ([^"]+)">([\d.]+)%', bars.value)}
+    return {
+        name: float(value)
+        for name, value in re.findall(r'data-class="\w+ ([^"]+)">([\d.]+)%', bars.value)
+    }
 
 
 def alert(widget):
@@ -67,12 +70,18 @@ def test_class_evidence_draws_the_chosen_method_class_and_layer(seen):
     assert wanted.label.endswith("(the answer)")
     task.value, wanted.value, method.value, layer.value = "expression", 3, "Grad-CAM++", "conv3"
     crop = seen.reweighted.astype("float32")
-    map = cam.grad_cam_plus_plus(classifiers.load("expression"), crop, target=3, layer="conv3")[0]
-    expected = plots.tinted(seen.reweighted[0], map, reach=map.max())
+    contrast = cam.grad_cam_plus_plus(
+        classifiers.load("expression"), crop, target=3, layer="conv3"
+    )[0]
+    expected = plots.tinted(seen.reweighted[0], contrast, reach=contrast.max())
     assert near(picture, expected) and not message.value
     assert "Grad-CAM++ at conv3" in picture.caption.value and "against" not in picture.caption.value
     method.value = "occlusion"
-    assert layer.disabled and "occlusion" in picture.caption.value and "against (−) the class" in picture.caption.value
+    assert (
+        layer.disabled
+        and "occlusion" in picture.caption.value
+        and "against (−) the class" in picture.caption.value
+    )
     with pytest.raises(IndexError):
         widgets.class_evidence(seen, face=3)
 
@@ -95,14 +104,22 @@ def test_the_explorer_shows_what_the_library_computes_at_every_ratio(explorer, m
     for percent in (0, 30, 65, 100):
         explorer.ratio.value = percent
         expected = model.at_ratio(seen, percent / 100)
-        assert near(explorer.pictures["reweighted"], reweighting.reweight(seen.crops[0], seen.maps[0], percent / 100))
+        assert near(
+            explorer.pictures["reweighted"],
+            reweighting.reweight(seen.crops[0], seen.maps[0], percent / 100),
+        )
         for task, values in expected.probabilities.items():
             found = figures(explorer.bars[task])
             assert list(found) == list(CLASSES[task])
             assert np.allclose(list(found.values()), 100 * values[0], atol=0.06)
         target = expected.probabilities["age"][0].argmax()
-        evidence, reach = cam.contrast(expected.cams["age"][0])[:, :, target], plots.evidence_reach(expected)
-        assert near(explorer.pictures["cam"], plots.tinted(expected.reweighted[0], evidence, reach=reach))
+        evidence, reach = (
+            cam.contrast(expected.cams["age"][0])[:, :, target],
+            plots.evidence_reach(expected),
+        )
+        assert near(
+            explorer.pictures["cam"], plots.tinted(expected.reweighted[0], evidence, reach=reach)
+        )
         assert explorer.message.value == ""
     assert near(explorer.pictures["face"], seen.crops[0])
     assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0]))
@@ -128,10 +145,18 @@ def test_formula_class_and_colours_can_be_chosen(explorer, model, seen):
     explorer.task.value, explorer.target.value = "expression", 6
     explorer.map_colours.value, explorer.cam_colours.label = "cividis", "yellow, violet"
     expected = model.at_ratio(seen, 0.4, mode="clip")
-    evidence, reach = cam.contrast(expected.cams["expression"][0])[:, :, 6], plots.evidence_reach(expected)
-    assert near(explorer.pictures["cam"], plots.tinted(clipped, evidence, reach=reach, colours=explorer.cam_colours.value))
+    evidence, reach = (
+        cam.contrast(expected.cams["expression"][0])[:, :, 6],
+        plots.evidence_reach(expected),
+    )
+    assert near(
+        explorer.pictures["cam"],
+        plots.tinted(clipped, evidence, reach=reach, colours=explorer.cam_colours.value),
+    )
     assert f"expression {CLASSES['expression'][6]}" in explorer.pictures["cam"].caption.value
-    assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0], colours="cividis"))
+    assert near(
+        explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0], colours="cividis")
+    )
     explorer.papers.click()
     assert explorer.ratio.value == 30
 
@@ -154,12 +179,18 @@ def test_an_upload_is_explored_and_a_broken_one_fails_in_words(explorer, astrona
     assert explorer.message.value == "" and "mine.png" in explorer.pictures["photo"].caption.value
     own = model.explain(mirrored)
     assert near(explorer.pictures["face"], own.crops[0])
-    assert np.allclose(list(figures(explorer.bars["age"]).values()), 100 * own.probabilities["age"][0], atol=0.06)
+    assert np.allclose(
+        list(figures(explorer.bars["age"]).values()), 100 * own.probabilities["age"][0], atol=0.06
+    )
     before = explorer.pictures["face"].image.value
     for name, content, words in (
         ("broken.jpg", b"\xff\xd8\xff\xe0 this is no photo", "broken.jpg is"),
         ("empty.jpg", b"", "empty.jpg is empty"),
-        ("<b>blank</b>.png", images.encode(np.zeros((200, 200, 3), "uint8"), "png"), "no face was found in"),
+        (
+            "<b>blank</b>.png",
+            images.encode(np.zeros((200, 200, 3), "uint8"), "png"),
+            "no face was found in",
+        ),
     ):
         upload(explorer, name, content)
         assert words in alert(explorer.message), name
@@ -183,10 +214,15 @@ def test_of_several_faces_one_is_chosen(model, astronaut):
     both = np.concatenate([astronaut, astronaut[:, ::-1]], axis=1)
     explorer = widgets.ratio_explorer(model, both)
     faces_there = model.explain(both).faces
-    assert len(faces_there) == 2 == len(explorer.face.options) and explorer.face.layout.display is None
+    assert (
+        len(faces_there) == 2 == len(explorer.face.options) and explorer.face.layout.display is None
+    )
     first = explorer.pictures["face"].image.value
     explorer.face.value = 1
-    assert explorer.pictures["face"].image.value != first and "face 1 is shown" in explorer.pictures["photo"].caption.value
+    assert (
+        explorer.pictures["face"].image.value != first
+        and "face 1 is shown" in explorer.pictures["photo"].caption.value
+    )
     upload(explorer, "one.png", images.encode(astronaut, "png"))
     assert explorer.face.value == 0 and explorer.face.layout.display == "none"
 
@@ -195,7 +231,9 @@ def test_the_view_is_saved(explorer, tmp_path):
     explorer.ratio.value = 70
     explorer.save.click()
     (path,) = (tmp_path / "views").iterdir()
-    assert path.name == "astronaut-face0-ratio70-blend-age.png" and str(path) in explorer.message.value
+    assert (
+        path.name == "astronaut-face0-ratio70-blend-age.png" and str(path) in explorer.message.value
+    )
     assert Image.open(path).size[0] > 1000
     explorer.save_to = path  # a file stands where the folder should be
     explorer.save.click()
@@ -212,6 +250,9 @@ def test_faces_of_a_prepared_set_can_be_picked(model, prepared_faces):
     expected = model.classify(crops, maps=maps, probabilities=True)
     found = figures(explorer.bars["gender"])
     assert all(abs(found[name] - 100 * expected[f"gender[{name}]"][0]) < 0.06 for name in found)
-    assert "face 3 of" in explorer.pictures["photo"].caption.value and "labelled" in explorer.pictures["photo"].caption.value
+    assert (
+        "face 3 of" in explorer.pictures["photo"].caption.value
+        and "labelled" in explorer.pictures["photo"].caption.value
+    )
     explorer.source.value = "the embedded photo"
     assert "astronaut" in explorer.pictures["photo"].caption.value

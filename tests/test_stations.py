@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import re
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
@@ -23,11 +24,15 @@ def imports(path):
     """Each import of this package in a file, also within functions, as (module, name); of a module alone the name is ""."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative imports hide what is imported"
+        assert not (isinstance(node, ast.ImportFrom) and node.level), (
+            f"{path}: relative imports hide what is imported"
+        )
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "safbage":
             found += [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            found += [(alias.name, "") for alias in node.names if alias.name.split(".")[0] == "safbage"]
+            found += [
+                (alias.name, "") for alias in node.names if alias.name.split(".")[0] == "safbage"
+            ]
     return found
 
 
@@ -46,7 +51,9 @@ def files_of(station):
 
 
 def test_every_module_is_in_the_picture_once():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
     assert sorted(stations()) == sorted(modules - {"__init__"})
 
 
@@ -54,7 +61,10 @@ def test_every_module_is_in_the_picture_once():
 def test_a_station_imports_only_those_before_it(station):
     order = stations()
     later = order[order.index(station) + 1 :]
-    wrong = {str(path.relative_to(PACKAGE)): sorted(imported(path) & set(later)) for path in files_of(station)}
+    wrong = {
+        str(path.relative_to(PACKAGE)): sorted(imported(path) & set(later))
+        for path in files_of(station)
+    }
     assert not any(wrong.values()), wrong
 
 
@@ -67,9 +77,14 @@ def test_no_two_modules_import_each_other():
     modules = {module_of(path) for path in FILES}
     graph = {}
     for path in FILES:
-        named = {f"{module}.{name}" if f"{module}.{name}" in modules else module for module, name in imports(path)}
+        named = {
+            f"{module}.{name}" if f"{module}.{name}" in modules else module
+            for module, name in imports(path)
+        }
         graph[module_of(path)] = named - {module_of(path), "safbage"}
-    for package in [module for module in modules if any(other.startswith(f"{module}.") for other in modules)]:
+    for package in [
+        module for module in modules if any(other.startswith(f"{module}.") for other in modules)
+    ]:
         graph[package] = graph[package] - {
             other for other in graph[package] if other.startswith(f"{package}.")
         }  # what it passes on
@@ -78,13 +93,36 @@ def test_no_two_modules_import_each_other():
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_no_private_name_is_imported(path):
-    private = [f"{module}.{name}" for module, name in imports(path) if re.search(r"(^|\.)_[a-z]", f"{module}.{name}")]
+    private = [
+        f"{module}.{name}"
+        for module, name in imports(path)
+        if re.search(r"(^|\.)_[a-z]", f"{module}.{name}")
+    ]
     assert private == []
+
+
+JOURNEYS = ["book", "browser", "fuzz", "isolation", "notebooks", "protocols", "results"]
+JOURNEYS += ["shipping", "shipping_mobilenet", "stations", "wheel"]
+"""What is tested from end to end, or is no part of the library."""
+
+
+def test_the_files_of_tests_are_named_after_what_they_test():
+    """So that who changes a module knows which of them to run: its own, and its room's."""
+    modules = {"_".join(module_of(path).split(".")[1:]) for path in FILES}
+    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert files - modules == set(JOURNEYS)
+    rooms = {name.split("_")[0] for name in files}
+    assert set(stations()) - rooms == {"errors", "tasks", "trunks"}  # words, and layers of networks
 
 
 def test_a_wrong_import_is_found(tmp_path):
     path = tmp_path / "wrong.py"
-    lines = ["import os", "from safbage import images", "def f():", "    from safbage.cli.base import app"]
+    lines = [
+        "import os",
+        "from safbage import images",
+        "def f():",
+        "    from safbage.cli.base import app",
+    ]
     lines += ["    import safbage.show.plots"]
     path.write_text("\n".join(lines))
     assert imported(path) == {"images", "cli", "show"}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import killed_and_whole
+from conftest import add_network, killed_and_whole
 from keras import layers
 from test_runtime_work import waits
 
@@ -25,8 +25,8 @@ from safbage.training import division, features, tuning
 from safbage.training.momentum import Momentum
 from safbage.training.recipes import Variant
 
-GENDER = replace(training.AGE_GENDER_RECIPE, train_from={"tiny": "fc6"}, epochs=2, batch=16, rate=0.01)
-EXPRESSION = replace(training.EXPRESSION_RECIPE, train_from={"tiny": "fc6"}, epochs=2, batch=16, rate=0.01)
+GENDER = replace(training.AGE_GENDER_RECIPE, epochs=2, batch=16, rate=0.01)
+EXPRESSION = replace(training.EXPRESSION_RECIPE, epochs=2, batch=16, rate=0.01)
 VARIANTS = training.AGE_GENDER_RECIPE.variants
 
 
@@ -38,7 +38,11 @@ def tiny(classes, *, dropout):
     x = layers.Dropout(dropout, name="dropout_fc6")(layers.Flatten(name="flatten")(x))
     x = layers.Dense(16, activation="relu", name="fc6")(x)
     x = layers.Dropout(dropout, name="dropout_fc7")(x)
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax", dtype="float32", name="fc8")(x), name="tiny")
+    return keras.Model(
+        inputs,
+        layers.Dense(classes, activation="softmax", dtype="float32", name="fc8")(x),
+        name="tiny",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def built(monkeypatch):
         models.append(tiny(classes, dropout=dropout))
         return models[-1]
 
-    monkeypatch.setitem(classifiers.NETWORKS, "tiny", build)
+    add_network(monkeypatch, "tiny", build)
     return models
 
 
@@ -80,32 +84,57 @@ def test_the_papers_recipes():
     """Section IV-B."""
     recipe = training.RECIPES["age"]
     assert recipe is training.RECIPES["gender"]
-    assert (recipe.epochs, recipe.rate, recipe.dropout, recipe.batch, recipe.momentum) == (30, 0.001, 0.4, 128, 0.9)
+    assert (recipe.epochs, recipe.rate, recipe.dropout, recipe.batch, recipe.momentum) == (
+        30,
+        0.001,
+        0.4,
+        128,
+        0.9,
+    )
     assert recipe.variants == ((False, 0), (True, 0), (False, 3), (False, -3))
-    assert not recipe.class_weighted and recipe.keep == "last" and recipe.first_layer("alexnet") == "fc6"
+    assert (
+        not recipe.class_weighted
+        and recipe.keep == "last"
+        and training.first_layer(recipe, "alexnet", "age") == "fc6"
+    )
     assert {recipe.rate_in(epoch) for epoch in range(30)} == {0.001}
     recipe = training.RECIPES["expression"]
-    assert (recipe.epochs, recipe.dropout, recipe.batch, recipe.variants) == (40, 0.35, 128, ((False, 0),))
-    assert recipe.class_weighted and recipe.first_layer("alexnet") == "conv5"
+    assert (recipe.epochs, recipe.dropout, recipe.batch, recipe.variants) == (
+        40,
+        0.35,
+        128,
+        ((False, 0),),
+    )
+    assert (
+        recipe.class_weighted and training.first_layer(recipe, "alexnet", "expression") == "conv5"
+    )
     assert [recipe.rate_in(epoch) for epoch in (0, 29, 30, 39)] == [0.001, 0.001, 0.0001, 0.0001]
 
 
-@pytest.mark.parametrize("network", classifiers.NETWORKS)
-def test_every_network_has_a_first_layer(network):
-    recipes = set(map(id, training.RECIPES.values()))
-    assert len(recipes) == 2
-    model = classifiers.classifier(network, 2, imagenet=False) if network in ("alexnet-gap", "gilnet") else None
-    for recipe in training.RECIPES.values():
-        first = recipe.first_layer(network)
-        if model:
-            below, above = tuning.cut(model, first)
-            assert (below is None) == (network == "gilnet") and first in [layer.name for layer in above.layers]
+@pytest.mark.parametrize("network", ["alexnet-gap", "gilnet"])
+def test_the_first_layer_is_where_a_network_is_cut(network):
+    model = classifiers.classifier(network, 2, imagenet=False)
+    for task in CLASSES:
+        first = training.first_layer(GENDER, network, task)
+        below, above = tuning.cut(model, first)
+        assert (below is None) == (network == "gilnet") and first in [
+            layer.name for layer in above.layers
+        ]
+    assert training.first_layer(replace(GENDER, train_from="conv2"), network, "age") == "conv2"
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"epochs": 0}, {"batch": 0}, {"rate": 0.0}, {"dropout": 1.0}, {"momentum": 1.0}, {"drop_after": 0}, {"keep": "first"}),
+        *(
+            {"epochs": 0},
+            {"batch": 0},
+            {"rate": 0.0},
+            {"dropout": 1.0},
+            {"momentum": 1.0},
+            {"drop_after": 0},
+            {"keep": "first"},
+        ),
         *({"variants": ()}, {"variants": (Variant(True),)}, {"variants": (Variant(), Variant())}),
     ],
 )
@@ -139,7 +168,10 @@ def test_the_fused_momentum_is_kerass():
 
 
 def test_mirrored_twice_is_as_it_was(generator):
-    face, map = generator.integers(0, 256, (224, 224, 3), "uint8"), generator.random((28, 28)).astype("float32")
+    face, map = (
+        generator.integers(0, 256, (224, 224, 3), "uint8"),
+        generator.random((28, 28)).astype("float32"),
+    )
     mirrored = features.make_variant(face, map, Variant(mirrored=True), 0.5)
     again = features.make_variant(face[:, ::-1], map[:, ::-1], Variant(), 0.5)
     assert np.array_equal(mirrored, again)
@@ -151,7 +183,9 @@ def test_turning_by_hand():
     """A quarter turn counter-clockwise, exactly; and what lies beyond the border is its repetition."""
     image = np.arange(25, dtype="float32").reshape(5, 5)
     assert np.allclose(features.turn(image, 90), np.rot90(image), atol=1e-4)
-    assert np.array_equal(features.turn(np.full((9, 9, 3), 7, "uint8"), 30), np.full((9, 9, 3), 7, "uint8"))
+    assert np.array_equal(
+        features.turn(np.full((9, 9, 3), 7, "uint8"), 30), np.full((9, 9, 3), 7, "uint8")
+    )
 
 
 def test_the_map_turns_with_the_face():
@@ -162,15 +196,24 @@ def test_the_map_turns_with_the_face():
         seen = features.make_variant(face, map, variant, 1.0)
         unweighted = features.make_variant(face, np.ones_like(map), variant, 1.0)
         assert np.abs(seen.astype(int) - unweighted).mean() < 0.01 * unweighted.mean()
-    turned = [np.argwhere(features.make_variant(face, map, Variant(turned=t), 1.0)[..., 0] > 127).mean(axis=0) for t in (3, -3)]
-    assert turned[0][0] > 179.5 > turned[1][0], "the left side goes down where the turn is counter-clockwise"
+    turned = [
+        np.argwhere(features.make_variant(face, map, Variant(turned=t), 1.0)[..., 0] > 127).mean(
+            axis=0
+        )
+        for t in (3, -3)
+    ]
+    assert turned[0][0] > 179.5 > turned[1][0], (
+        "the left side goes down where the turn is counter-clockwise"
+    )
 
 
 # --- which faces -----------------------------------------------------------------------------------------------------
 
 
 def table_of(count=300, *, fold=None):
-    table = pd.DataFrame({"image": [f"{i}.jpg" for i in range(count)], "row": range(count), "split": pd.NA})
+    table = pd.DataFrame(
+        {"image": [f"{i}.jpg" for i in range(count)], "row": range(count), "split": pd.NA}
+    )
     table["subject"] = pd.array([str(i // 3) for i in range(count)], "string")
     table["fold"] = pd.array([pd.NA] * count if fold is None else fold, "Int8")
     return table
@@ -193,7 +236,9 @@ def test_a_tables_own_folds_are_used():
     fold = [(i // 3) % 4 for i in range(300)]
     fold[0:3] = [pd.NA] * 3
     parts = division.divide(table_of(fold=fold), np.arange(300), 2)
-    assert parts["test"].tolist() == [i for i in range(300) if fold[i] is not pd.NA and fold[i] == 2]
+    assert parts["test"].tolist() == [
+        i for i in range(300) if fold[i] is not pd.NA and fold[i] == 2
+    ]
     assert all(0 not in part for part in parts.values())
     with pytest.raises(ValueError, match="folds 0, 1, 2, 3; got 4"):
         division.divide(table_of(fold=fold), np.arange(300), 4)
@@ -204,7 +249,9 @@ def test_batches_show_every_variant_once_in_another_order_each_epoch():
     epochs = [list(tuning.batches(rows, 4, 5, seed=0, epoch=epoch)) for epoch in (0, 1)]
     for epoch in epochs:
         assert [len(batch[0]) for batch in epoch] == [5, 5, 2]
-        assert sorted((r, k) for batch in epoch for r, k in zip(*batch, strict=True)) == [(r, k) for r in rows for k in range(4)]
+        assert sorted((r, k) for batch in epoch for r, k in zip(*batch, strict=True)) == [
+            (r, k) for r in rows for k in range(4)
+        ]
     assert any(not np.array_equal(a[0], b[0]) for a, b in zip(*epochs, strict=True))
 
 
@@ -229,11 +276,20 @@ def test_what_comes_out(tmp_path, prepared, built):
     ]
     assert list(table.columns) == expected and evaluation.check(table) == classes
     by_image = prepared.table.set_index("image").loc[table.image]
-    assert (table.label.to_numpy() == by_image.gender.astype(str).to_numpy()).all() and (table.fold == 1).all()
+    assert (table.label.to_numpy() == by_image.gender.astype(str).to_numpy()).all() and (
+        table.fold == 1
+    ).all()
     assert table.subject.tolist() == by_image.subject.tolist()
     assert found.metrics["accuracy"] == pytest.approx((table.label == table.answer).mean())
     assert found.metrics["mean_recall"] == pytest.approx(evaluation.mean_recall(table))
-    assert list(found.history.columns) == ["epoch", "rate", "loss", "accuracy", "mean_recall", "seconds"]
+    assert list(found.history.columns) == [
+        "epoch",
+        "rate",
+        "loss",
+        "accuracy",
+        "mean_recall",
+        "seconds",
+    ]
     assert found.metrics["epoch"] == 2 and found.metrics["trained_layers"] == ["fc6", "fc8"]
     assert found.metrics["frozen_at_random"] == ["conv1"] and found.metrics["imagenet_layers"] == []
     assert {"history.csv", "predictions.parquet", "head.safetensors", "metrics.json"} <= {
@@ -243,7 +299,9 @@ def test_what_comes_out(tmp_path, prepared, built):
 
     (tmp_path / "mine.weights.h5").touch()
     training.open_trained(tmp_path)
-    assert (tmp_path / "mine.weights.h5").exists(), "opening deletes nothing, training only its own checkpoints"
+    assert (tmp_path / "mine.weights.h5").exists(), (
+        "opening deletes nothing, training only its own checkpoints"
+    )
 
     count = len(built)
     again = tune(prepared, work=tmp_path, fold=1)
@@ -262,7 +320,9 @@ def test_a_subject_that_nobody_knows_stays_missing(tmp_path, prepared, built):
     unknown = Prepared(prepared.folder)
     unknown.table = unknown.table.drop(columns="subject")
     found = tune(unknown, work=tmp_path, recipe=replace(GENDER, epochs=1), fold=1)
-    assert found.predictions.subject.isna().all() and evaluation.by_fold(found.predictions).faces.sum() == len(found.predictions)
+    assert found.predictions.subject.isna().all() and evaluation.by_fold(
+        found.predictions
+    ).faces.sum() == len(found.predictions)
 
 
 def test_training_learns(tmp_path, prepared, built):
@@ -275,12 +335,18 @@ def test_the_frozen_layers_stay_and_the_others_move(tmp_path, prepared, built):
     tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1))
     keras.utils.set_random_seed(0)
     fresh = tiny(2, dropout=0.4)
-    moved = {v.path for v, w in zip(built[0].weights, fresh.weights, strict=True) if not np.array_equal(v, w)}
+    moved = {
+        v.path
+        for v, w in zip(built[0].weights, fresh.weights, strict=True)
+        if not np.array_equal(v, w)
+    }
     assert moved == {"fc6/kernel", "fc6/bias", "fc8/kernel", "fc8/bias"}
 
 
 @pytest.mark.parametrize("task, recipe", [("gender", GENDER), ("expression", EXPRESSION)])
-def test_the_cache_changes_the_weights_by_less_than_a_thousandth(tmp_path, prepared, built, task, recipe):
+def test_the_cache_changes_the_weights_by_less_than_a_thousandth(
+    tmp_path, prepared, built, task, recipe
+):
     for cache in (True, False):
         tune(prepared, task, work=tmp_path / str(cache), recipe=recipe, cache=cache)
     cached, whole = map(values, built)
@@ -290,8 +356,10 @@ def test_the_cache_changes_the_weights_by_less_than_a_thousandth(tmp_path, prepa
 @pytest.mark.slow
 def test_alexnets_cached_epoch_is_its_uncached_one(tmp_path, prepared, monkeypatch):
     """The real network, on 24 faces: same to 1e-3 after an epoch of the paper's recipe."""
-    built, build = [], classifiers.NETWORKS["alexnet"]
-    monkeypatch.setitem(classifiers.NETWORKS, "alexnet", lambda *a, **k: built.append(build(*a, **k)) or built[-1])
+    built, build = [], classifiers.classifier
+    monkeypatch.setattr(
+        classifiers, "classifier", lambda *a, **k: built.append(build(*a, **k)) or built[-1]
+    )
     recipe = replace(training.AGE_GENDER_RECIPE, epochs=1, batch=32, variants=VARIANTS[::2])
     for cache in (tmp_path / "cache", False):
         options = dict(recipe=recipe, limit=24, cache=cache, network="alexnet", imagenet=True)
@@ -317,23 +385,29 @@ def test_ratios_differ_in_the_features_only(tmp_path, prepared, built, monkeypat
     real_batches = tuning.batches
     monkeypatch.setattr(tuning, "train", spy)
     monkeypatch.setattr(tuning, "batches", order)
-    with_map, without = (tune(prepared, work=tmp_path / str(ratio), ratio=ratio) for ratio in (0.3, 0.0))
+    with_map, without = (
+        tune(prepared, work=tmp_path / str(ratio), ratio=ratio) for ratio in (0.3, 0.0)
+    )
     assert all(np.array_equal(a, b) for a, b in zip(*starts, strict=True))
     assert orders[:2] == orders[2:] and orders[0] != orders[1]
     assert with_map.predictions.image.tolist() == without.predictions.image.tolist()
     assert not np.allclose(with_map.predictions.p_male, without.predictions.p_male)
-    assert {k for k in with_map.metrics["settings"] if with_map.metrics["settings"][k] != without.metrics["settings"][k]} == {
-        "ratio"
-    }
+    assert {
+        k
+        for k in with_map.metrics["settings"]
+        if with_map.metrics["settings"][k] != without.metrics["settings"][k]
+    } == {"ratio"}
 
 
 def test_tasks_and_folds_share_one_cache(tmp_path, prepared, built, monkeypatch):
     cache = tmp_path / "cache"
     tune(prepared, work=tmp_path / "a", cache=cache, fold=0)
     monkeypatch.setattr(preparation.images, "decode", None)  # reading a face again would fail
-    tune(prepared, "age", work=tmp_path / "b", cache=cache, fold=1, recipe=replace(GENDER, epochs=1))
+    tune(
+        prepared, "age", work=tmp_path / "b", cache=cache, fold=1, recipe=replace(GENDER, epochs=1)
+    )
     monkeypatch.undo()
-    monkeypatch.setitem(classifiers.NETWORKS, "tiny", tiny)
+    add_network(monkeypatch, "tiny", tiny)
     assert len(list(cache.iterdir())) == 1
     tune(prepared, work=tmp_path / "c", cache=cache, ratio=0.0)
     tune(prepared, work=tmp_path / "d", cache=cache, seed=1)  # other random frozen weights
@@ -341,7 +415,7 @@ def test_tasks_and_folds_share_one_cache(tmp_path, prepared, built, monkeypatch)
 
 
 def test_a_network_trained_whole_keeps_the_images(tmp_path, prepared, built):
-    recipe = replace(GENDER, train_from={"tiny": "conv1"}, epochs=1)
+    recipe = replace(GENDER, train_from="conv1", epochs=1)
     found = tune(prepared, work=tmp_path / "work", cache=tmp_path / "cache", recipe=recipe)
     array = np.load(next((tmp_path / "cache").glob("*/features.npy")))
     assert array.dtype == "uint8" and array.shape == (60, 4, 224, 224, 3)
@@ -349,9 +423,15 @@ def test_a_network_trained_whole_keeps_the_images(tmp_path, prepared, built):
 
 
 @pytest.mark.parametrize(
-    "task, recipe", [("gender", replace(GENDER, epochs=4)), ("expression", replace(EXPRESSION, epochs=4, drop_after=2))]
+    "task, recipe",
+    [
+        ("gender", replace(GENDER, epochs=4)),
+        ("expression", replace(EXPRESSION, epochs=4, drop_after=2)),
+    ],
 )
-def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, prepared, built, task, recipe):
+def test_a_killed_training_resumes_to_the_same_weights(
+    tmp_path, monkeypatch, prepared, built, task, recipe
+):
     def run(folder):
         found = tune(prepared, task, work=folder, recipe=recipe)
         return [
@@ -369,23 +449,32 @@ def test_a_run_killed_among_the_features_goes_on(tmp_path, monkeypatch, prepared
         tune(prepared, work=folder / "work", cache=folder / "cache")
         return np.load(next((folder / "cache").glob("*/features.npy")))
 
-    killed, whole = killed_and_whole(tmp_path, monkeypatch, features, "make_variant", run, call_number=100)
+    killed, whole = killed_and_whole(
+        tmp_path, monkeypatch, features, "make_variant", run, call_number=100
+    )
     assert np.array_equal(killed, whole) and whole.any(axis=2).all()
 
 
 def test_the_rate_drops(tmp_path, prepared, built):
-    found = tune(prepared, "expression", work=tmp_path, recipe=replace(EXPRESSION, epochs=3, drop_after=2))
+    found = tune(
+        prepared, "expression", work=tmp_path, recipe=replace(EXPRESSION, epochs=3, drop_after=2)
+    )
     assert found.history.rate.tolist() == [0.01, 0.01, 0.001]
 
 
 def test_the_best_epoch_is_kept_where_asked(tmp_path, prepared, built, monkeypatch):
     recalls = iter([0.5, 0.9, 0.1, 0.2])
-    monkeypatch.setattr(tuning, "scores", lambda *_: {"accuracy": 0.5, "mean_recall": next(recalls)})
+    monkeypatch.setattr(
+        tuning, "scores", lambda *_: {"accuracy": 0.5, "mean_recall": next(recalls)}
+    )
     found = tune(prepared, work=tmp_path / "best", recipe=replace(GENDER, epochs=3, keep="best"))
     assert found.metrics["epoch"] == 2
     monkeypatch.undo()
-    monkeypatch.setitem(classifiers.NETWORKS, "tiny", tiny)
-    stopped, on = (tune(prepared, work=tmp_path / str(n), recipe=replace(GENDER, epochs=n)).predictions for n in (2, 3))
+    add_network(monkeypatch, "tiny", tiny)
+    stopped, on = (
+        tune(prepared, work=tmp_path / str(n), recipe=replace(GENDER, epochs=n)).predictions
+        for n in (2, 3)
+    )
     pd.testing.assert_frame_equal(found.predictions, stopped)
     assert not np.allclose(found.predictions.p_male, on.p_male, atol=1e-6)
 
@@ -399,7 +488,7 @@ def test_errors_are_told_before_anything_is_trained(tmp_path, prepared, built):
             tune(prepared, **({"work": tmp_path} | options))
 
     expect(ValueError, "task is one of age, gender, expression; got 'race'", task="race")
-    expect(ValueError, "add 'vgg16' to its train_from", network="vgg16")
+    expect(ValueError, "no network 'lenet'; there are alexnet, ", network="lenet")
     expect(ValueError, "ratio lies between 0 and 1", ratio=30)
     expect(ValueError, "folds 0, 1, 2, 3, 4; got 5", fold=5)
     expect(DatasetError, "no face to train on is labelled", task="age", limit=12)
@@ -422,14 +511,30 @@ def test_whom_training_knows_is_not_tested(tmp_path, prepared, built):
 
     count, alternating = len(prepared), np.arange(len(prepared)) % 3
     people = [f"person {i // 3}" for i in range(count)]
-    refused(r"20 subjects are in more than one split: person 0 in \[test, train", 0, subject=people, fold=alternating)
+    refused(
+        r"20 subjects are in more than one split: person 0 in \[test, train",
+        0,
+        subject=people,
+        fold=alternating,
+    )
     for other in ("test", "validation"):
         split = ["train"] * (count - 2) + ["validation", "test"]
         split[0] = other
         subject = [*people[:-2], "validates", "tests"]
-        refused(rf"1 subjects .*person 0 in \[{', '.join(sorted((other, 'train')))}\]", None, subject=subject, split=split)
+        refused(
+            rf"1 subjects .*person 0 in \[{', '.join(sorted((other, 'train')))}\]",
+            None,
+            subject=subject,
+            split=split,
+        )
     images = prepared.table.image.where(prepared.table.index != 1, prepared.table.image[0])
-    refused(r"1 images are in more than one split", 0, image=images, subject=[str(i) for i in range(count)], fold=alternating)
+    refused(
+        r"1 images are in more than one split",
+        0,
+        image=images,
+        subject=[str(i) for i in range(count)],
+        fold=alternating,
+    )
     assert not built and not list(tmp_path.iterdir())
 
 
@@ -440,7 +545,9 @@ def test_the_second_of_two_trainings_waits_and_finds_all_made(tmp_path, prepared
     waited, first = waits(work, lambda: tune(prepared, work=work, recipe=recipe, cache=cache))
     assert waited and first.metrics["faces"] and len(built) == 1
     (kept,) = cache.iterdir()
-    waited, _ = waits(kept, lambda: tune(prepared, work=tmp_path / "other", recipe=recipe, cache=cache))
+    waited, _ = waits(
+        kept, lambda: tune(prepared, work=tmp_path / "other", recipe=recipe, cache=cache)
+    )
     assert waited
 
 
@@ -449,12 +556,14 @@ def test_preparing_and_painting_wait_too(tmp_path, prepared):
     waited, (faces, _) = waits(pictures, lambda: datasets.synthetic(pictures, 4, progress=False))
     assert waited and len(faces) == 4
     options = preparation.Preparation(detect="box", saliency="light")
-    waited, report = waits(out, lambda: preparation.prepare(faces, out, options, progress=False))
-    assert waited and report.prepared == 4
+    waited, done = waits(out, lambda: preparation.prepare(faces, out, options, progress=False))
+    assert waited and len(done) == 4
 
 
 def test_where_nothing_may_be_written_the_cache_can_be_moved(tmp_path, prepared, built):
-    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    folder = shutil.copytree(
+        prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features")
+    )
     (folder / "features").touch()  # a file: to root, no folder is read-only
     recipe = replace(GENDER, epochs=1)
     with pytest.raises(WorkError, match=r"cache=FOLDER, --cache FOLDER"):
@@ -478,28 +587,44 @@ def test_damaged_tables_are_named(tmp_path, prepared, built, name):
         training.open_trained(tmp_path)
 
 
+def test_another_formula_is_another_run(tmp_path, prepared, built, monkeypatch):
+    """Neither features nor results of the old formula pass for those of the new."""
+    options = dict(recipe=replace(GENDER, epochs=1), cache=tmp_path / "cache")
+    tune(prepared, work=tmp_path / "old", **options)
+    for module in (features, tuning):
+        monkeypatch.setattr(module, "VERSION", 2)
+    with pytest.raises(WorkError, match="formula: 1 there, 2 now"):
+        tune(prepared, work=tmp_path / "old", **options)
+    tune(prepared, work=tmp_path / "new", **options)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
 def test_another_run_needs_another_folder(tmp_path, prepared, built):
     tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1))
     with pytest.raises(WorkError, match=r"ratio: 0\.3 there, 0\.0 now"):
         tune(prepared, work=tmp_path, recipe=replace(GENDER, epochs=1), ratio=0.0)
 
 
-def test_other_starting_weights_need_another_folder(tmp_path, prepared, built, monkeypatch):
+def test_other_starting_weights_need_another_folder(tmp_path, prepared, monkeypatch):
     """ImageNet weights that are fetched between two calls would else be half of a run, or pass for those of a finished one."""
     start = {"conv1/bias": np.zeros(6, "float32")}
-    monkeypatch.setitem(classifiers.imagenet.SOURCES, "tiny", lambda: start)
+    add_network(monkeypatch, "tiny", tiny, imagenet=lambda: start)
     options = dict(work=tmp_path, recipe=replace(GENDER, epochs=1), imagenet=True)
     found = tune(prepared, **options)
     assert found.metrics["imagenet_layers"] == ["conv1"] and found.metrics["frozen_at_random"] == []
     assert tune(prepared, **options).metrics == found.metrics
     start["conv1/bias"] = np.ones(6, "float32")
-    with pytest.raises(WorkError, match=r"imagenet_weights: conv1 \(\w+\) there, conv1 \(\w+\) now"):
+    with pytest.raises(
+        WorkError, match=r"imagenet_weights: conv1 \(\w+\) there, conv1 \(\w+\) now"
+    ):
         tune(prepared, **options)
 
 
 def test_faces_prepared_anew_are_read_anew(tmp_path, prepared, built):
     """The same names, boxes and making, other pixels: other features, and no finished work folder passes for theirs."""
-    folder = shutil.copytree(prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features"))
+    folder = shutil.copytree(
+        prepared.folder, tmp_path / "prepared", ignore=shutil.ignore_patterns("features")
+    )
     options = dict(cache=tmp_path / "cache", recipe=replace(GENDER, epochs=1))
     before = tune(Prepared(folder), work=tmp_path / "before", **options)
     shard = next((folder / "shards").glob("*.parquet"))
@@ -516,19 +641,30 @@ def test_faces_prepared_anew_are_read_anew(tmp_path, prepared, built):
 
 def test_layers_without_weights_tell_features_apart():
     options = [
-        features.layer_options(keras.Sequential([keras.Input((8, 8, 3)), layers.Normalization(mean=mean, variance=[1.0] * 3)]))
+        features.layer_options(
+            keras.Sequential(
+                [keras.Input((8, 8, 3)), layers.Normalization(mean=mean, variance=[1.0] * 3)]
+            )
+        )
         for mean in ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 1.0])
     ]
     assert options[0] == options[1] != options[2]
 
 
 def test_a_loss_that_explodes_is_told(tmp_path, prepared, built):
-    with pytest.raises(WorkError, match=r"the loss became (nan|inf) in epoch 1: try a smaller learning rate than 1e\+30"):
+    with pytest.raises(
+        WorkError,
+        match=r"the loss became (nan|inf) in epoch 1: try a smaller learning rate than 1e\+30",
+    ):
         tune(prepared, work=tmp_path, recipe=replace(GENDER, rate=1e30))
 
 
 def test_features_beyond_float16_are_told(tmp_path, prepared, built, monkeypatch):
-    monkeypatch.setattr(features.Images, "__call__", lambda self, rows, _: np.full((len(rows), 224, 224, 3), 1e8, "float32"))
+    monkeypatch.setattr(
+        features.Images,
+        "__call__",
+        lambda self, rows, _: np.full((len(rows), 224, 224, 3), 1e8, "float32"),
+    )
     with pytest.raises(WorkError, match="beyond float16; train without the cache"):
         tune(prepared, work=tmp_path / "work", cache=tmp_path / "cache")
 
@@ -541,12 +677,13 @@ from pathlib import Path
 import numpy as np
 import keras
 sys.path.insert(0, {tests!r})
+import pytest
 import test_training as station
-from safbage import classifiers, training
+from safbage import training
 from safbage.datasets.shards import Prepared
 from safbage.training import features, tuning
 
-classifiers.NETWORKS["tiny"] = station.tiny
+station.add_network(pytest.MonkeyPatch(), "tiny", station.tiny)
 prepared, work = Prepared({prepared!r}), Path({work!r})
 keras.config.set_dtype_policy({policy!r})
 recipe = station.replace(station.EXPRESSION, epochs=3, drop_after=1)
@@ -574,13 +711,22 @@ print("done", keras.config.backend())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend, policy", [("jax", "float32"), ("torch", "float32"), ("tensorflow", "mixed_bfloat16")])
+@pytest.mark.parametrize(
+    "backend, policy", [("jax", "float32"), ("torch", "float32"), ("tensorflow", "mixed_bfloat16")]
+)
 def test_other_backends_and_precisions(tmp_path, prepared, backend, policy):
     """Trained, killed, resumed to the same answers, and loaded again."""
     if not importlib.util.find_spec(backend):
         pytest.skip(f"needs {backend}")
-    script = SCRIPT.format(tests=os.path.dirname(__file__), prepared=str(prepared.folder), work=str(tmp_path), policy=policy)
+    script = SCRIPT.format(
+        tests=os.path.dirname(__file__),
+        prepared=str(prepared.folder),
+        work=str(tmp_path),
+        policy=policy,
+    )
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["done", backend]

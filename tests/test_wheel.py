@@ -17,7 +17,16 @@ pytestmark = pytest.mark.slow
 def wheel(tmp_path_factory):
     """The wheel's file."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", REPOSITORY]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        REPOSITORY,
+    ]
     subprocess.run([*command, "--wheel-dir", folder], check=True)
     (path,) = folder.glob("safbage-*.whl")
     return path
@@ -67,13 +76,20 @@ def test_the_installed_package_is_the_one_that_is_used(installed):
 
 
 def test_the_projects_own_results_come_along(installed):
-    names = run(installed, "-P", "-c", "from safbage import experiments; print(*experiments.saved())").split()
+    names = run(
+        installed, "-P", "-c", "from safbage import experiments; print(*experiments.load_saved())"
+    ).split()
     assert names == ["age", "expression", "gender", "networks", "ratios"]
 
 
 def test_the_demo_answers_and_runs_its_notebook(installed):
     made = safbage(installed, "demo", "--output", "demo").split()
-    assert {name.rsplit("/")[-1] for name in made} >= {"faces.csv", "figure.png", "00_start_here.ipynb", "00_start_here.html"}
+    assert {name.rsplit("/")[-1] for name in made} >= {
+        "faces.csv",
+        "figure.png",
+        "00_start_here.ipynb",
+        "00_start_here.html",
+    }
     assert all(os.path.getsize(name) > 100 for name in made)
 
 
@@ -81,14 +97,37 @@ def test_a_photo_is_answered(installed):
     code = "from safbage import images; images.write('mine.png', images.astronaut())"
     run(installed, "-P", "-c", code)
     (row,) = json.loads(safbage(installed, "predict", "mine.png", "--json"))
-    assert row["photo"] == "mine.png" and row["status"] == "ok" and row["age"] and row["gender"] and row["expression"]
+    assert (
+        row["photo"] == "mine.png"
+        and row["status"] == "ok"
+        and row["age"]
+        and row["gender"]
+        and row["expression"]
+    )
 
 
 def test_the_course_can_be_taken(installed):
     safbage(installed, "course", "--output", "course")
     folder = installed[1] / "course"
-    assert len(list(folder.glob("*.ipynb"))) == len(list((REPOSITORY / "notebooks").glob("*.ipynb")))
+    assert len(list(folder.glob("*.ipynb"))) == len(
+        list((REPOSITORY / "notebooks").glob("*.ipynb"))
+    )
     paths = folder / "03_reweight_by_saliency.ipynb", folder / "done.ipynb"
-    run(installed, "-P", "-m", "papermill", "--kernel", "python3", "--no-progress-bar", "--cwd", folder, *paths)
-    outputs = [output for cell in json.loads((folder / "done.ipynb").read_text())["cells"] for output in cell.get("outputs", ())]
+    run(
+        installed,
+        "-P",
+        "-m",
+        "papermill",
+        "--kernel",
+        "python3",
+        "--no-progress-bar",
+        "--cwd",
+        folder,
+        *paths,
+    )
+    outputs = [
+        output
+        for cell in json.loads((folder / "done.ipynb").read_text())["cells"]
+        for output in cell.get("outputs", ())
+    ]
     assert any("image/png" in output.get("data", {}) for output in outputs)

@@ -41,8 +41,14 @@ def faults(folder: Path) -> list[str]:
         wrong += [f"picture without a text: {image.get('src', '')[:80]}" for image in pictures]
         text = page.get_text()
         wrong += ["an error of a notebook"] * ("Traceback (most recent call last)" in text)
-        wrong += [f"a path of a machine: {place}" for place in MACHINE.findall(text) if place not in EXAMPLES]
-        wrong += ["a widget without its kernel"] * bool(page.find("script", type=re.compile("jupyter.widget")))
+        wrong += [
+            f"a path of a machine: {place}"
+            for place in MACHINE.findall(text)
+            if place not in EXAMPLES
+        ]
+        wrong += ["a widget without its kernel"] * bool(
+            page.find("script", type=re.compile("jupyter.widget"))
+        )
         found += [f"{path.relative_to(folder.resolve())}: {line}" for line in wrong]
     return found
 

@@ -21,14 +21,26 @@ from PIL import Image, ImageOps
 import safbage
 from safbage import experiments, images
 from safbage.runtime import weights
+from safbage.show import markdown
 
 REPOSITORY = Path(__file__).parents[2]
-TAKEN = ["*.md", "LICENSE", "CITATION.cff", "data/*.md", "docs/*.md", "docs/*.png", "notebooks/*.md", "safbage/trained/*.md"]
+TAKEN = [
+    "*.md",
+    "LICENSE",
+    "CITATION.cff",
+    "data/*.md",
+    "docs/*.md",
+    "docs/*.png",
+    "notebooks/*.md",
+    "safbage/trained/*.md",
+]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FOLDERS = re.compile(r"(?<![\w.:/<~])/(?:[\w.+-]+/)+")
 """Of a whole path, all but its last part, which pandas may have cut short."""
 PROGRESS = re.compile(r"\d+%\|")
-NOTE = "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
+NOTE = (
+    "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
+)
 THUMBNAIL = 480, 300
 ENOUGH = 80
 """Characters of a figure's text."""
@@ -37,7 +49,9 @@ ENOUGH = 80
 def lay_out(executed: Path, pages: Path) -> None:
     """Write everything that Sphinx reads into the folder `pages`, which is made anew."""
     shutil.rmtree(pages, ignore_errors=True)
-    shutil.copytree(Path(__file__).parent, pages, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(
+        Path(__file__).parent, pages, ignore=shutil.ignore_patterns("*.py", "__pycache__")
+    )
     shutil.copy(Path(__file__).parent / "conf.py", pages)
     for source in (path for pattern in TAKEN for path in REPOSITORY.glob(pattern)):
         target = pages / source.relative_to(REPOSITORY)
@@ -63,7 +77,11 @@ def as_page(notebook):
         ValueError: a cell ended in an error.
     """
     notebook.metadata.pop("widgets", None)
-    texts, section, figures = [cell for cell in notebook.cells if cell.cell_type == "markdown"], "", 0
+    texts, section, figures = (
+        [cell for cell in notebook.cells if cell.cell_type == "markdown"],
+        "",
+        0,
+    )
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             section = heading(cell.source) or section
@@ -83,10 +101,16 @@ def as_page(notebook):
             raise ValueError(f"cell {cell.id!r} ended in an error; run the notebook again")
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
             figures += 1
-            reads = texts and notebook.cells[notebook.cells.index(cell) + 1] is texts[0] and not heading(texts[0].source)
+            reads = (
+                texts
+                and notebook.cells[notebook.cells.index(cell) + 1] is texts[0]
+                and not heading(texts[0].source)
+            )
             words = beginning(texts[0].source) if reads else last_sentence(said)
             where = section if section.endswith("?") else f"{section}."
-            shown.setdefault("image", {}).setdefault("alt", f"Figure {figures}, {where} {words}".strip())
+            shown.setdefault("image", {}).setdefault(
+                "alt", f"Figure {figures}, {where} {words}".strip()
+            )
     return notebook
 
 
@@ -124,7 +148,11 @@ def plain(markdown: str) -> str:
 def sentences(markdown: str) -> list[str]:
     """The sentences of the paragraphs that are prose."""
     paragraphs = [part for part in markdown.split("\n\n") if not re.match(r"[#|>\-]", part)]
-    return [sentence for part in paragraphs for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z*`])", plain(part))]
+    return [
+        sentence
+        for part in paragraphs
+        for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z*`])", plain(part))
+    ]
 
 
 def beginning(markdown: str) -> str:
@@ -143,11 +171,17 @@ def last_sentence(markdown: str) -> str:
 def card(notebook, name: str, pages: Path) -> str:
     """A card of the landing page's strip: title, goal, and the figure whose shape fits best, which is left in `strip/`."""
     title = notebook.cells[0].source
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    figures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    outputs = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
+    figures = [
+        output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})
+    ]
     pictures = [Image.fromarray(images.decode(base64.b64decode(figure))) for figure in figures]
     wanted = THUMBNAIL[0] / THUMBNAIL[1]
-    picture = min(pictures, key=lambda picture: abs(math.log(picture.width / picture.height / wanted)))
+    picture = min(
+        pictures, key=lambda picture: abs(math.log(picture.width / picture.height / wanted))
+    )
     (pages / "strip").mkdir(exist_ok=True)
     ImageOps.pad(picture, THUMBNAIL, color="white").save(pages / "strip" / f"{name}.png")
     goal = re.search(r"\*\*Goal:\*\* (.*)", title)[1]
@@ -172,10 +206,10 @@ def results() -> str:
         "Does saliency help? Each experiment of the paper, as measured here, beside the paper's figures.",
         "",
     ]
-    for report in experiments.saved().values():
-        about, made = report["experiment"], report["provenance"]
-        parts += [f"## {about['title']}", f"{about['where']}; data set {made['data']}.", experiments.markdown(report)]
-        parts.append(f"Made by `{made['command']}`.")
+    for measured in experiments.load_saved().values():
+        about, made = measured.experiment, measured.provenance
+        parts += [f"## {about['title']}", f"{about['where']}; data set {made['data']}."]
+        parts += [markdown.comparison(measured), f"Made by `{made['command']}`."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -191,18 +225,42 @@ def api() -> str:
     return "\n\n".join(
         [
             *head,
-            "\n".join(["```{eval-rst}", ".. autosummary::", "   :toctree: api", "   :template: module.rst", "", *rows, "```"]),
+            "\n".join(
+                [
+                    "```{eval-rst}",
+                    ".. autosummary::",
+                    "   :toctree: api",
+                    "   :template: module.rst",
+                    "",
+                    *rows,
+                    "```",
+                ]
+            ),
         ]
     )
 
 
 def commands() -> str:
     """Every command's help, as Typer writes it, but for its list, whose sentences Typer cuts short."""
-    line = [sys.executable, "-m", "typer", "safbage.cli", "utils", "docs", "--name", "safbage", "--title", "Commands"]
+    line = [
+        sys.executable,
+        "-m",
+        "typer",
+        "safbage.cli",
+        "utils",
+        "docs",
+        "--name",
+        "safbage",
+        "--title",
+        "Commands",
+    ]
     text = subprocess.run(line, check=True, capture_output=True, text=True).stdout
     whole = dict(re.findall(r"^#+ `safbage ([\w-]+)`\n\n(.*)$", text, re.MULTILINE))
     return re.sub(
-        r"^\* `([\w-]+)`: .*\.\.\.$", lambda cut: f"* `{cut[1]}`: {whole.get(cut[1], cut[0])}", text, flags=re.MULTILINE
+        r"^\* `([\w-]+)`: .*\.\.\.$",
+        lambda cut: f"* `{cut[1]}`: {whole.get(cut[1], cut[0])}",
+        text,
+        flags=re.MULTILINE,
     )
 
 

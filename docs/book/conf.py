@@ -5,7 +5,7 @@ import re
 from safbage import __version__
 
 project = "safbage"
-author = "The safbage contributors"
+author = "The safbage authors"
 release = __version__
 language = "en"
 
@@ -31,7 +31,9 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # a dataclass has its fields described once
-default_role = "py:obj"  # `name` in a docstring links where safbage has the name, and is code where it has not
+default_role = (
+    "py:obj"  # `name` in a docstring links where safbage has the name, and is code where it has not
+)
 
 nitpicky = True
 nitpick_ignore_regex = [
@@ -73,7 +75,12 @@ def markdown_to_rst(app, what, name, obj, options, lines):
                 found += [".. list-table::", "   :header-rows: 1", ""]
             found += [f"   {'  -' if number else '* -'} {cell}" for number, cell in enumerate(row)]
         else:
-            begins = line.startswith("    ") and found and not found[-1] and not before.startswith("    ")
+            begins = (
+                line.startswith("    ")
+                and found
+                and not found[-1]
+                and not before.startswith("    ")
+            )
             found += ["::", "", line] if begins else [line]
         before = line or before
     lines[:] = found

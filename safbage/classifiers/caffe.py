@@ -1,15 +1,17 @@
-"""Layers of Caffe's networks that Keras lacks, or has only slowly: local response normalisation, groups, BGR."""
+"""Layers of Caffe's networks that Keras lacks, or that are slow in it."""
 
 from safbage.runtime.backend import keras, layers, ops
 
 
 @keras.saving.register_keras_serializable("safbage")
 class LocalResponseNormalization(layers.Layer):
-    """Divide each channel by what its neighbours answer at the same place (Krizhevsky et al. 2012, section 3.3).
+    """Divide each channel by what its neighbours answer at the same place (Krizhevsky et al. 2012,
+    section 3.3).
 
-    ``x / (1 + alpha/size · Σ x²) ** beta``, the sum over `size` channels about each, fewer at the borders. As in Caffe,
-    `alpha` is divided by `size`, which the paper does not do, and the constant is 1, where the paper has 2.
-    Reckoned in float32 also under mixed precision: a square soon leaves the range of float16.
+    ``x / (1 + alpha/size · Σ x²) ** beta``, the sum over `size` channels about each, fewer at the
+    borders. As in Caffe, `alpha` is divided by `size`, which the paper does not do, and the
+    constant is 1, where the paper has 2.
+    Computed in float32 also under mixed precision: a square soon leaves the range of float16.
     """
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, **options):
@@ -34,17 +36,24 @@ class LocalResponseNormalization(layers.Layer):
 class GroupedConv2D(layers.Conv2D):
     """``Conv2D(groups=…)`` as one convolution per group; the same variables, H×W×in/groups×out.
 
-    TensorFlow on a CPU hands grouped convolutions to XLA, whose gradient took 25 times as long as this one's.
+    TensorFlow on a CPU hands grouped convolutions to XLA, whose gradient took 25 times as long as
+    this one's.
     """
 
     def convolution_op(self, inputs, kernel):
-        groups = zip(ops.split(inputs, self.groups, axis=-1), ops.split(kernel, self.groups, axis=-1), strict=True)
-        return ops.concatenate([super(GroupedConv2D, self).convolution_op(*group) for group in groups], axis=-1)
+        groups = zip(
+            ops.split(inputs, self.groups, axis=-1),
+            ops.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        return ops.concatenate(
+            [super(GroupedConv2D, self).convolution_op(*group) for group in groups], axis=-1
+        )
 
 
 @keras.saving.register_keras_serializable("safbage")
 class RgbToBgr(layers.Layer):
-    """Turn the order of the channels around: Caffe's weights, read from OpenCV's images, expect blue first."""
+    """Reverse the channels: Caffe's weights, learnt from OpenCV's images, expect blue first."""
 
     def call(self, image):
         return ops.flip(image, axis=-1)

@@ -1,4 +1,4 @@
-"""The command ``safbage``; a module per group of commands. `base.SECTIONS` has the order in which ``--help`` lists them."""
+"""The command ``safbage``, a module per group of commands; `base.SECTIONS` lists them."""
 
 import os
 
@@ -21,6 +21,7 @@ from safbage.cli.base import app, set_streams
 
 def main() -> None:
     """Entry point of the command ``safbage``."""
-    os.environ["PYTHONSAFEPATH"] = "1"  # no Python that a command starts imports what lies in the working directory
+    # No Python that a command starts imports what lies in the working directory.
+    os.environ["PYTHONSAFEPATH"] = "1"
     set_streams()
     app(prog_name="safbage")

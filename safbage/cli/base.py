@@ -1,30 +1,49 @@
-"""What all commands share: the application, messages, tables of rows. Results go to stdout, everything else to stderr."""
+"""What all commands share: the application, how they end, what they print.
+
+Results go to stdout, everything else to stderr.
+"""
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
-from unicodedata import category
 
 import typer
 from rich.console import Console
 from tqdm import tqdm
 from typer.core import TyperGroup
 
+from safbage.errors import SafbageError
+from safbage.runtime.files import printable
+from safbage.tasks import CLASSES, SHIPPED
+
 SECTIONS = {
     "Answer photos": ("demo", "predict", "explore", "export"),
     "Learn": ("course", "sweep"),
     "Data sets": ("data", "prepare"),
-    "Train and measure": ("train", "evaluate", "results", "reproduce", "train-saliency", "evaluate-saliency"),
+    "Train and measure": (
+        "train",
+        "evaluate",
+        "results",
+        "reproduce",
+        "train-saliency",
+        "evaluate-saliency",
+    ),
     "Upkeep": ("weights", "doctor"),
 }
 """The commands as ``--help`` lists them, under headings."""
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's bidirectional controls, with which a name can look like another."""
+LINES = "\u2028\u2029"
+"""Unicode's separators of lines and paragraphs."""
 
 
 class _Commands(TyperGroup):
-    """The commands under headings; an error that can be expected ends in one line instead of a traceback."""
+    """The commands under headings; an expected error ends in one line instead of a traceback."""
 
     def list_commands(self, ctx):
         return [name for names in SECTIONS.values() for name in names]
@@ -33,25 +52,19 @@ class _Commands(TyperGroup):
         wide = max(map(len, self.list_commands(ctx)))
         room = formatter.width - 6 - wide
         for heading, names in SECTIONS.items():
+            commands = [(name.ljust(wide), self.get_command(ctx, name)) for name in names]
             with formatter.section(heading):
-                formatter.write_dl([(name.ljust(wide), self.get_command(ctx, name).get_short_help_str(room)) for name in names])
+                formatter.write_dl([(name, c.get_short_help_str(room)) for name, c in commands])
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
-        except _expected_errors() as error:
+        except (SafbageError, OSError) as error:
             raise fail(str(error)) from error
         except (ValueError, OverflowError) as error:  # of an argument, as the library raises it
             raise fail(str(error), 2) from error
         except ImportError as error:
             raise fail(f"{error}. `safbage doctor` says what is missing.") from error
-
-
-def _expected_errors():
-    """Imported where something has gone wrong, so that ``--help`` stays quick."""
-    from safbage.errors import CheckpointError, DatasetError, ImageError, SceneError, WeightsError, WorkError
-
-    return (WeightsError, CheckpointError, DatasetError, SceneError, ImageError, WorkError, OSError)
 
 
 app = typer.Typer(
@@ -65,44 +78,37 @@ app = typer.Typer(
 messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-class Shipped(StrEnum):
-    """`classifiers.SHIPPED`, known before Keras is imported."""
-
-    ALEXNET_GAP = "alexnet-gap"
-    EFFICIENTNET_LITE2 = "efficientnet-lite2"
-
-
-Network = Annotated[Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is of today.")]
+Shipped = StrEnum("Shipped", {name.upper().replace("-", "_"): name for name in SHIPPED})
+"""The networks that ship, as an option's choices."""
+Network = Annotated[
+    Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is of today.")
+]
 
 
 def set_streams() -> None:
-    """Let stdout and stderr take any text: UTF-8 into a file or pipe; on a terminal its own encoding, with escapes for the rest.
+    """Let stdout and stderr take any text.
 
-    Else a path with an é would end a command whose output goes into a file on Windows (cp1252), after all its work.
+    Into a file or pipe it goes as UTF-8; on a terminal in its own encoding, with escapes for the
+    rest. Otherwise a path with an é would end a command whose output goes into a file on Windows
+    (cp1252), after all its work.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (as long as the process lives)
         else:
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
-
-
-TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Unicode's bidirectional controls, with which a name can look like another."""
+            stream.reconfigure(
+                encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
+            )
 
 
 def visible(text: str) -> str:
-    """Text as a person may be shown it: what would move a terminal's cursor or turn its writing around is escaped.
+    """Text as a person may be shown it.
 
-    In files and tables names stay true.
+    What would move a terminal's cursor or turn its writing around is escaped. In files and tables
+    names stay true.
     """
-    harmful = (*TURNING, "\u2028", "\u2029")
-    return "".join(_escaped(c) if c in harmful or (category(c) in ("Cc", "Cs") and c not in "\n\t") else c for c in text)
-
-
-def _escaped(character):
-    return character.encode("unicode_escape").decode()
+    return printable(text, harmful=TURNING + LINES, kept="\n\t")
 
 
 def say(text: str) -> None:
@@ -117,19 +123,44 @@ def fail(text: str, code: int = 1) -> typer.Exit:
     return typer.Exit(code)
 
 
+@contextmanager
+def wrong_arguments(*kinds: type[Exception]) -> Iterator[None]:
+    """End the command with status 2 where the block raises one of these errors."""
+    try:
+        yield
+    except kinds as error:
+        raise fail(str(error), 2) from error
+
+
+@contextmanager
+def stoppable(how: str) -> Iterator[None]:
+    """End the command with status 130 at Ctrl-C, with 2 at a `ValueError`.
+
+    `how` completes the message "stopped; the same command goes on …".
+    """
+    try:
+        with wrong_arguments(ValueError):
+            yield
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on {how}")
+        raise typer.Exit(130) from None
+
+
 def stdout() -> Console:
-    """Rich on stdout: as wide as the terminal, 160 columns into a file or pipe; frames in characters that stdout has."""
+    """Rich on stdout, as wide as the terminal, or 160 columns wide into a file or pipe.
+
+    Frames are of characters that stdout's encoding has.
+    """
     width = None if sys.stdout.isatty() else 160
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def chosen_tasks(text: str) -> tuple[str, ...]:
     """The tasks that ``--tasks`` names."""
-    from safbage.tasks import CLASSES
-
     names = tuple(filter(None, (name.strip() for name in text.split(","))))
     if not names or not set(names) <= set(CLASSES):
-        raise fail(f"--tasks takes some of {', '.join(CLASSES)}, separated by commas; got {text!r}", 2)
+        known = ", ".join(CLASSES)
+        raise fail(f"--tasks takes some of {known}, separated by commas; got {text!r}", 2)
     return names
 
 
@@ -142,30 +173,40 @@ def _show_version(wanted: bool):
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ):
-    """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE (Gurnani et al. 2019)."""
+    """Saliency-aware face analysis: apparent age, gender and expression, after SAF-BAGE
+    (Gurnani et al. 2019).
+    """
 
 
 def refuse_to_overwrite(path: Path, beginning: str, *, marked: bool = True) -> None:
-    """End the command, before its work, where there is a file that is not its own.
+    """End the command, before its work, where it would overwrite a file that it did not write.
 
     Args:
         path: what the command will write.
-        beginning: of all files that it writes there.
-        marked: whether what lies beside the file says that this command wrote there.
+        beginning: how each file that it writes there begins.
+        marked: whether something beside the file says that this command wrote there.
     """
     if not (path.is_file() or path.is_dir()):  # a device or a pipe takes what it is given
         return
     with open(path, encoding="utf-8", errors="replace") as file:
         own = marked and file.read(len(beginning)) == beginning
     if not own:
-        raise fail(f"{path} is not of this command, and would be overwritten; choose another --output", 2)
+        raise fail(
+            f"{path} is not of this command, and would be overwritten; choose another --output", 2
+        )
 
 
 def draw_into_files() -> None:
-    """Matplotlib without windows, and without the `matplotlibrc` of the working directory, which could have it call LaTeX."""
+    """Let Matplotlib draw without windows.
+
+    The `matplotlibrc` of the working directory is not heeded: it could have LaTeX called.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

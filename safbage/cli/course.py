@@ -12,31 +12,46 @@ PACKAGE = Path(__file__).parents[1]
 FOLDING = """
 {%- extends "lab/index.html.j2" -%}
 {%- macro folded(words, part) -%}
-<details style="margin: 0.5em 64px"><summary style="cursor: pointer">{{ words }}</summary>{{ part }}</details>
+<details style="margin: 0.5em 64px"><summary style="cursor: pointer">{{ words }}</summary>
+{{- part -}}
+</details>
 {%- endmacro -%}
 {%- block codecell -%}
 {{ folded("Solution", super()) if "solution" in cell.metadata.get("tags", []) else super() }}
 {%- endblock codecell -%}
 {%- block input_group -%}
-{%- set check = cell.metadata.get("jupyter", {}).get("source_hidden") and "solution" not in cell.metadata.get("tags", []) -%}
+{%- set hidden = cell.metadata.get("jupyter", {}).get("source_hidden") -%}
+{%- set check = hidden and "solution" not in cell.metadata.get("tags", []) -%}
 {{ folded("Check", super()) if check else super() }}
 {%- endblock input_group -%}
 """
-"""nbconvert's own page shows what JupyterLab folds. Here a solution is folded with its outputs, and the code of checks."""
+"""Folds what JupyterLab folds and nbconvert's own page shows.
+
+These are solutions, with their outputs, and the code of checks.
+"""
 
 
 @app.command()
 def course(
-    output: Annotated[Path, typer.Option(help="Folder to copy the notebooks into.")] = Path("course"),
+    output: Annotated[Path, typer.Option(help="Folder to copy the notebooks into.")] = Path(
+        "course"
+    ),
     without_solutions: Annotated[
-        bool, typer.Option("--without-solutions", help="For a class: leave the solutions and the tests' sample answers out.")
+        bool,
+        typer.Option(
+            "--without-solutions",
+            help="For a class: leave the solutions and the tests' sample answers out.",
+        ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also replace what differs from the course's own.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also replace what differs from the course's own.")
+    ] = False,
 ):
     """Copy the course's notebooks into a folder, to work in.
 
-    A notebook that is there already and was run or changed is kept. Without solutions the checks stay, since they give the hints.
-    What they expect is not in the notebooks, but in the library (safbage.checks): who looks for it there finds it.
+    A notebook that is there already and was run or changed is kept. Without solutions the checks
+    stay, since they give the hints. What they expect is not in the notebooks, but in the library
+    (safbage.show.checks): who looks for it there finds it.
     """
     output.mkdir(parents=True, exist_ok=True)
     kept = []
@@ -52,25 +67,30 @@ def course(
     say(f"The course is in {output}. Begin with: jupyter lab {output / notebooks()[0].name}")
     if kept:
         raise fail(
-            f"kept as they are, since they were run or changed, or come from another version: {', '.join(kept)}. "
-            "To replace them, and lose what is in them, add --force; or name another folder with --output"
+            "kept as they are, since they were run or changed, or come from another version: "
+            f"{', '.join(kept)}. To replace them, and lose what is in them, add --force; "
+            "or name another folder with --output"
         )
 
 
 def notebooks() -> list[Path]:
-    """The course's notebooks in order: in the installed package, or beside it in a clone of the repository."""
+    """The course's notebooks in order: in the installed package, or beside it in a clone."""
     folder = next(filter(Path.is_dir, (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")))
     return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
 
 
 def folded(executed: Path) -> str:
-    """The HTML page of an executed notebook's file, with the solutions and the code of the checks folded away."""
+    """The HTML page of an executed notebook, solutions and the code of checks folded away."""
     import jinja2
     import nbconvert
 
     loader = jinja2.DictLoader({"folding.html.j2": FOLDING})
-    here = dict(extra_template_basedirs=[])  # else templates, which are code, are looked for in the working directory first
-    exporter = nbconvert.HTMLExporter(extra_loaders=[loader], template_file="folding.html.j2", **here)
+    exporter = nbconvert.HTMLExporter(
+        extra_loaders=[loader],
+        template_file="folding.html.j2",
+        # Else templates, which are code, are looked for in the working directory first.
+        extra_template_basedirs=[],
+    )
     return exporter.from_filename(str(executed))[0]
 
 
@@ -80,11 +100,14 @@ def strip_teachers_part(text: str) -> str:
 
 
 def strip_solutions(text: str) -> str:
-    """A notebook, as JSON, without its solutions, without the answers that tests try, and without outputs that may show them."""
+    """A notebook, as JSON, without its solutions and whatever may show them.
+
+    That is outputs, and the answers that tests try.
+    """
     import nbformat
 
     notebook = nbformat.reads(text, 4)
-    notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", [])]
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("attempts", None)

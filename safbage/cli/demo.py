@@ -1,5 +1,6 @@
 """``safbage demo``: the embedded photo, answered."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,34 +14,48 @@ from safbage.cli.course import folded, notebooks
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
     notebook: Annotated[
-        Path | None, typer.Option(help="Execute this notebook, and make HTML of it; else the course's first.")
+        Path | None,
+        typer.Option(help="Execute this notebook, and make HTML of it; else the course's first."),
     ] = None,
-    no_notebook: Annotated[bool, typer.Option("--no-notebook", help="Execute none: some seconds instead of minutes.")] = False,
+    no_notebook: Annotated[
+        bool, typer.Option("--no-notebook", help="Execute none: some seconds instead of minutes.")
+    ] = False,
 ):
     """Answer the embedded photo, and run a notebook.
 
-    It is NASA's picture of the astronaut Eileen Collins. A figure, a table and the notebook as a page to read are left.
+    It is NASA's picture of the astronaut Eileen Collins. A figure, a table and the notebook as a
+    page to read are left.
     """
     chosen = None if no_notebook else notebook or notebooks()[0]
     if chosen and not chosen.is_file():
         raise fail(f"no such notebook: {chosen}", 2)
     if chosen and (output / chosen.name).exists() and chosen.samefile(output / chosen.name):
-        raise fail(f"{output} holds the notebook itself, which its results would overwrite; name another --output", 2)
+        raise fail(
+            f"{output} holds the notebook itself, which its results would overwrite; "
+            "name another --output",
+            2,
+        )
     refuse_to_overwrite(output / "faces.csv", "photo,face,status,")
     from safbage import images
     from safbage.pipeline import SafBage
 
     output.mkdir(parents=True, exist_ok=True)
-    say("Answering the embedded photo, " + ("then running the notebook; a minute or two …" if chosen else "some seconds …"))
+    say(
+        "Answering the embedded photo, "
+        + ("then running the notebook; a minute or two …" if chosen else "some seconds …")
+    )
     model = SafBage.load()
-    seen = model.explain(images.astronaut())
-    seen.photo = "astronaut"
+    seen = replace(model.explain(images.astronaut()), photo="astronaut")
     model.table(seen.rows()).to_csv(output / "faces.csv", index=False)
     save_figure(seen, output / "figure.png")
     made = [output / "figure.png", output / "faces.csv"]
     if chosen:
         made += _execute(chosen, output)
-    say("One face answered. Look at:" if len(seen.faces) == 1 else f"{len(seen.faces)} faces answered. Look at:")
+    say(
+        "One face answered. Look at:"
+        if len(seen.faces) == 1
+        else f"{len(seen.faces)} faces answered. Look at:"
+    )
     for path in made:
         print(path.resolve())
 
@@ -53,7 +68,13 @@ def _execute(notebook, output):
 
     executed = output / notebook.name
     try:
-        execute(notebook, executed, {"OUTPUT_DIR": str(output.resolve())}, directory=Path.cwd(), progress=True)
+        execute(
+            notebook,
+            executed,
+            {"OUTPUT_DIR": str(output.resolve())},
+            directory=Path.cwd(),
+            progress=True,
+        )
     except PapermillExecutionError as error:
         where = f"cell {error.exec_count} of {executed}, which shows it"
         raise fail(f"{notebook.name}: {error.ename}: {error.evalue} in {where}") from error

@@ -1,4 +1,5 @@
-"""``safbage explore``: the ratio explorer as a page of this machine's own, for those who want no notebook."""
+"""``safbage explore``: the ratio explorer as a page of this machine's own, for those who want no
+notebook."""
 
 import os
 import tempfile
@@ -11,41 +12,54 @@ from safbage.cli.base import Network, Shipped, app, say
 
 TITLE = """# The ratio explorer
 
-Turn the dial: the face is darkened where nobody looks, and the answers follow. At 0 % the network sees the face as it is, at
-100 % only what draws the eye. The networks learnt at 30 %; what they answer elsewhere shows what they lean on.
+Turn the dial: the face is darkened where nobody looks, and the answers follow. At 0 % the network \
+sees the face as it is, at 100 % only what draws the eye. The networks learnt at 30 %; what they \
+answer elsewhere shows what they lean on.
 """
-CARE = """All stays on this machine. Age, gender and expression are apparent ones, as annotators judged pictures, and often wrong:
-use them to decide nothing about anyone."""
+CARE = """All stays on this machine. Age, gender and expression are apparent ones, as annotators \
+judged pictures, and often wrong: use them to decide nothing about anyone."""
 STEPS = [
     "Starting Python …",
     "Starting TensorFlow: some ten seconds, at the first page only …",
     "Loading the networks …",
     "Finding the face, where people look at it, and what the networks answer …",
 ]
-"""What the page says that is done next: before the kernel runs, and after each of the first cells."""
+"""What the page says that is done next: before the kernel runs, and after each of the first
+cells."""
 LARGEST_MESSAGE = 200 * 2**20
-"""Bytes from the page, of an upload above all; at Tornado's own 10 MiB a large photo would cut the connection."""
+"""Bytes from the page, of an upload above all; at Tornado's own 10 MiB a large photo would cut the
+connection."""
 NEARBY = ("localhost", "127.0.0.1", "::1")
 
 
 @app.command()
 def explore(
-    photo: Annotated[Path | None, typer.Argument(help="A photo to begin with; otherwise the embedded one.")] = None,
-    prepared: Annotated[Path | None, typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too.")] = None,
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo to begin with; otherwise the embedded one.")
+    ] = None,
+    prepared: Annotated[
+        Path | None,
+        typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too."),
+    ] = None,
     ratio: Annotated[float, typer.Option(min=0, max=1, help="To begin with.")] = 0.3,
     network: Network = Shipped.ALEXNET_GAP,
     save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
-    port: Annotated[int, typer.Option(help="Of the page; the next free one where it is taken.")] = 8866,
+    port: Annotated[
+        int, typer.Option(help="Of the page; the next free one where it is taken.")
+    ] = 8866,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. By default only this machine can open the page.")
+        str,
+        typer.Option(help="Address to listen on. By default only this machine can open the page."),
     ] = "localhost",
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")
+    ] = True,
 ):
     """Open the ratio explorer in the browser. Ctrl-C ends it.
 
-    The page's address holds a token, made anew each time: without it, nobody else on this machine can open it either. All tabs
-    show the same explorer: one that is loaded again goes on where it was. Half a minute after the last was closed, its memory is
-    free.
+    The page's address holds a token, made anew each time: without it, nobody else on this machine
+    can open it either. All tabs show the same explorer: one that is loaded again goes on where it
+    was. Half a minute after the last was closed, its memory is free.
     """
     from safbage import images
 
@@ -56,22 +70,39 @@ def explore(
 
         Prepared(prepared)
     if host not in NEARBY:
-        say(f"At {host}, others in the network can reach the page, unencrypted; who learns its address sees the photos, too.")
+        say(
+            f"At {host}, others in the network can reach the page, unencrypted; "
+            "who learns its address sees the photos, too."
+        )
     say("Starting …")
     with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
         page = Path(folder) / "explore.ipynb"
-        write_page(page, photo, prepared=prepared, ratio=ratio, network=network.value, save_to=save_to)
+        write_page(
+            page, photo, prepared=prepared, ratio=ratio, network=network.value, save_to=save_to
+        )
         _serve(page, port, host, browser)
 
 
-def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: float, network: str, save_to: Path) -> None:
+def write_page(
+    path: Path,
+    photo: Path | None,
+    *,
+    prepared: Path | None,
+    ratio: float,
+    network: str,
+    save_to: Path,
+) -> None:
     """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones.
 
     Every page runs it in the same kernel, so that model and explorer are made once.
     """
     import nbformat
 
-    whole = {name: str(value.resolve()) for name, value in dict(prepared=prepared, save_to=save_to).items() if value is not None}
+    whole = {
+        name: str(value.resolve())
+        for name, value in dict(prepared=prepared, save_to=save_to).items()
+        if value is not None
+    }
     options = [repr(str(photo.resolve()))] if photo is not None else []
     options += [f"prepared=Prepared({whole['prepared']!r})"] if prepared is not None else []
     options += [f"save_to={whole['save_to']!r}"]
@@ -87,7 +118,12 @@ def write_page(path: Path, photo: Path | None, *, prepared: Path | None, ratio: 
         nbformat.v4.new_markdown_cell(CARE),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {"kernelspec": kernel, "title": "The ratio explorer", "steps": STEPS, "largest_message": LARGEST_MESSAGE}
+    metadata = {
+        "kernelspec": kernel,
+        "title": "The ratio explorer",
+        "steps": STEPS,
+        "largest_message": LARGEST_MESSAGE,
+    }
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
 
 
@@ -96,10 +132,14 @@ def _serve(notebook, port, host, browser):
     from safbage.runtime.kernels import own_kernel
 
     here = str(Path(__file__).parent)  # holds voila/templates/safbage
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("JUPYTER_PATH")]))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        filter(None, [here, os.environ.get("JUPYTER_PATH")])
+    )
     own_kernel()
     from safbage.cli.page import Page
 
-    server = Page(notebook.parent, browser=browser, largest_message=LARGEST_MESSAGE, port=port, ip=host)
+    server = Page(
+        notebook.parent, browser=browser, largest_message=LARGEST_MESSAGE, port=port, ip=host
+    )
     server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
     server.start()

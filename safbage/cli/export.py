@@ -5,35 +5,37 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, say
+from safbage.cli.base import Network, Shipped, app, chosen_tasks, say, wrong_arguments
 
 
 @app.command()
 def export(
     format: Annotated[str, typer.Argument(help="saved-model, onnx, openvino or litert.")],
     output: Annotated[Path, typer.Argument(help="The file; for saved-model, the folder.")],
-    tasks: Annotated[str, typer.Option(help="What it is to answer, separated by commas.")] = "age,gender,expression",
+    tasks: Annotated[
+        str, typer.Option(help="What it is to answer, separated by commas.")
+    ] = "age,gender,expression",
     network: Network = Shipped.ALEXNET_GAP,
-    saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
+    saliency: Annotated[
+        str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
+    ] = "mlnet",
 ):
     """Write the network for other programs, ONNX and others.
 
-    It is all that follows detection, as one TensorFlow SavedModel, ONNX, OpenVINO or LiteRT network. Its inputs are "face"
-    (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio" (N×1 float32, the paper's 0.3). Its outputs, all float32:
-    "map" (N×28×28 saliency, 0 to 1), and for every task its probabilities under its name and its raw class activation maps
-    under "cam_" and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All formats but
-    saved-model need packages: pip install "safbage[export]".
+    It is all that follows detection, as one TensorFlow SavedModel, ONNX, OpenVINO or LiteRT
+    network. Its inputs are "face" (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio"
+    (N×1 float32, the paper's 0.3). Its outputs, all float32: "map" (N×28×28 saliency, 0 to 1), and
+    for every task its probabilities under its name and its raw class activation maps under "cam_"
+    and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All
+    formats but saved-model need packages: pip install "safbage[export]".
     """
-    from safbage.errors import ExportError
     from safbage.pipeline import SafBage
     from safbage.pipeline import export as exporter
 
     chosen = chosen_tasks(tasks)
-    try:
-        model = SafBage.load(tasks=chosen, network=network.value, saliency=saliency, precision="float32")
+    with wrong_arguments(FileExistsError, FileNotFoundError):
+        model = SafBage.load(
+            tasks=chosen, network=network.value, saliency=saliency, precision="float32"
+        )
         path = exporter.export(model.network, format, output)
-    except ExportError as error:
-        raise fail(str(error)) from error
-    except (FileExistsError, FileNotFoundError) as error:
-        raise fail(str(error), 2) from error
     say(f"written to {path}; it answers the embedded photo's face as safbage does")

@@ -1,4 +1,7 @@
-"""The server behind `safbage explore`: Voilà with one kernel for all pages, and nothing read from the working directory."""
+"""The server behind `safbage explore`: Voilà with one kernel for all pages.
+
+It reads nothing from the working directory.
+"""
 
 import asyncio
 import html
@@ -9,9 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from voila.app import Voila
 
 from safbage.cli.base import say
+
+try:
+    from voila.app import Voila
+except ImportError as error:
+    raise ImportError('explore needs Voilà: pip install "safbage[page]"') from error
 
 WITHOUT_PAGE = 30
 """Seconds that the kernel is kept for a page that is loaded again."""
@@ -23,11 +30,15 @@ REDIRECT = """<!DOCTYPE html>
 
 
 class OneKernel(AsyncMappingKernelManager):
-    """All pages share one kernel, and with it one model of about 1 GB. `WITHOUT_PAGE` after the last page it ends."""
+    """All pages share one kernel, and with it one model of about 1 GB.
+
+    It ends `WITHOUT_PAGE` after the last page.
+    """
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.turn = asyncio.Lock()  # no page is given a kernel that is just ending, and no two start one each
+        # No page is given a kernel that is just ending, and no two start one each.
+        self.turn = asyncio.Lock()
 
     async def start_kernel(self, **options):
         """The id of the kernel that runs; of a new one where none does."""
@@ -43,26 +54,40 @@ class OneKernel(AsyncMappingKernelManager):
 
 
 class Page(Voila):
-    """One notebook as a page. `folder` is this user's alone and takes the file that the browser is sent to."""
+    """One notebook as a page.
+
+    `folder` is this user's alone, and takes the file that the browser is sent to.
+    """
 
     def __init__(self, folder: Path, *, browser: bool, largest_message: int, **options):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
         self.folder, self.with_browser = folder, browser
-        self.config_file_paths = []  # by default the working directory comes first, and voila.py there would be executed
+        # By default the working directory comes first, and voila.py there would be executed.
+        self.config_file_paths = []
         self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
-        self.config.VoilaExecutor.startup_timeout = 600  # of a second page, while the first one's networks are loading
+        # A second page waits while the first one's networks are loading.
+        self.config.VoilaExecutor.startup_timeout = 600
         self.config.MappingKernelManager.cull_idle_timeout = WITHOUT_PAGE
         self.config.MappingKernelManager.cull_interval = 5
-        self.config.MappingKernelManager.buffer_offline_messages = False  # nobody comes back for them
+        # Nobody comes back for messages that no page took.
+        self.config.MappingKernelManager.buffer_offline_messages = False
         if os.name == "posix":  # sockets that only this user can open, instead of ports
             self.config.KernelManager.transport = "ipc"
-        self.tornado_settings = {"websocket_max_message_size": largest_message, "ws_ping_timeout": 30_000}
+        self.tornado_settings = {
+            "websocket_max_message_size": largest_message,
+            "ws_ping_timeout": 30_000,
+        }
 
     def launch_browser(self):  # called once the port is known; Voilà's own leaves the token out
-        """Say the address, and open it by way of a file: other users can read the browser's command line."""
+        """Say the address, and open it by way of a file.
+
+        Other users can read the browser's command line.
+        """
         say(f"The explorer is at {self.display_url}\nCtrl-C ends it.")
         if self.with_browser:
             redirect = self.folder / "open.html"
-            with open(os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            private = os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(private, "w", encoding="utf-8") as file:
                 file.write(REDIRECT.format(url=html.escape(self.display_url)))
-            threading.Thread(target=webbrowser.open, args=[redirect.as_uri()], daemon=True).start()  # some wait for their end
+            address = redirect.as_uri()  # in a thread, since some browsers wait for their end
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()

@@ -6,13 +6,26 @@ import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 
-from safbage.cli.base import Network, Shipped, app, chosen_tasks, fail, refuse_to_overwrite, save_figure, say, stdout, visible
+from safbage.cli.base import (
+    Network,
+    Shipped,
+    app,
+    chosen_tasks,
+    fail,
+    refuse_to_overwrite,
+    save_figure,
+    say,
+    stdout,
+    visible,
+    wrong_arguments,
+)
 
 SMALL = 20
 """Pixels of a face's shorter side below which its answers say little."""
@@ -23,30 +36,53 @@ LONGEST = 200
 
 @app.command()
 def predict(
-    photos: Annotated[list[str], typer.Argument(help="Photos, or folders of photos (every file in them and below).")],
-    output: Annotated[Path | None, typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo.")] = None,
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Photos, or folders of photos (every file in them and below)."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     ratio: Annotated[
-        float, typer.Option(help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3.")
+        float,
+        typer.Option(
+            help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3."
+        ),
     ] = 0.3,
-    tasks: Annotated[str, typer.Option(help="What to answer, separated by commas.")] = "age,gender,expression",
+    tasks: Annotated[
+        str, typer.Option(help="What to answer, separated by commas.")
+    ] = "age,gender,expression",
     network: Network = Shipped.ALEXNET_GAP,
-    saliency: Annotated[str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")] = "mlnet",
+    saliency: Annotated[
+        str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
+    ] = "mlnet",
     min_face: Annotated[
-        float, typer.Option(min=0, help="Leave out faces of fewer pixels (shorter side); 20 leaves out what says little.")
+        float,
+        typer.Option(
+            min=0,
+            help="Leave out faces of fewer pixels (shorter side); 20 leaves out what says little.",
+        ),
     ] = 0,
-    max_faces: Annotated[int | None, typer.Option(min=1, help="Only so many faces of each photo, the largest.")] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(min=1, help="Only so many faces of each photo, the largest.")
+    ] = None,
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
-    crops: Annotated[bool, typer.Option(help="Also store the cropped faces (with --output).")] = False,
+    crops: Annotated[
+        bool, typer.Option(help="Also store the cropped faces (with --output).")
+    ] = False,
 ):
     """Answer photos: a row per face.
 
-    A photo that has no face, or failed, gets a row that says so. On a terminal a table is printed, into a pipe CSV. Ctrl-C
-    keeps what is answered. Exit status: 0, or 1 where not one photo could be read.
+    A photo that has no face, or failed, gets a row that says so. On a terminal a table is printed,
+    into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo could
+    be read.
     """
     say("Starting …")
     from safbage.photos import list_photos
-    from safbage.pipeline import SafBage, columns
+    from safbage.pipeline import SafBage
+    from safbage.pipeline.explanation import columns
 
     if crops and not output:
         raise fail("--crops needs --output DIR, the folder to store them in", 2)
@@ -55,11 +91,11 @@ def predict(
     chosen = chosen_tasks(tasks)
     names = columns(chosen, probabilities=probabilities)
     folder = _ResultFolder(output, names, crops) if output else None
-    try:
-        listed = [path for _, path in list_photos(photos) if not (output and _is_result(path, output))]
+    with wrong_arguments(FileNotFoundError):
+        listed = list_photos(photos)
+        if output:
+            listed = [photo for photo in listed if not _is_result(photo.content, output)]
         model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
-    except FileNotFoundError as error:
-        raise fail(str(error), 2) from error
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
     rows, code = [], 0
@@ -73,11 +109,8 @@ def predict(
         )
         try:
             for batch in batches if sys.stderr.isatty() else _told(batches, len(listed)):
-                answered = [[_rounded(row) for row in seen.rows(probabilities=probabilities)] for seen in batch]
-                rows += [row for of_photo in answered for row in of_photo]
-                for seen in batch:
-                    if seen.status.startswith("failed"):
-                        say(f"{seen.photo}: {seen.status}")
+                answered = [_rows_of(seen, probabilities) for seen in batch]
+                rows += chain.from_iterable(answered)
                 if folder:
                     folder.add(batch, answered)
         except KeyboardInterrupt:
@@ -96,7 +129,8 @@ def predict(
 
 
 def _told(batches, count):
-    """The batches, and now and then a line of how far they are: where there is no terminal, a bar would fill a log."""
+    """The batches, and now and then a line of how far they are: without a terminal, a bar would
+    fill a log."""
     photos = faces = failed = 0
     told = time.monotonic()
     for batch in batches:
@@ -115,22 +149,34 @@ def _note_small_faces(rows):
     small = sum(min(row["box_width"], row["box_height"]) < SMALL for row in found)
     if small > len(found) / 4:
         say(
-            f"{small} of {len(found)} faces are smaller than {SMALL} px; their answers are hardly more than guesses "
+            f"{small} of {len(found)} faces are smaller than {SMALL} px; "
+            "their answers are hardly more than guesses "
             f"(--min-face {SMALL} leaves them out)."
         )
 
 
-def _rounded(row):
-    """The row for reading: pixels to one digit, probabilities to four."""
-    return {k: round(v, 1 if k.startswith("box_") else 4) if isinstance(v, float) else v for k, v in row.items()}
+def _rows_of(seen, probabilities):
+    """A photo's rows, rounded for reading: pixels to one digit, probabilities to four. Where it
+    failed, that is said at once."""
+    if seen.status.startswith("failed"):
+        say(f"{seen.photo}: {seen.status}")
+    rows = seen.rows(probabilities=probabilities)
+    return [{name: _rounded(name, value) for name, value in row.items()} for row in rows]
+
+
+def _rounded(name, value):
+    if not isinstance(value, float):
+        return value
+    return round(value, 1 if name.startswith("box_") else 4)
 
 
 MARK = ".made-by-safbage"
 
 
 def _is_result(path, output):
-    """Whether a file is one that this command wrote: an output folder among the photos is not answered itself."""
-    path, output = Path(os.path.realpath(path)), Path(os.path.realpath(output))  # Path.resolve raises at a loop of links
+    """Whether this command wrote a file: an output folder among the photos is not answered."""
+    # Path.resolve raises at a loop of links
+    path, output = Path(os.path.realpath(path)), Path(os.path.realpath(output))
     made = [output / name for name in ("figures", "crops") if (output / name / MARK).exists()]
     return path == output / "faces.csv" or any(path.is_relative_to(folder) for folder in made)
 
@@ -142,18 +188,23 @@ class _ResultFolder:
     """
 
     def __init__(self, folder, names, crops):
-        self.folder, self.names, self.crops, self.figures, self.used = folder, names, crops, 0, set()
-        self.begun = False
+        self.folder, self.names, self.crops = folder, names, crops
+        self.figures, self.used, self.begun = 0, set(), False
         self.made = [folder / name for name in (("figures", "crops") if crops else ("figures",))]
         for path in self.made:
             if path.exists() and any(path.iterdir()) and not (path / MARK).exists():
-                raise fail(f"{path} holds files of yours, which might be overwritten; choose another --output", 2)
-        marked = (folder / "figures" / MARK).exists()  # a table without it may be someone's copy of an earlier one
-        refuse_to_overwrite(folder / "faces.csv", ",".join(names[: names.index("score")]), marked=marked)
+                raise fail(
+                    f"{path} holds files of yours, which might be overwritten; "
+                    "choose another --output",
+                    2,
+                )
+        marked = (folder / "figures" / MARK).exists()  # a table without it may be someone's copy
+        beginning = ",".join(names[: names.index("score")])
+        refuse_to_overwrite(folder / "faces.csv", beginning, marked=marked)
 
     @contextmanager
     def opened(self):
-        """The folder made, and kept from other processes; hidden files are no photos, so the lock is not answered."""
+        """Make the folder, and keep other processes out; the lock is hidden, so it is no photo."""
         from safbage.runtime.work import locked
 
         with locked(self.folder / ".safbage"):
@@ -174,7 +225,8 @@ class _ResultFolder:
                     say(f"{seen.photo}: no figure ({error})")
 
     def _append(self, rows):
-        with open(self.folder / "faces.csv", "a" if self.begun else "w", newline="", encoding="utf-8") as file:
+        mode = "a" if self.begun else "w"
+        with open(self.folder / "faces.csv", mode, newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.names)
             if not self.begun:
                 writer.writeheader()
@@ -203,9 +255,14 @@ class _ResultFolder:
 
 def _print_rows(rows, names, as_json):
     if as_json:
-        print(json.dumps([{name: row.get(name) for name in names} for row in rows], indent=2, ensure_ascii=False))
+        full = [{name: row.get(name) for name in names} for row in rows]
+        print(json.dumps(full, indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
-        short = [name for name in names if not name.startswith("box_") and not name.endswith("_p") and "[" not in name]
+        short = [
+            name
+            for name in names
+            if not name.startswith("box_") and not name.endswith("_p") and "[" not in name
+        ]
         if all(row["status"] == "ok" for row in rows):
             short.remove("status")
         if not any(row.get("quality") for row in rows):

@@ -1,47 +1,69 @@
-"""``safbage reproduce``: all of the paper's experiments, and one page that tells what they came to."""
+"""``safbage reproduce``: all of the paper's experiments, and one page that shows them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, draw_into_files, fail, refuse_to_overwrite, say
+from safbage.cli.base import app, draw_into_files, refuse_to_overwrite, say, stoppable
 
-BEGINNING = '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>SAF-BAGE, reproduced</title>'
+BEGINNING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>SAF-BAGE, reproduced</title>"""
 """Of every report."""
 
 
 @app.command()
 def reproduce(
     scale: Annotated[
-        str, typer.Option(help="smoke (drawn faces, minutes), laptop (hours), or full (the paper's, for a GPU).")
-    ] = ("laptop"),
-    output: Annotated[Path, typer.Option(help="Folder for all of it; resumed if it exists.")] = Path("outputs/reproduction"),
+        str,
+        typer.Option(
+            help="smoke (drawn faces, minutes), laptop (hours), or full (the paper's, for a GPU)."
+        ),
+    ] = "laptop",
+    output: Annotated[
+        Path, typer.Option(help="Folder for all of it; resumed if it exists.")
+    ] = Path("outputs/reproduction"),
     only: Annotated[
-        list[str] | None, typer.Option(help="An experiment: gender, age, expression, ratios or networks; repeat it (else all).")
+        list[str] | None,
+        typer.Option(
+            help="An experiment: gender, age, expression, ratios or networks; repeat it (else all)."
+        ),
     ] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option(help="In place of the scale's; a name or a prepared folder; repeat it.")
+        list[str] | None,
+        typer.Option(help="In place of the scale's; a name or a prepared folder; repeat it."),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")] = None,
-    precision: Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")] = "float32",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")
+    ] = "float32",
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder for the frozen layers' features (else features/ in the prepared ones).", show_default=False),
+        typer.Option(
+            help="Folder for the frozen layers' features (else features/ in the prepared ones).",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
+    ] = None,
 ):
     """Run the paper's experiments, and write one report.
 
-    The data sets are prepared, every arm is trained and tested, the report is one HTML page. Ctrl-C or a kill loses at most
-    the epoch in flight: the same command goes on.
+    The data sets are prepared, every arm is trained and tested, the report is one HTML page. Ctrl-C
+    or a kill loses at most the epoch in flight: the same command goes on.
     """
     refuse_to_overwrite(output / "report.html", BEGINNING)
     draw_into_files()
     from safbage import experiments
     from safbage.experiments import reproduction
-    from safbage.show import html
+    from safbage.show import html, words
 
     options = dict(
         only=only or (),
@@ -51,18 +73,14 @@ def reproduce(
         cache=cache or True,
         workers=workers,
         scheduler=scheduler,
+        verdicts=words.verdicts,
     )
-    try:
-        reports = reproduction.reproduce(output, scale, **options)
-    except ValueError as error:
-        raise fail(str(error), 2) from error
-    except KeyboardInterrupt:
-        say(f"stopped; the same command goes on where it was, in {output}")
-        raise typer.Exit(130) from None
+    with stoppable(f"where it was, in {output}"):
+        comparisons = reproduction.reproduce(output, scale, **options)
     page = output / "report.html"
     histories = experiments.histories(output / "work" / "ratios")
-    html.write(page, reports, reproduction.timings(output), histories)
-    for found in reports.values():
-        for line in found["verdict"]:
-            say(f"{found['experiment']['title']}: {line}")
+    html.write(page, comparisons, reproduction.timings(output), histories)
+    for comparison in comparisons.values():
+        for line in words.verdicts(comparison):
+            say(f"{comparison.experiment['title']}: {line}")
     print(page)

@@ -11,7 +11,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from safbage.cli.base import app, fail, messages, say
+from safbage.cli.base import app, messages, say, stoppable
 
 SHOWN = 12
 """Points that finished last, in the live table."""
@@ -24,35 +24,50 @@ JSON = {"true": True, "false": False, "null": None, "~": None, "": None}
 def sweep(
     notebook: Annotated[Path, typer.Argument(help="A notebook with a cell tagged parameters.")],
     output: Annotated[Path, typer.Option(help="Folder of the sweep; resumed if it exists.")],
-    grid: Annotated[list[str] | None, typer.Option(help="RATIO=0,0.3,0.9 or FOLD=0..4; repeat it for more parameters.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="EPOCHS=5: the same at all points; repeat it.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="YAML file with `set` and `grid`; options add to it.")] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="RATIO=0,0.3,0.9 or FOLD=0..4; repeat it for more parameters."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="EPOCHS=5: the same at all points; repeat it.")
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="YAML file with `set` and `grid`; options add to it."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run the points again that failed before.")] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run the points again that failed before.")
+    ] = False,
 ):
     """Run a notebook at every point of a grid of settings.
 
-    Each runs in a process of its own; one table gathers them. Ctrl-C or a kill loses at most the points in flight: the same
-    command goes on.
+    Each runs in a process of its own; one table gathers them. Ctrl-C or a kill loses at most the
+    points in flight: the same command goes on.
     """
+    import pandas as pd
+
     from safbage import sweep as sweeps
 
-    try:
+    with stoppable(f"with the points that are missing in {output}"):
         settings, points = read_file(from_)
         settings |= dict(_assignment(text) for text in set_ or ())
         points |= {name: values_of(text) for name, text in map(_split, grid or ())}
-        options = dict(grid=points, settings=settings, workers=workers, scheduler=scheduler, retry_failed=retry_failed)
+        options = dict(
+            grid=points,
+            settings=settings,
+            workers=workers,
+            scheduler=scheduler,
+            retry_failed=retry_failed,
+        )
         _watch(sweeps.run(notebook, output, **options), sweeps.plan(points), output)
-    except ValueError as error:
-        raise fail(str(error), 2) from error
-    except KeyboardInterrupt:
-        say(f"stopped; the same command goes on with the points that are missing in {output}")
-        raise typer.Exit(130) from None
     table = sweeps.gather(output, points)
     failed = table[table.status == sweeps.FAILED]
     for row in failed.to_dict("records"):
-        where = f" in cell {row['cell']:.0f}" if row["cell"] == row["cell"] and row["cell"] is not None else ""
+        where = f" in cell {row['cell']:.0f}" if pd.notna(row["cell"]) else ""
         say(f"failed: {row['point']}{where}: {row['error']}")
     say(f"{(table.status == sweeps.FINISHED).sum()} of {len(table)} points are done")
     print(output / "results.csv")
@@ -72,7 +87,9 @@ def read_file(path):
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not set(content) <= {"set", "grid"}:
-        raise ValueError(f"{path} holds `set` and `grid`, each a mapping of parameters; got {content!r:.200}")
+        raise ValueError(
+            f"{path} holds `set` and `grid`, each a mapping of parameters; got {content!r:.200}"
+        )
     settings, grid = (content.get(name) or {} for name in ("set", "grid"))
     if not isinstance(settings, dict) or not isinstance(grid, dict):
         raise ValueError(f"{path}: `set` and `grid` are mappings of parameters")
@@ -80,14 +97,19 @@ def read_file(path):
 
 
 def _loader():
-    """YAML whose plain words mean what they mean on the command line (or in JSON); quoted ones are texts."""
+    """YAML whose plain words mean what they mean on the command line or in JSON.
+
+    Quoted ones are texts.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers = {}  # noqa: RUF012  (YAML's own make 12:30 a number, `no` a truth value and 2024-01-01 a date)
 
     Loader.add_implicit_resolver("!plain", re.compile(""), None)
-    Loader.add_constructor("!plain", lambda _, node: JSON[node.value] if node.value in JSON else value_of(node.value))
+    Loader.add_constructor(
+        "!plain", lambda _, node: JSON[node.value] if node.value in JSON else value_of(node.value)
+    )
     return Loader
 
 
@@ -110,7 +132,7 @@ def _assignment(text):
 
 
 def values_of(text):
-    """The values of ``0,0.3,0.9``, of ``0..4`` (both ends included), or of lists in JSON, ``[1,2],[3]``."""
+    """The values of ``0,0.3,0.9``, of ``0..4`` (both ends included), or of JSON's ``[1,2],[3]``."""
     first, dots, last = text.partition("..")
     if dots and first.lstrip("-").isdecimal() and last.lstrip("-").isdecimal():
         return range(int(first), int(last) + 1)
@@ -120,9 +142,10 @@ def values_of(text):
 
 
 def value_of(text):
-    """As papermill's ``-p`` reads it: True, False, None, a number, or else a text; besides, a list or mapping in JSON.
+    """As papermill's ``-p`` reads it: True, False, None, a number, or else a text.
 
-    Digits behind a zero (007) or with underscores between them are a text: a name, a number of a subject.
+    A list or mapping in JSON is read, too. Digits after a zero (007) or with underscores between
+    them are a text: a name, or the number of a subject.
     """
     if text in WORDS:
         return WORDS[text]
@@ -142,7 +165,9 @@ def _json(text):
         return json.loads(text)
     except ValueError as error:
         quoted = "a text that begins so goes into a file for --from, in quotes"
-        raise ValueError(f"{text} is no list or mapping as JSON writes them ({error}); {quoted}") from error
+        raise ValueError(
+            f"{text} is no list or mapping as JSON writes them ({error}); {quoted}"
+        ) from error
 
 
 def _watch(done, points, output):
@@ -161,10 +186,14 @@ def _table(statuses, points, rate, output):
 
     failed = sum(status == sweeps.FAILED for status in statuses.values())
     left = f"; some {rate * (len(points) - len(statuses)) / 60:.1f} minutes left" if rate else ""
-    table = Table(title=f"{len(statuses)} of {len(points)} points done, {failed} failed{left}", title_justify="left")
+    table = Table(
+        title=f"{len(statuses)} of {len(points)} points done, {failed} failed{left}",
+        title_justify="left",
+    )
     for column in ("point", "status", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for name in list(statuses)[-SHOWN:]:
-        seconds = sweeps.read(output / name, points[name]).get("seconds")  # None where point.json is damaged
+        point = sweeps.read(output / name, points[name])
+        seconds = point.get("seconds")  # None where point.json is damaged
         table.add_row(name, statuses[name], "" if seconds is None else f"{seconds:.1f}")
     return table

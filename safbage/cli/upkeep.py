@@ -11,8 +11,12 @@ from safbage.cli.base import app, fail, say, stdout
 
 @app.command()
 def weights(
-    names: Annotated[list[str] | None, typer.Argument(help="With --fetch: which (default: the two trunks).")] = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="With --fetch: which (default: the two trunks).")
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ):
     """Show the networks' weights, or fetch them."""
@@ -21,10 +25,14 @@ def weights(
     if fetch:
         unknown = [name for name in names or [] if name not in store.REGISTRY]
         if unknown:
-            raise fail(f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2)
+            raise fail(
+                f"no weights named {', '.join(unknown)}; there are {', '.join(store.REGISTRY)}", 2
+            )
         missing = [name for name in names or store.TRUNKS if not store.is_cached(name)]
         if missing:
-            say(f"Fetching {', '.join(missing)} into {store.home()}, once; this may take a minute …")
+            say(
+                f"Fetching {', '.join(missing)} into {store.home()}, once; this may take a minute …"
+            )
         store.fetch(*(names or []))
         say(f"{', '.join(names or store.TRUNKS)}: in {store.home()}, whole")
         return
@@ -32,10 +40,20 @@ def weights(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table("name", "state", "MB", "what", "source", "licence", caption=f"fetched weights lie in {store.home()}")
+    table = Table(
+        "name",
+        "state",
+        "MB",
+        "what",
+        "source",
+        "licence",
+        caption=f"fetched weights lie in {store.home()}",
+    )
     for row in rows:
         size = f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else ""
-        table.add_row(row["name"], row["state"], size, row["description"], row["source"], row["licence"])
+        table.add_row(
+            row["name"], row["state"], size, row["description"], row["source"], row["licence"]
+        )
     stdout().print(table)
 
 

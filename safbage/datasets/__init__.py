@@ -1,28 +1,32 @@
-"""Face data sets as they really are: a function for each, from a folder to one tidy table and what was left out.
+"""Face data sets: from a folder to one tidy table, and from the table to prepared faces.
 
     faces, dropped = datasets.utkface("/data/UTKFace")
     print(datasets.load("fairface").report())  # found in the folder that SAFBAGE_DATA names
+    prepared = datasets.open_prepared("synthetic", "prepared/drawn", limit=100)
 
-None is part of this library; `catalogue` says where each is from, and ``safbage data list`` prints it.
+None of the sets is part of this library; `catalogue` says where each is from, and
+``safbage data list`` prints it.
 """
 
-from safbage.datasets.catalogue import fetch, find, load
+from safbage.datasets.catalogue import fetch, find, list_source, load, open_prepared, sample
 from safbage.datasets.drawn import synthetic
 from safbage.datasets.readers.adience import adience
 from safbage.datasets.readers.affectnet import affectnet
 from safbage.datasets.readers.appareal import appareal
 from safbage.datasets.readers.csv import csv
 from safbage.datasets.readers.fairface import fairface
-from safbage.datasets.readers.fer2013 import fer2013, ferplus
+from safbage.datasets.readers.fer2013 import fer2013
+from safbage.datasets.readers.ferplus import ferplus
 from safbage.datasets.readers.folders import folders
 from safbage.datasets.readers.rafdb import rafdb
 from safbage.datasets.readers.utkface import utkface
+from safbage.datasets.shards import Prepared
 from safbage.datasets.tables import Listing
-from safbage.errors import DatasetError
+from safbage.errors import DatasetError as DatasetError  # told of in `errors`
 
 __all__ = [
-    "DatasetError",
     "Listing",
+    "Prepared",
     "adience",
     "affectnet",
     "appareal",
@@ -33,8 +37,11 @@ __all__ = [
     "fetch",
     "find",
     "folders",
+    "list_source",
     "load",
+    "open_prepared",
     "rafdb",
+    "sample",
     "synthetic",
     "utkface",
 ]

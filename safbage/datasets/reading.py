@@ -1,28 +1,29 @@
 """What readers share: folders, tables in text, files that are extracted once, published counts."""
 
 import csv
-import hashlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from safbage import images
 from safbage.errors import DatasetError
+from safbage.runtime.files import fill_whole, sha256
 
 logger = logging.getLogger(__name__)
 
-
 NO_FILE = "the picture is not there"
-"""Why rows are left out whose picture is missing."""
-
-
+"""The reason of rows that are left out because their picture is missing."""
 OTHER_FILE = "not a kind of picture that is read"
-"""Why files are left out that lie among pictures and are none by their suffix."""
+"""The reason of files that are left out because their suffix is no picture's."""
 
 
 def check_folder(folder: str | Path, *needed: str) -> Path:
-    """The folder as a path. FileNotFoundError where it is not there, DatasetError where none of the `needed` lies in it."""
+    """The folder as a whole path.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DatasetError: none of the files `needed` lies in it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
@@ -38,14 +39,18 @@ def list_contents(folder: Path) -> str:
 
 
 def pictures_below(folder: Path) -> tuple[list[Path], list[dict]]:
-    """Every picture in a folder and below, and left-out rows of all other files: which is which, the suffix tells.
+    """Every picture in a folder and below, and for every other file a row that leaves it out.
 
-    Both are sorted; hidden files and folders are passed over.
+    The suffix tells which is which. Both lists are sorted; hidden files and folders are left out.
     """
-    found = sorted(path for path in folder.rglob("*") if not path.is_dir() and not _is_hidden(path.relative_to(folder)))
-    known = images.suffixes()
-    pictures = [path for path in found if path.suffix.lower() in known]
-    others = [{"image": str(path), "reason": OTHER_FILE} for path in found if path.suffix.lower() not in known]
+    pictures, others, known = [], [], images.suffixes()
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or _is_hidden(path.relative_to(folder)):
+            continue
+        if path.suffix.lower() in known:
+            pictures.append(path)
+        else:
+            others.append({"image": str(path), "reason": OTHER_FILE})
     return pictures, others
 
 
@@ -56,7 +61,9 @@ def _is_hidden(inside):
 def read_rows(
     path: Path, needed: Sequence[str], *, delimiter: str = ",", header: Sequence[str] | None = None
 ) -> Iterator[tuple[str, dict | None]]:
-    """Of each line of a table in text its place ("name:line") and its fields, stripped; None for a malformed line.
+    """Each line of a table in text: its place ("name:line"), and its fields by column.
+
+    Fields are stripped of white space; a malformed line has None in their place.
 
     Args:
         path: the file, UTF-8.
@@ -73,24 +80,27 @@ def read_rows(
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
-        names = list(header) if header else [name.strip() for name in next(_records(path, reader), None) or []]
+        names = list(header or map(str.strip, next(_records(path, reader), None) or []))
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise DatasetError(f"{path} has the column {', '.join(twice)} twice")
         missing = [name for name in needed if name not in names]
         if missing:
             there = ", ".join(names[:12])[:200] or "nothing"
-            raise DatasetError(f"{path} has no column {', '.join(missing)}; its first line holds {there}")
+            raise DatasetError(
+                f"{path} has no column {', '.join(missing)}; its first line holds {there}"
+            )
         for fields in _records(path, reader):
             whole = fields is not None and len(fields) == len(names)
             place = f"{path.name}:{reader.line_num}"
-            yield place, {k: v.strip() for k, v in zip(names, fields, strict=True)} if whole else None
+            yield place, dict(zip(names, map(str.strip, fields), strict=True)) if whole else None
 
 
 def _records(path, reader):
-    """The records of a csv that hold anything; None for one that the csv module refuses, as it does a field of over 128 kB.
+    """The records of a csv that hold anything; None for one that the csv module refuses.
 
-    DatasetError where one goes over several lines: a quotation mark stands open, and all up to the next would be lost.
+    It refuses fields of over 128 kB. A record over several lines is a DatasetError: a quotation
+    mark was left open, and all up to the next one would be lost.
     """
     while True:
         before = reader.line_num
@@ -101,47 +111,38 @@ def _records(path, reader):
         except csv.Error:
             fields = None
         if reader.line_num > before + 1:
-            raise DatasetError(f"{path}: a quotation mark is opened and not closed before line {reader.line_num}")
+            raise DatasetError(
+                f"{path}: a quotation mark is opened and not closed before line {reader.line_num}"
+            )
         if fields != []:
             yield fields
 
 
-def fingerprint(path: Path) -> str:
-    """Eight hexadecimal digits for a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
+def extract_once(file: Path, cache: str | Path | None, extract: Callable[[Path], None]) -> Path:
+    """The folder of the pictures that are inside a file; `extract(folder)` writes them, once.
 
+    The folder is there as a whole or not at all, so a killed extraction leaves nothing. The
+    content of the file is in its name, so pictures and labels never come from different files.
 
-def extract_once(target: Path, fill: Callable[[Path], None]) -> Path:
-    """A folder that `fill(aside)` fills, unless it is there already; whole or not at all, so that a killed run leaves none.
+    Args:
+        file: holds the pictures.
+        cache: where the folder goes; by default ``pictures/`` beside the file.
+        extract: writes the pictures into a folder.
 
     Raises:
         PermissionError: nothing may be written there.
     """
-    if target.is_dir():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.TemporaryDirectory(dir=target.parent, prefix="writing-")
-    except OSError as error:
-        raise PermissionError(f"cannot write to {target.parent} ({error}); name another folder with cache=") from error
-    with aside as name:
-        filled = Path(name) / target.name
-        filled.mkdir()
-        fill(filled)
-        try:
-            filled.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another process was faster
-                raise
-    return target
+    pictures = Path(cache).resolve() if cache else file.parent / "pictures"
+    return fill_whole(pictures / f"{file.stem}-{sha256(file)[:8]}", extract)
 
 
 def compare_with_published(name: str, counts: dict[str, tuple[int, int]]) -> None:
     """Warn where a count (what: found, published) differs from the one that papers report."""
     for what, (found, published) in counts.items():
         if found != published:
-            why = "pictures or lines are missing" if found < published else "this is another edition"
+            why = (
+                "pictures or lines are missing" if found < published else "this is another edition"
+            )
             logger.warning(
                 "%s: %s %s, published are %s; %s, so results do not compare with published ones",
                 name, f"{found:,}", what, f"{published:,}", why,

@@ -1,4 +1,4 @@
-"""Other spellings of the classes, to this library's names."""
+"""Other spellings of the classes: how data sets write them, to this library's names."""
 
 import re
 
@@ -20,7 +20,9 @@ _EXPRESSIONS = _by_spelling(
         "anger": ("anger", "angry"),
     }
 )
-_GENDERS = _by_spelling({"male": ("male", "m", "man", "men"), "female": ("female", "f", "woman", "women")})
+_GENDERS = _by_spelling(
+    {"male": ("male", "m", "man", "men"), "female": ("female", "f", "woman", "women")}
+)
 _SPLITS = _by_spelling(
     {
         "train": ("train", "training"),
@@ -39,17 +41,20 @@ def expression(text: str) -> str | None:
 
 
 def gender(text: str) -> str | None:
-    """``m``, ``Female`` … to male or female; None for anything else, and for numbers, which differ from set to set."""
+    """``m``, ``Female`` … to male or female; None for anything else.
+
+    Numbers mean different things in different sets, so they give None.
+    """
     return _GENDERS.get(text.strip().lower())
 
 
 def split(text: str) -> str | None:
-    """``training``, ``val``, ``PrivateTest`` … to train, validation or test; None for anything else."""
+    """``training``, ``val``, ``PrivateTest`` … to train, validation or test; None for others."""
     return _SPLITS.get(text.strip().lower())
 
 
 def years(text: str) -> tuple[int, int] | None:
-    """``(25, 32)``, ``25-32``, ``25_32`` or ``35`` to the first and last year, the smaller first; None for anything else."""
+    """``(25, 32)``, ``25-32``, ``25_32`` or ``35`` to (first, last); None for anything else."""
     found = re.fullmatch(r"\(?\s*(\d{1,3})(?:\s*[-–,_]\s*(\d{1,3}))?\s*\)?", text.strip())
     if not found:
         return None
@@ -58,12 +63,15 @@ def years(text: str) -> tuple[int, int] | None:
 
 
 def age_group(text: str) -> str | None:
-    """An age group in the paper's spelling (``8-13``, ``60+``) or Adience's (``(8, 12)``, ``(60, 100)``); None for others."""
+    """An age group, as the paper (``8-13``) or Adience (``(8, 12)``) spells it; None for others."""
     return text.strip() if text.strip() in AGE_GROUPS else _GROUPS.get(years(text))
 
 
 def nearest_age_group(text: str) -> str | None:
-    """The group of Adience's range nearest to the middle of a range, or to a single age; the younger of two equally near."""
+    """The age group nearest to a single age, or to the middle of a range of ages.
+
+    The younger of two that are equally near; None where the text is no age.
+    """
     span = years(text)
     if span is None:
         return None

@@ -1,23 +1,27 @@
-"""The paper at the push of a button: data sets prepared, every arm trained and tested, every table and figure beside the paper's.
+"""The paper at the push of a button: data sets prepared, every arm trained, tested and compared.
 
-    reports = reproduce("outputs/reproduction", "laptop", data_dir="/data")
-    print(reports["gender"]["verdict"])
+    comparisons = reproduce("outputs/reproduction", "laptop", data_dir="/data")
+    print(*show.words.verdicts(comparisons["gender"]))
 
-All that takes long lies in the output folder, and a killed run goes on there. `html.write` makes one page of it.
+All that takes long lies in the output folder, and a killed run goes on there. `show.html.write`
+makes one page of it.
 """
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from safbage import datasets, experiments
-from safbage.classifiers import imagenet
-from safbage.datasets import preparation
+from safbage import datasets
+from safbage.classifiers import imagenet_weights
+from safbage.datasets import catalogue, preparation
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError
+from safbage.experiments import arms
+from safbage.experiments.comparison import Comparison, compare, load, save
+from safbage.runtime import backend
 from safbage.runtime.backend import keras
 from safbage.runtime.files import damaged, read_json, write_whole
 from safbage.runtime.work import locked
@@ -32,9 +36,9 @@ class Experiment:
     Attributes:
         title: of its part of the report.
         task: "age", "gender" or "expression".
-        where: in the paper.
-        varied: what differs between its arms: "saliency" (without, and with it at 30 %), "ratio", or "network" (each without
-            and with saliency).
+        where: its place in the paper.
+        varied: what differs between its arms: "saliency" (without, and with it at 30 %), "ratio",
+            or "network" (each without and with saliency).
     """
 
     title: str
@@ -46,11 +50,13 @@ class Experiment:
 EXPERIMENTS = {
     "gender": Experiment("Gender, with and without saliency", "gender", "The headline results"),
     "age": Experiment("Age, with and without saliency", "age", "Tables 2 and 4"),
-    "expression": Experiment("Expression, with and without saliency", "expression", "The headline results and Table 5"),
+    "expression": Experiment(
+        "Expression, with and without saliency", "expression", "The headline results and Table 5"
+    ),
     "ratios": Experiment("How much saliency: the ratio", "gender", "Figure 3", "ratio"),
     "networks": Experiment("Other networks", "gender", "Section IV-C", "network"),
 }
-"""By the names of their results. Which of the paper's numbers stands in which table is told as far as `paper` knows it."""
+"""By the names of their results. Places in the paper are named as far as `paper` knows them."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,15 @@ class Scale:
     """How much is done.
 
     Attributes:
-        sets: data set by task.
-        pictures: how many are drawn from a task's set and prepared; all where it is not named.
-        epochs: by task; the paper's where it is not named.
-        faces: by experiment, how many labelled faces it uses; all prepared ones where it is not named.
+        sets: data sets by task.
+        pictures: by task, how many of its set are drawn at random and prepared; by default all.
+        epochs: by task; by default the paper's.
+        faces: by experiment, how many labelled faces it uses; by default all that are prepared.
         network: of all experiments but the one on networks.
         networks: of that one.
         ratios: of the experiment on ratios.
         folds: how many are tested.
-        saliency: "mlnet", or "light" (see `mlnet.load`).
+        saliency: "mlnet", or "light" (see `saliency.load`).
         imagenet: start from what ImageNet weights there are.
     """
 
@@ -104,21 +110,23 @@ SCALES = {
     ),
     "full": Scale(
         sets={"age": "adience", "gender": "adience", "expression": "affectnet"},
-        networks=("alexnet", "alexnet-caffe", "gilnet", "vgg16", "resnet50", "densenet121", "efficientnet-lite2"),
+        networks=(
+            "alexnet",
+            "alexnet-caffe",
+            "gilnet",
+            "vgg16",
+            "resnet50",
+            "densenet121",
+            "efficientnet-lite2",
+        ),
     ),
 }
-"""``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours without any accelerator;
-``full`` is the paper's protocol, for a GPU."""
-
-PREPARATION = {
-    "synthetic": {"detect": "box"},  # the painter knows where it painted
-    "fer2013": {"without_face": "whole", "min_face": 0.4},  # 48×48 pixels, nothing but face
-    "ferplus": {"without_face": "whole", "min_face": 0.4},
-    "rafdb": {"without_face": "whole", "min_face": 0.4},  # aligned, with next to no margin
-}
-"""Options of `preparation` that a data set needs."""
-WHOLE_SPLIT = ("affectnet",)
-"""Sets that the paper tests by one split instead of folds."""
+"""``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours
+without an accelerator; ``full`` is the paper's protocol, for a GPU."""
+DRAWN = {"pictures_per_subject": 2}
+"""How faces are drawn, where they are."""
+MANY = 10_000
+"""Faces that are drawn where a scale has no number of pictures."""
 
 
 def reproduce(
@@ -133,54 +141,74 @@ def reproduce(
     workers: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
-) -> dict[str, dict]:
+    verdicts: Callable[[Comparison], Sequence[str]] | None = None,
+) -> dict[str, Comparison]:
     """Run all of the paper's experiments, and keep what each comes to in ``results/<name>.json``.
 
     Args:
-        output: folder for all of it: ``prepared``, ``work``, ``results`` and ``timings.json``. Killed, the same call goes on.
+        output: folder for all of it: ``prepared``, ``work``, ``results`` and ``timings.json``.
+            After a kill the same call goes on.
         scale: a name of `SCALES`, or one of your own.
         only: names of `EXPERIMENTS` that are run; all by default.
-        sets: data sets in place of the scale's, by name or as folders that `preparation` filled: each task takes the first that
-            has labels for it, and one that none has labels for is left out.
+        sets: data sets in place of the scale's, by name or as folders that `preparation` filled:
+            each task takes the first that has labels for it. A task for which none has labels is
+            left out.
         data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
-        precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has it.
+        precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has
+            it.
         cache: where the frozen layers' features are kept, as `training.fine_tune` takes it.
         workers: processes on this machine.
-        scheduler: address of a Dask scheduler whose workers do it instead; they see the output folder.
+        scheduler: address of a Dask scheduler whose workers do it instead; they see the output
+            folder.
         progress: show bars.
+        verdicts: what says a comparison in sentences for its file, such as `show.words.verdicts`.
 
     Returns:
-        By experiment what `experiments.compare` returns, with `experiment` (title, task, where) and `provenance`.
+        By experiment what `compare` returns, with `experiment` (title, where, varied) and
+        `provenance`.
 
     Raises:
         ValueError: an unknown scale or experiment.
         DatasetError: a data set is unknown or not found, or none has labels for any task.
-        WeightsError: ImageNet weights of a network are missing and cannot be fetched; nothing has run yet.
+        WeightsError: ImageNet weights of a network are missing and cannot be fetched; nothing has
+            run yet.
         As `preparation.prepare` and `training.fine_tune`.
     """
-    if isinstance(scale, str) and scale not in SCALES:
+    name, scale = _scale(scale)
+    wanted = _experiments(only)
+    output = Path(output)
+    cluster = dict(workers=workers, scheduler=scheduler, progress=progress)
+    with backend.precision(precision):
+        _fetch_imagenet(scale, wanted.values())
+        with locked(output, wait=True):  # the second of two finds all made
+            asked = {experiment.task for experiment in wanted.values()}
+            tasks = [task for task in LABELS if task in asked]
+            found = _prepare(output, scale, tasks, sets, data_dir, cluster)
+            wanted = {key: of for key, of in wanted.items() if of.task in found}
+            jobs = [
+                _Job(output, name, scale, key, *found[experiment.task], verdicts)
+                for key, experiment in wanted.items()
+            ]
+            for job in jobs:  # what the last one would refuse is to be refused now
+                job.check()
+            return {job.key: job.run(cluster | {"cache": cache}) for job in jobs}
+
+
+def _scale(scale):
+    """A scale and its name."""
+    if isinstance(scale, Scale):
+        return "own", scale
+    if scale not in SCALES:
         raise ValueError(f"scale is one of {', '.join(SCALES)}; got {scale!r}")
+    return scale, SCALES[scale]
+
+
+def _experiments(only):
+    """Those that are asked for, in the order of `EXPERIMENTS`."""
     unknown = [key for key in only if key not in EXPERIMENTS]
     if unknown:
         raise ValueError(f"no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
-    wanted = {key: EXPERIMENTS[key] for key in EXPERIMENTS if not only or key in only}
-    name, scale = (scale, SCALES[scale]) if isinstance(scale, str) else ("own", scale)
-    output = Path(output)
-    cluster = dict(workers=workers, scheduler=scheduler, progress=progress)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        _fetch_imagenet(scale, wanted.values())
-        with locked(output, wait=True):  # the second of two finds all made
-            tasks = [task for task in LABELS if task in {experiment.task for experiment in wanted.values()}]
-            found = _prepare(output, scale, tasks, sets, data_dir, precision, cluster)
-            wanted = {key: experiment for key, experiment in wanted.items() if experiment.task in found}
-            for key, experiment in wanted.items():  # what the last one would refuse is to be refused now
-                _check(scale, key, *found[experiment.task])
-            how = cluster | {"cache": cache}
-            return {key: _run(output, name, scale, key, *found[experiment.task], how) for key, experiment in wanted.items()}
-    finally:
-        keras.config.set_dtype_policy(before)
+    return {key: found for key, found in EXPERIMENTS.items() if not only or key in only}
 
 
 def _networks(scale, experiment):
@@ -188,83 +216,108 @@ def _networks(scale, experiment):
 
 
 def _fetch_imagenet(scale, wanted):
-    """Without the internet an experiment that needs it is to fail now, not when all before it have run."""
+    """An experiment that needs the internet is to fail now, not when all before it have run."""
     if scale.imagenet:
-        for network in dict.fromkeys(network for experiment in wanted for network in _networks(scale, experiment)):
-            imagenet.describe(network)
+        for network in {network for one in wanted for network in _networks(scale, one)}:
+            imagenet_weights(network)
 
 
-def _prepare(output, scale, wanted, sets, data_dir, precision, cluster):
+def _prepare(output, scale, wanted, sets, data_dir, cluster):
     """By task the name of its set and the prepared faces."""
     chosen = {task: list(sets) if sets else [scale.sets[task]] for task in wanted}
     prepared, found = {}, {}
     for name in dict.fromkeys(name for names in chosen.values() for name in names):
         tasks = [task for task, names in chosen.items() if name in names and task not in found]
         if tasks:
-            prepared[name] = _prepared(output, scale, name, tasks, data_dir, precision, cluster)
-            labelled = [task for task in tasks if LABELS[task] in prepared[name].table]
-            found |= {task: (name, prepared[name]) for task in labelled if (prepared[name].codes(task) >= 0).any()}
+            faces = prepared[name] = _prepare_set(output, scale, name, tasks, data_dir, cluster)
+            labelled = [task for task in tasks if LABELS[task] in faces.table]
+            found |= {task: (name, faces) for task in labelled if (faces.codes(task) >= 0).any()}
     if not found:
         raise DatasetError(f"{', '.join(prepared)}: no labels of age, gender or expression")
     return found
 
 
-def _prepared(output, scale, name, tasks, data_dir, precision, cluster):
+def _prepare_set(output, scale, name, tasks, data_dir, cluster):
     """A data set's faces: prepared before, or now."""
     if (Path(name) / "shards").is_dir():
         return Prepared(name)
-    counts = [scale.pictures.get(task) for task in tasks]
-    limit = None if None in counts else max(counts)
-    folder = output / "prepared" / Path(name).name
+    drawn, counts = name == "synthetic", [scale.pictures.get(task) for task in tasks]
+    precision = keras.config.dtype_policy().name
+    options = dict(catalogue.look_up(name).preparation)
+    options |= {"saliency": scale.saliency, "precision": precision}
     with timed(output, f"prepare {name}"):
-        if name == "synthetic":
-            table = datasets.synthetic(folder / "pictures", limit or 10_000, pictures_per_subject=2).faces
-        else:
-            where = datasets.find(name, data_dir)
-            if where is None:
-                looked = data_dir or "the folder that SAFBAGE_DATA names"
-                raise DatasetError(f"no {name} in {looked}; name sets you have, or the scale smoke, which needs none")
-            table = datasets.load(name, where).faces
-            table = table if limit is None else table.sample(min(limit, len(table)), random_state=0)
-        options = preparation.Preparation(**PREPARATION.get(name, {}), saliency=scale.saliency, precision=precision)
-        preparation.prepare(table, folder, options, **cluster)
-    return Prepared(folder)
+        return datasets.open_prepared(
+            name,
+            output / "prepared" / name,
+            limit=max(counts) if None not in counts else MANY if drawn else None,
+            data_dir=data_dir,
+            options=preparation.Preparation(**options),
+            reading=DRAWN if drawn else None,
+            **cluster,
+        )
 
 
-def _chosen(scale, key, name):
-    """What of an experiment `experiments.cross_validate` and `experiments.check` are told."""
-    experiment = EXPERIMENTS[key]
-    arms = dict(networks=_networks(scale, experiment)) | (dict(ratios=scale.ratios) if experiment.varied == "ratio" else {})
-    recipe = RECIPES[experiment.task]
-    if experiment.task in scale.epochs:
-        recipe = replace(recipe, epochs=scale.epochs[experiment.task])
-    return arms | dict(recipe=recipe, limit=scale.faces.get(key), folds=None if name in WHOLE_SPLIT else range(scale.folds))
+@dataclass(frozen=True)
+class _Job:
+    """One experiment on the faces of one data set."""
+
+    output: Path
+    scale_name: str
+    scale: Scale
+    key: str
+    data: str
+    prepared: Prepared
+    verdicts: Callable[[Comparison], Sequence[str]] | None
+
+    @property
+    def experiment(self):
+        return EXPERIMENTS[self.key]
+
+    def _options(self):
+        """What `cross_validate` and `check` are told."""
+        task, scale = self.experiment.task, self.scale
+        recipe = RECIPES[task]
+        if task in scale.epochs:
+            recipe = replace(recipe, epochs=scale.epochs[task])
+        options = {"networks": _networks(scale, self.experiment)}
+        if self.experiment.varied == "ratio":
+            options["ratios"] = scale.ratios
+        source = catalogue.SOURCES.get(self.data)
+        folds = None if source and source.whole_split else range(scale.folds)
+        return options | dict(recipe=recipe, limit=scale.faces.get(self.key), folds=folds)
+
+    def check(self):
+        """Refuse what would be refused in the middle of the run."""
+        arms.check(self.prepared, self.experiment.task, **self._options())
+
+    def run(self, how):
+        """Train, compare, and keep the comparison as JSON."""
+        experiment, options = self.experiment, self._options() | {"imagenet": self.scale.imagenet}
+        work = self.output / "work" / self.key
+        with timed(self.output, self.key):
+            runs = arms.cross_validate(self.prepared, experiment.task, work=work, **options, **how)
+            comparison = compare(runs, experiment.task)
+        about = {name: getattr(experiment, name) for name in ("title", "where", "varied")}
+        comparison = replace(comparison, experiment=about)
+        provenance = {"data": Path(self.data).name, "scale": self.scale_name}
+        provenance |= {"faces": len(self.prepared), "prepared": self.prepared.provenance}
+        provenance |= options | {"precision": keras.config.dtype_policy().name}
+        provenance["seconds"] = timings(self.output)[self.key]
+        path = self.output / "results" / f"{self.key}.json"
+        verdict = self.verdicts(comparison) if self.verdicts else ()
+        save(comparison, path, provenance, verdict=verdict)
+        return load(path)
 
 
-def _check(scale, key, name, prepared):
-    experiments.check(prepared, EXPERIMENTS[key].task, **_chosen(scale, key, name))
-
-
-def _run(output, scale_name, scale, key, name, prepared, how):
-    """One experiment: its trainings, its report, kept as JSON."""
-    experiment = EXPERIMENTS[key]
-    options = _chosen(scale, key, name) | {"imagenet": scale.imagenet}
-    with timed(output, key):
-        predictions = experiments.cross_validate(prepared, experiment.task, work=output / "work" / key, **options, **how)
-        report = experiments.compare(predictions, experiment.task)
-    report |= {"experiment": {"title": experiment.title, "where": experiment.where, "varied": experiment.varied}}
-    provenance = {"data": Path(name).name, "scale": scale_name, "faces": len(prepared), "prepared": prepared.provenance}
-    provenance |= options | {"precision": keras.config.dtype_policy().name, "seconds": timings(output)[key]}
-    path = output / "results" / f"{key}.json"
-    experiments.save(report, path, provenance)
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 def timings(output: str | Path) -> dict[str, float]:
-    """Seconds by stage that a reproduction took so far, in all its calls. WorkError where their file is damaged."""
+    """Seconds by stage that a reproduction took so far, in all its calls.
+
+    Raises:
+        WorkError: their file is damaged.
+    """
     path = Path(output) / "timings.json"
     table = read_json(path, dict) if path.exists() else {}
     if not all(isinstance(seconds, int | float) for seconds in table.values()):
@@ -274,11 +327,13 @@ def timings(output: str | Path) -> dict[str, float]:
 
 @contextmanager
 def timed(output: Path, stage: str):
-    """Add the time that a block takes, also where it is broken off, to a stage's."""
+    """Add the time that a block takes to a stage's, also where the block is broken off."""
     start = time.perf_counter()
     try:
         yield
     finally:
         table = timings(output)
         table[stage] = round(table.get(stage, 0) + time.perf_counter() - start, 1)
-        write_whole(output / "timings.json", lambda aside: aside.write_text(json.dumps(table, indent=1)))
+        write_whole(
+            output / "timings.json", lambda aside: aside.write_text(json.dumps(table, indent=1))
+        )

@@ -1,12 +1,14 @@
-"""The network after detection for other programs: as a TensorFlow SavedModel, ONNX, OpenVINO or LiteRT, checked against ours.
+"""The network after detection for other programs, checked against ours: as a TensorFlow SavedModel,
+ONNX, OpenVINO or LiteRT.
 
-Whatever the format, the network takes two named inputs and gives these named outputs, for any number N of faces (LiteRT: one):
+Whatever the format, the network takes two named inputs and gives these named outputs, for any
+number N of faces (LiteRT: one):
 
     face          N×224×224×3 uint8     RGB, cropped as by `faces.crop_face`
-    ratio         N×1 float32           how strongly saliency reweights the face, 0–1; 0.3 as in the paper
+    ratio         N×1 float32           how strongly saliency reweights, 0–1; 0.3 as in the paper
     map           N×28×28 float32       ML-Net's saliency, 0–1
-    age, …        N×C float32           for every task its probabilities, in the order of `tasks.CLASSES`
-    cam_age, …    N×h×w×C float32       for every task its raw class activation maps
+    age, …        N×C float32           probabilities for every task, as in `tasks.CLASSES`
+    cam_age, …    N×h×w×C float32       raw class activation maps for every task
 """
 
 import importlib.util
@@ -26,10 +28,12 @@ from safbage.runtime.work import locked
 
 @dataclass(frozen=True)
 class Format:
-    """A format: Keras's name for it, the file's suffix, the packages that write and run it, and how to run it.
+    """A format: Keras's name for it, the file's suffix, the packages that write and run it, and how
+    to run it.
 
-    `open` takes the file's path and gives a function from inputs by name to outputs by name. `count` is how many faces the
-    network takes, None for any number; `beside` has the suffixes of further files.
+    `open` takes the file's path and gives a function from inputs by name to outputs by name.
+    `count` is how many faces the network takes, None for any number; `beside` has the suffixes of
+    further files.
     """
 
     name: str
@@ -42,7 +46,9 @@ class Format:
 
 def _saved_model(path):
     loaded = tensorflow().saved_model.load(path)
-    return lambda inputs: loaded.serve({name: tensorflow().constant(value) for name, value in inputs.items()})
+    return lambda inputs: loaded.serve(
+        {name: tensorflow().constant(value) for name, value in inputs.items()}
+    )
 
 
 def _onnx(path):
@@ -74,17 +80,20 @@ FORMATS = {
     "litert": Format("litert", ".tflite", ("ai_edge_litert",), _litert, 1),
 }
 TOLERANCE = 1e-3
-"""How far an exported network's maps and probabilities may lie from ours; CAMs, as a share of their largest value."""
+"""How far an exported network's maps and probabilities may lie from ours; CAMs, as a share of their
+largest value."""
 
 
 def export(network: keras.Model, format: str, path: str | Path) -> Path:
-    """Write a network of `stages.join`, and check that what was written answers the astronaut's face as it does.
+    """Write a network of `stages.network`, and check that what was written answers the astronaut's
+    face as it does.
 
     Args:
         network: in float32.
         format: a key of `FORMATS`.
-        path: a file, or for "saved-model" a folder; its suffix is added where it lacks. OpenVINO writes a ``.bin`` beside.
-            Nothing stands there before all is written and checked; what a killed run left aside, the next call deletes.
+        path: a file, or for "saved-model" a folder; its suffix is added where it lacks. OpenVINO
+            writes a ``.bin`` beside. Nothing stands there before all is written and checked; what a
+            killed run left aside, the next call deletes.
 
     Returns:
         The path.
@@ -116,23 +125,30 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
 
 
 def _write_whole(network, kind, path, aside):
-    """Write into the folder `aside`, check it there, and move it: nothing stands at the path, or all that belongs to it."""
+    """Write into the folder `aside`, check it there, and move it: nothing stands at the path, or
+    all that belongs to it."""
     shutil.rmtree(aside, ignore_errors=True)  # of a killed run
     aside.mkdir()
     inputs = {
-        name: keras.InputSpec(shape=(kind.count, *x.shape[1:]), dtype=x.dtype, name=name) for name, x in network.input.items()
+        name: keras.InputSpec(shape=(kind.count, *x.shape[1:]), dtype=x.dtype, name=name)
+        for name, x in network.input.items()
     }
     try:
-        network.export(str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs])
+        network.export(
+            str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs]
+        )
         check(network, kind.open(str(aside / path.name)), path)
-        for part in sorted(aside.iterdir(), key=lambda part: part.name == path.name):  # that of the whole's name last
+        for part in sorted(
+            aside.iterdir(), key=lambda part: part.name == path.name
+        ):  # that of the whole's name last
             part.rename(path.with_name(part.name))
     except tensorflow().errors.OpError as error:
         raise ExportError(f"{path} could not be written: {error.message}") from error
 
 
 def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) -> None:
-    """Compare both networks' answers to the embedded photo's face; ExportError where they differ."""
+    """Compare both networks' answers to the embedded photo's face; ExportError where they
+    differ."""
     photo = images.astronaut()
     crops = faces.crop_face(photo, FACE)[None]
     inputs = {"face": crops, "ratio": np.full((1, 1), reweighting.RATIO, "float32")}
@@ -142,7 +158,9 @@ def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) ->
             raise ExportError(f"{path} has no output {name}; it has {', '.join(found)}")
         difference = np.abs(np.asarray(found[name]) - values).max() / max(1, np.abs(values).max())
         if not difference <= TOLERANCE:
-            raise ExportError(f"{path} answers otherwise: its {name} differs by {difference:.2g}. It is not kept.")
+            raise ExportError(
+                f"{path} answers otherwise: its {name} differs by {difference:.2g}. It is not kept."
+            )
 
 
 FACE = (182.0, 64.0, 83.0, 107.0)

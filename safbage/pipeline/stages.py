@@ -1,27 +1,42 @@
-"""All that follows detection as one network: crops in; saliency maps, probabilities and class activation maps out.
+"""SAF-BAGE in five steps (section III): find the faces, crop them, see where people look, darken
+the rest, answer."""
 
-Cropping itself stays outside, with OpenCV: it takes a tenth of a millisecond to a few (the detector takes a hundred), while a
-network that cropped would be compiled for every size of photo, and would have to be given whole photos.
-"""
+import numpy as np
 
-from safbage import saliency
-from safbage.classifiers import SIZE
+from safbage import faces, reweighting, saliency
+from safbage.faces import Face
 from safbage.runtime.backend import keras, ops
+from safbage.tasks import FACE_SIZE
 
 
-def join(mlnet: keras.Model, classifier: keras.Model) -> keras.Model:
-    """ML-Net, the map's normalisation, reweighting and the classifiers as one model; it shares their weights.
+def find(
+    image: np.ndarray, *, min_face: float = 0, max_faces: int | None = None
+) -> tuple[list[Face], np.ndarray]:
+    """Steps 1 and 2: a photo's faces, and each with 30 % around it, N×224×224×3 uint8."""
+    found = faces.largest(faces.detect_enlarged(image), min_face=min_face, max_faces=max_faces)
+    crops = [faces.crop_face(image, face) for face in found]
+    return found, np.array(crops, "uint8").reshape(-1, FACE_SIZE, FACE_SIZE, 3)
 
-    Inputs: {"face": N×224×224×3 uint8 RGB, cropped as by `faces.crop_face`; "ratio": N×1 float32 in [0, 1]}.
-    Outputs, float32: "map", N×28×28 in [0, 1], and those of the classifier: for every task its probabilities N×C under its
-    name, and its raw class activation maps N×h×w×C under ``cam_<task>``.
+
+def network(mlnet: keras.Model, classifier: keras.Model) -> keras.Model:
+    """Steps 3 to 5 as one network, which shares the weights of these two.
+
+    Cropping stays outside, with OpenCV: it takes some tenths of a millisecond (the detector takes a
+    hundred), while a network that cropped would be compiled for every size of photo.
+
+    Inputs: {"face": N×224×224×3 uint8 RGB, as `find` crops them; "ratio": N×1 float32 in [0, 1]}.
+    Outputs, float32: "map", N×28×28 in [0, 1], and those of the classifier: for every task its
+    probabilities N×C under its name, and its raw class activation maps N×h×w×C under
+    ``cam_<task>``.
 
     Args:
-        mlnet: from `mlnet.load`.
-        classifier: from `classifiers.load_joint`.
+        mlnet: ``saliency.load(…).network``.
+        classifier: of `classifiers.load_joint`.
     """
-    inputs = {"face": keras.Input((SIZE, SIZE, 3), dtype="uint8", name="face"), "ratio": keras.Input((1,), name="ratio")}
-    face = ops.cast(inputs["face"], "float32")
-    map = saliency.normalized(ops.squeeze(mlnet(face), axis=-1))
-    answers = classifier({"face": face, "map": map, "ratio": inputs["ratio"]})
-    return keras.Model(inputs, {"map": map, **answers}, name="saf_bage")
+    face = keras.Input((FACE_SIZE, FACE_SIZE, 3), dtype="uint8", name="face")
+    ratio = keras.Input((1,), name="ratio")
+    pixels = ops.cast(face, "float32")
+    look = saliency.normalize(ops.squeeze(mlnet(pixels), axis=-1), ops)  # 3. where people look
+    darkened = reweighting.reweight_tensors(pixels, look, ratio)  # 4. the rest is darkened
+    answers = classifier(darkened)  # 5. age, gender, expression
+    return keras.Model({"face": face, "ratio": ratio}, {"map": look, **answers}, name="saf_bage")

@@ -1,1 +1,1 @@
-"""What all rooms stand on: Keras without its notes, weights, files, folders that resume, processes."""
+"""What all rooms stand on: Keras, weights, files, folders that resume, threads, processes."""

@@ -8,23 +8,39 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from safbage.errors import WorkError
-from safbage.runtime.files import FULL, damaged, write_whole
+from safbage.runtime.files import FULL, damaged, write_text
 
 
 def check_space(path: Path, needed: int) -> None:
     """WorkError where a file of so many bytes is not there yet and does not fit on its disk."""
     free = shutil.disk_usage(path.parent).free
     if not path.exists() and needed > free:
-        raise WorkError(f"{path} will have {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Name a folder on another disk.")
+        raise WorkError(
+            f"{path} will have {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. "
+            "Name a folder on another disk."
+        )
 
 
 def fill_array(path: Path, shape, dtype, compute, batch, description, progress=True):
     """Fill an array on disk batch by batch; what a killed run wrote is not computed again.
 
-    `compute(slice)` gives the rows of a slice. WorkError where the file holds an array of another shape or type or is damaged, or
-    where the disk has no place for it.
+    Args:
+        path: the file, ``.npy``; how far it is filled stands beside it in ``.done``.
+        shape: of the whole array, rows first.
+        dtype: its type.
+        compute: ``compute(slice)`` gives the rows of a slice.
+        batch: rows of a slice.
+        description: what the progress bar says.
+        progress: show a bar.
+
+    Returns:
+        The array, mapped from the disk.
+
+    Raises:
+        WorkError: the file is damaged or holds an array of another shape or type, or the disk has
+            no place for it.
     """
-    shape = tuple(map(int, shape))  # NumPy writes its own integers into the header in a way that it cannot read
+    shape = tuple(map(int, shape))  # NumPy cannot read its own integers in a header
     done_path = path.with_suffix(".done")
     if done_path.exists() and path.exists():
         done, array = _begun(path, done_path, shape, dtype)
@@ -34,7 +50,7 @@ def fill_array(path: Path, shape, dtype, compute, batch, description, progress=T
         stop = min(start + batch, shape[0])
         array[start:stop] = compute(slice(start, stop))
         array.flush()
-        write_whole(done_path, lambda aside, stop=stop: aside.write_text(str(stop)))
+        write_text(done_path, str(stop))
     return array
 
 
@@ -49,13 +65,17 @@ def _begun(path, done_path, shape, dtype):
         raise damaged(path, error) from error
     if array.shape != shape or array.dtype != np.dtype(dtype):
         raise WorkError(
-            f"{path} holds {array.shape} of {array.dtype}, not {shape} of {dtype}. Delete it, or name another folder."
+            f"{path} holds {array.shape} of {array.dtype}, not {shape} of {dtype}. "
+            "Delete it, or name another folder."
         )
     return int(text), np.lib.format.open_memmap(path, "r+")
 
 
 def _allocated(path, shape, dtype):
-    """A new array on disk that has its place there: writing a sparse file ends in SIGBUS, without a word, on a full disk."""
+    """A new array on disk, which has its place there.
+
+    Writing into a sparse file would end in SIGBUS, without a message, where the disk is full.
+    """
     try:
         array = np.lib.format.open_memmap(path, "w+", dtype, shape)
         with open(path, "r+b") as file:

@@ -1,7 +1,8 @@
 """Keras, imported without the notes that TensorFlow writes on starting.
 
-Those notes (which instructions it was built for, that there is no GPU) come from C++ past every Python setting, and would be the
-first thing a student sees. Only lines known to be such notes are held back; all others are shown.
+Those notes (which instructions it was built for, that there is no GPU) come from C++ past every
+Python setting, and would be the first thing a student sees. Only lines known to be such notes are
+held back; all others are shown.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def quiet_start():
-    """Hold back TensorFlow's known start-up notes from the process's standard error while the block runs."""
+    """Hold back TensorFlow's start-up notes from standard error while the block runs."""
     with _LOCK, _held_back():
         yield
 
@@ -57,12 +58,13 @@ def _held_back():
 
 @functools.cache
 def tensorflow():
-    """TensorFlow itself, its devices listed: that is when it looks for a GPU, and notes that there is none."""
+    """TensorFlow itself, after it has looked for a GPU, and noted that there is none."""
     with quiet_start():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
-    tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())  # photos differ in size
+    # Photos differ in size, so that networks are traced again.
+    tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
     return tensorflow
 
 
@@ -72,14 +74,22 @@ with quiet_start():
 
 
 def _check_settings():
-    """ImportError where Keras has settings that our networks are not built for, and that other code of the process may want."""
-    file = os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras")), "keras.json")
+    """Refuse settings of Keras that our networks are not built for.
+
+    They are not changed: other code of the process may want them.
+
+    Raises:
+        ImportError: with what to change, and where.
+    """
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+    file = os.path.join(home, "keras.json")
     for name, needed in {"image_data_format": "channels_last", "floatx": "float32"}.items():
         found = getattr(keras.config, name)()
         if found != needed:
             raise ImportError(
-                f'safbage needs Keras\'s setting {name} to be "{needed}"; it is "{found}". Change it in {file}, or, where your '
-                f'program sets it, call keras.config.set_{name}("{needed}") before safbage is imported'
+                f'safbage needs Keras\'s setting {name} to be "{needed}"; it is "{found}". '
+                f"Change it in {file}, or, where your program sets it, call "
+                f'keras.config.set_{name}("{needed}") before safbage is imported'
             )
 
 
@@ -89,9 +99,10 @@ if keras.config.backend() == "tensorflow":
 
 
 def check_process() -> None:
-    """Called where networks are loaded or run: they do so in the first process that does, and in none forked from it.
+    """Refuse to load or run networks in a process that was forked from one that did.
 
-    TensorFlow's threads, and JAX's, stay behind when a process is forked, and the child would wait for them for ever.
+    TensorFlow's threads, and JAX's, stay behind when a process is forked, and the child would wait
+    for them for ever.
 
     Raises:
         RuntimeError: this process was forked from one in which networks were loaded before.
@@ -100,9 +111,10 @@ def check_process() -> None:
     _process = _process or os.getpid()
     if _process != os.getpid():
         raise RuntimeError(
-            f"networks cannot be used in this process: it was forked from process {_process}, in which networks were loaded "
-            "before, and would wait for ever. Load them inside the worker alone, before any is loaded outside, or start workers "
-            'by spawn: multiprocessing.get_context("spawn").'
+            f"networks cannot be used in this process: it was forked from process {_process}, "
+            "in which networks were loaded before, and would wait for ever. Load them inside the "
+            "worker alone, before any is loaded outside, or start workers by spawn: "
+            'multiprocessing.get_context("spawn").'
         )
 
 
@@ -124,8 +136,8 @@ def has_gpu() -> bool:
 def batch_size() -> int:
     """Faces that go through the networks together where nobody says how many; a power of two.
 
-    On a CPU two for each core, from 4 to 16: ML-Net's first layers take 26 MB a face, and larger batches leave the caches. On a
-    GPU as many as fit into half of its memory, up to 256.
+    On a CPU two for each core, from 4 to 16: ML-Net's first layers take 26 MB a face, and larger
+    batches leave the caches. On a GPU as many as fit into half of its memory, up to 256.
     """
     most = 2 * (os.cpu_count() or 1)
     low, high = 4, 16
@@ -135,7 +147,7 @@ def batch_size() -> int:
 
 
 FACE_BYTES = 100_000_000
-"""What one face takes on a GPU while it goes through the networks: the largest layers of ML-Net, some of them at once."""
+"""What one face takes on a GPU: the largest layers of ML-Net, some of them at once."""
 
 
 def _gpu_memory():
@@ -143,12 +155,19 @@ def _gpu_memory():
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     if not shutil.which(query[0]):
         return 8_000_000_000
-    return 2**20 * min(map(int, subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()))
+    told = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    return 2**20 * min(map(int, told.split()))
 
 
 @contextlib.contextmanager
 def precision(policy: str):
-    """Networks built while the block runs compute under this dtype policy, such as "float32" or "mixed_bfloat16"."""
+    """Let networks that are built while the block runs compute under this dtype policy.
+
+    Such are "float32" and "mixed_bfloat16".
+
+    Raises:
+        ValueError: Keras has no such policy.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -158,19 +177,20 @@ def precision(policy: str):
 
 
 def predict_batches(model, inputs, size: int):
-    """A network's outputs for N rows, as NumPy arrays, in batches of few shapes, for each of which it is compiled once.
+    """A network's outputs for N rows, computed in batches.
 
-    Where a `keras.distribution.DataParallel` is set (on JAX, before the network is built), each of its devices, a power of two,
-    takes its share of every batch.
+    Batches have few shapes, since the network is compiled once for each. Where a
+    `keras.distribution.DataParallel` is set (on JAX, before the network is built), each of its
+    devices, a power of two, takes its share of every batch.
 
     Args:
         model: a `keras.Model`.
         inputs: an array of N rows, or a dict of such; N is at least 1.
-        size: rows of a batch, a power of two. The last batch is filled up to the next power of two with copies of its last row,
-            which are answered in vain.
+        size: rows of a batch, a power of two. The last batch is filled up to the next power of two
+            with copies of its last row, whose answers are dropped.
 
     Returns:
-        What the model's outputs are: an array of N rows, or a dict of such.
+        What the model's outputs are, as NumPy arrays: one of N rows, or a dict of such.
 
     Raises:
         RuntimeError: in a forked process, see `check_process`.
@@ -185,8 +205,12 @@ def predict_batches(model, inputs, size: int):
 
         def batch_of(array, start=start, rows=rows, filled=filled):
             part = array[start : start + rows]
-            part = np.concatenate([part, np.repeat(part[-1:], filled - rows, axis=0)]) if filled > rows else part
-            return keras.distribution.distribute_tensor(part, sharing.get_data_layout(part.shape)) if sharing else part
+            if filled > rows:
+                part = np.concatenate([part, np.repeat(part[-1:], filled - rows, axis=0)])
+            if sharing:
+                layout = sharing.get_data_layout(part.shape)
+                part = keras.distribution.distribute_tensor(part, layout)
+            return part
 
         outputs = model.predict_on_batch(keras.tree.map_structure(batch_of, inputs))
         parts.append(keras.tree.map_structure(lambda y, rows=rows: np.asarray(y)[:rows], outputs))
@@ -194,15 +218,17 @@ def predict_batches(model, inputs, size: int):
 
 
 def value_and_gradient(function, x):
-    """A function's values and the gradient of their sum, on whichever backend Keras runs: Keras itself has no such call.
+    """A function's values and the gradient of their sum, on whichever backend Keras runs.
+
+    Keras itself has no such call.
 
     Args:
         function: takes a tensor, gives one number for each of its N rows.
         x: array N×….
 
     Returns:
-        The values (N) and the gradient (as `x`), NumPy arrays. Where each value depends on its own row alone, a row of the
-        gradient is that of its own value.
+        The values (N) and the gradient (as `x`), NumPy arrays. Where each value depends on its own
+        row alone, a row of the gradient is that of its own value.
     """
     check_process()
     x = ops.convert_to_tensor(x, "float32")

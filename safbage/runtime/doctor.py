@@ -1,4 +1,4 @@
-"""Is everything here that safbage needs? One line per requirement, with the mend where it fails."""
+"""Check that all that safbage needs is here: a line per requirement, with the mend for a fault."""
 
 import importlib.metadata
 import os
@@ -24,31 +24,37 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Check Python, packages, backend, GPU, weights and free disk. Nothing is changed or fetched."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    findings = [Finding("Python", (3, 11) <= sys.version_info < (3, 14), python, "use Python 3.11, 3.12 or 3.13")]
-    findings += [*packages(), *_opencv()]
-    findings += _backend()
+    """Check Python, packages, backend, GPU, weights and free disk; change and fetch nothing."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    right = (3, 11) <= sys.version_info < (3, 14)
+    python = Finding("Python", right, version, "use Python 3.11, 3.12 or 3.13")
+    return [python, *packages(), *_opencv(), *_backend(), *_weights(), *_disk()]
+
+
+def _weights():
     for name, purpose in weights.TRUNKS.items():
-        ok = weights.is_cached(name)
-        found = f"in {weights.home()}" if ok else f"not in {weights.home()}, or damaged"
-        findings.append(Finding(f"weights {name}", ok, f"{found} ({purpose})", "safbage weights --fetch"))
+        ok, place = weights.is_cached(name), weights.home()
+        found = f"in {place}" if ok else f"not in {place}, or damaged"
+        yield Finding(f"weights {name}", ok, f"{found} ({purpose})", "safbage weights --fetch")
+    mend = "install safbage again, or restore safbage/trained with git"
     for name, ok in weights.check_shipped().items():
-        found = "shipped" if ok else "missing or damaged"
-        findings.append(Finding(f"weights {name}", ok, found, "install safbage again, or restore safbage/trained with git"))
-    folder = next(path for path in (weights.home(), *weights.home().parents) if os.path.exists(path))
+        yield Finding(f"weights {name}", ok, "shipped" if ok else "missing or damaged", mend)
+
+
+def _disk():
+    """Whether the weights' folder, or where it would be made, has room and can be written."""
+    places = (weights.home(), *weights.home().parents)
+    folder = next(path for path in places if os.path.exists(path))
     free = shutil.disk_usage(folder).free
     mend = f"free {DISK_NEEDED / 1e6:.0f} MB, or set SAFBAGE_HOME to another disk"
-    findings.append(Finding("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free at {folder}", mend))
+    yield Finding("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free at {folder}", mend)
     writable = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
-    mend = "set SAFBAGE_HOME to a folder of yours"
     found = "writable" if writable else f"{folder} is no folder that can be written"
-    findings.append(Finding("weights folder", writable, found, mend))
-    return findings
+    yield Finding("weights folder", writable, found, "set SAFBAGE_HOME to a folder of yours")
 
 
 def packages():
-    """The packages that safbage requires, against the versions it asks for: each that is not right, and how many are."""
+    """Each package that is missing or too old for safbage, and how many are right."""
     right = 0
     for text in importlib.metadata.requires("safbage"):
         requirement = Requirement(text)
@@ -63,16 +69,19 @@ def packages():
             ok = requirement.specifier.contains(version, prereleases=True)
             right += ok
             if not ok:
-                yield Finding(requirement.name, False, f"{version}, but {requirement.specifier} is needed", mend)
+                found = f"{version}, but {requirement.specifier} is needed"
+                yield Finding(requirement.name, False, found, mend)
     yield Finding("packages", True, f"{right} are here in the versions needed")
 
 
 def _opencv():
     """opencv-python beside opencv-python-headless: the two overwrite each other's files."""
-    names = {(distribution.metadata["Name"] or "").lower() for distribution in importlib.metadata.distributions()}
+    installed = importlib.metadata.distributions()
+    names = {(one.metadata["Name"] or "").lower() for one in installed}
     rivals = names & {"opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"}
     if rivals:
-        mend = f"pip uninstall {' '.join(rivals)} && pip install --force-reinstall opencv-python-headless"
+        install = "pip install --force-reinstall opencv-python-headless"
+        mend = f"pip uninstall {' '.join(rivals)} && {install}"
         yield Finding("OpenCV", False, f"also installed: {', '.join(rivals)}", mend)
 
 
@@ -83,10 +92,15 @@ def _backend():
         backend = keras.config.backend()
         gpus = tensorflow().config.list_physical_devices("GPU")
     except Exception as error:  # whatever a broken installation raises is the finding
-        mend = "what that says; else unset KERAS_BACKEND or install that backend, or install safbage in a fresh environment"
-        return [Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)]
-    gpu = ", ".join(gpu.name for gpu in gpus) if gpus else "none seen by TensorFlow; the CPU is used, which is fine"
-    return [Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}"), Finding("GPU", True, gpu)]
+        mend = (
+            "do what that says; else unset KERAS_BACKEND or install that backend, "
+            "or install safbage in a fresh environment"
+        )
+        yield Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)
+        return
+    yield Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}")
+    none = "none seen by TensorFlow; the CPU is used, which is fine"
+    yield Finding("GPU", True, ", ".join(gpu.name for gpu in gpus) or none)
 
 
 def report(findings: list[Finding] | None = None) -> str:

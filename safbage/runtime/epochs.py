@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from safbage.runtime.files import damaged, read_json, write_whole
+from safbage.runtime.files import damaged, read_json, write_text, write_whole
 
 
 class EpochLog:
-    """One line per epoch, and the weights of the last and of the best one, by `score(line)`; training goes on behind the last.
+    """One line per epoch, and the weights of the last and of the best one, by `score(line)`.
 
-    WorkError where ``log.json`` is damaged, or weights that it promises are, or where nothing more can be written.
+    Training goes on after the last.
+
+    Raises:
+        WorkError: ``log.json`` or weights that it promises are damaged, or nothing more can be
+            written.
     """
 
     def __init__(self, folder: Path, score: Callable[[dict], float]):
@@ -46,10 +50,12 @@ class EpochLog:
             raise damaged(path, error) from error
 
     def add(self, model, row: dict) -> None:
-        """Keep an epoch: its weights first, then its line, so that a line always has its weights; then drop older ones."""
-        write_whole(self.weights_path(len(self.rows) + 1), lambda aside: _save_weights(model, aside))
+        """Keep an epoch, and drop older ones; its weights first, so that each line has its own."""
+        write_whole(
+            self.weights_path(len(self.rows) + 1), lambda aside: _save_weights(model, aside)
+        )
         self.rows.append(row)
-        write_whole(self.path, lambda aside: aside.write_text(json.dumps(self.rows)))
+        write_text(self.path, json.dumps(self.rows))
         for epoch in range(1, len(self.rows)):
             if epoch != self.best:
                 self.weights_path(epoch).unlink(missing_ok=True)
@@ -58,6 +64,11 @@ class EpochLog:
 def _save_weights(model, path):
     try:
         model.save_weights(path)
-    except (OSError, RuntimeError) as error:  # HDF5 tells of a full disk in many lines, or of a file that cannot be closed
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # HDF5 tells of a full disk in many lines, or of a file that cannot be closed
         code = getattr(error, "errno", None)
-        raise OSError(code, os.strerror(code)) if code else OSError(str(error).splitlines()[0]) from error
+        raise (
+            OSError(code, os.strerror(code)) if code else OSError(str(error).splitlines()[0])
+        ) from error

@@ -1,23 +1,30 @@
-"""Whole files only: written aside, then renamed; read with words for what is damaged in them."""
+"""Write whole files only (aside, then renamed), fingerprint files, and report damaged ones."""
 
 import hashlib
 import json
 import os
+import tempfile
 import threading
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 from safbage.errors import WorkError
 
-FULL = "Where the disk is full, free some of it: the same call goes on with what is whole. Or name another folder."
+FULL = (
+    "If the disk is full, free some of it: the same call goes on with what is whole. "
+    "Or name another folder."
+)
 
 
-def write_whole(path: Path, write) -> None:
-    """Let `write(aside)` write beside `path`, then rename: a killed run leaves the old file or the new, never half of one.
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(aside)` write a file beside `path`, then rename it to `path`.
 
-    Each process and thread has an aside of its own, so that two that write the same file do not meet.
+    A killed run leaves the old file or the new one, never half of one. Each process and thread has
+    an aside of its own, so that two that write the same file do not meet.
 
     Raises:
-        WorkError: it cannot be written, as where the disk is full; the old file stays.
+        WorkError: it cannot be written, as where the disk is full. The old file stays.
     """
     aside = path.with_name(f"writing-{os.getpid()}-{threading.get_native_id()}-{path.name}")
     try:
@@ -28,6 +35,38 @@ def write_whole(path: Path, write) -> None:
     finally:
         if aside.exists():
             aside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, in UTF-8, by `write_whole`."""
+    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def fill_whole(folder: Path, fill: Callable[[Path], object]) -> Path:
+    """Let `fill(aside)` fill a folder, unless it is there already: whole or not at all.
+
+    Raises:
+        PermissionError: nothing may be written there.
+    """
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.TemporaryDirectory(dir=folder.parent, prefix="writing-")
+    except OSError as error:
+        raise PermissionError(
+            f"cannot write to {folder.parent} ({error}); name another folder"
+        ) from error
+    with aside as name:
+        filled = Path(name) / folder.name
+        filled.mkdir()
+        fill(filled)
+        try:
+            filled.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    return folder
 
 
 def clear_asides(folder: Path) -> None:
@@ -65,13 +104,47 @@ def read_json(path: Path, kind: type):
 
 
 def damaged(path: Path, what) -> WorkError:
-    """A file of a work folder holds what this library did not write there; to be raised."""
-    return WorkError(f"{path} is damaged ({what}). Name another folder, or delete {path.parent} and begin anew.")
+    """The error of a file in a work folder that holds what this library did not write there."""
+    return WorkError(
+        f"{path} is damaged ({what}). Name another folder, or delete {path.parent} and begin anew."
+    )
 
 
-def fingerprint(*parts: bytes | str, digits: int = 8) -> str:
-    """So many hexadecimal digits for some content: other ones for any other."""
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(*parts: str | bytes | memoryview, digits: int = 8) -> str:
+    """The first hexadecimal digits of the parts' SHA-256, as if they were one; texts as UTF-8."""
     total = hashlib.sha256()
     for part in parts:
-        total.update(part if isinstance(part, bytes) else part.encode())
+        total.update(part.encode() if isinstance(part, str) else part)
     return total.hexdigest()[:digits]
+
+
+def printable(text: str | Path, *, harmful: str = "", kept: str = "") -> str:
+    """A path or message as text that files and tables can take, and still the path where possible.
+
+    Control characters and what is no character at all (odd bytes of a name) are escaped; every
+    other name stays true. A terminal needs more care, see `cli.base.visible`.
+
+    Args:
+        text: what is to be shown.
+        harmful: further characters to escape.
+        kept: control characters to leave as they are.
+    """
+
+    def is_odd(character):
+        unshown = unicodedata.category(character) in ("Cc", "Cs") and character not in kept
+        return unshown or character in harmful
+
+    return "".join(_escape(c) if is_odd(c) else c for c in str(text))
+
+
+def _escape(character):
+    r"""`\x1b` of a control character, `\xff` of a byte that `os.fsdecode` kept, or `\ud800`."""
+    byte = ord(character) - 0xDC00
+    escaped = character.encode("unicode_escape").decode()
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else escaped

@@ -9,21 +9,36 @@ JUPYTER = Path(__file__).parents[1] / "jupyter"
 
 :meta hide-value:
 """
+STARTS = 3
+"""How often a kernel is started that dies before it has begun."""
 
 
 def own_kernel() -> None:
-    """Let this process and those that it starts run notebooks in kernels of this very Python, whatever else is called "python3".
+    """Let this process and its children run notebooks in kernels of this very Python.
 
-    Such a kernel imports no module from its working directory.
+    It does not matter what else is called "python3". Such a kernel imports no module from its
+    working directory.
     """
-    paths = [path for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path and path != str(JUPYTER)]
+    paths = [
+        path
+        for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
+        if path and path != str(JUPYTER)
+    ]
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *paths])
 
 
 def execute(
-    notebook: str | Path, output: str | Path, parameters: Mapping, *, directory: str | Path, progress: bool = False
+    notebook: str | Path,
+    output: str | Path,
+    parameters: Mapping,
+    *,
+    directory: str | Path,
+    progress: bool = False,
 ) -> None:
-    """Run a notebook by papermill in a fresh kernel (`own_kernel`), and keep it with its outputs, also where a cell fails.
+    """Run a notebook by papermill in a fresh kernel (`own_kernel`), and keep it with its outputs.
+
+    It is kept also where a cell fails. A kernel that dies before it has begun is started again:
+    of two that start at once, one may find the port taken that it was told to use.
 
     Args:
         notebook: with a cell tagged "parameters".
@@ -34,20 +49,28 @@ def execute(
 
     Raises:
         PapermillExecutionError: a cell failed.
+        RuntimeError: no kernel could be started.
     """
     import papermill
 
     own_kernel()
-    papermill.execute_notebook(
-        as_literal(notebook),
-        as_literal(output),
-        dict(parameters),
+    options = dict(
         kernel_name="python3",
         language="python",
         cwd=str(directory),
         progress_bar=progress,
-        extra_arguments=["--log-level=CRITICAL"],  # a kernel's remarks would spoil the table; its errors are in the notebook
+        # A kernel's remarks would spoil the table; its errors are in the notebook.
+        extra_arguments=["--log-level=CRITICAL"],
     )
+    for start in range(1, STARTS + 1):
+        try:
+            papermill.execute_notebook(
+                as_literal(notebook), as_literal(output), dict(parameters), **options
+            )
+            return
+        except RuntimeError as error:
+            if "before replying" not in str(error) or start == STARTS:
+                raise
 
 
 def as_literal(path):

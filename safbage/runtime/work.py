@@ -1,4 +1,4 @@
-"""Work folders that can be resumed: whole files only, and never results of one setting under another's name."""
+"""Work folders that can be resumed: by one process at a time, and with the same settings only."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from safbage.errors import WorkError
-from safbage.runtime.files import clear_asides, read_json, write_whole
+from safbage.runtime.files import clear_asides, read_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +21,18 @@ SHARED = "SAFBAGE_SHARED"
 
 
 def shared_folder(own: str | Path) -> Path:
-    """Where a notebook keeps what reruns with other settings can use, too: its own folder, or in a sweep the sweep's."""
+    """Where a notebook keeps what reruns with other settings can use, too.
+
+    It is the notebook's own folder, or in a sweep the sweep's.
+    """
     return Path(os.environ.get(SHARED) or own)
 
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Let one process at a time write a folder, which is made where it is missing. The system frees it where its owner is killed.
+    """Let one process at a time write a folder, which is made where it is missing.
+
+    The system frees it where its owner is killed.
 
     Args:
         folder: the folder; its files ``lock`` and ``lock.owner`` are the lock's.
@@ -51,7 +56,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         raise WorkError(f"{folder} cannot be written ({error}). Name another folder.") from error
     try:
         command = " ".join(map(os.path.basename, sys.argv[:2])) or "python"
-        write_whole(owner, lambda aside: aside.write_text(f"process {os.getpid()} on {platform.node()} ({command})"))
+        write_text(owner, f"process {os.getpid()} on {platform.node()} ({command})")
         yield
     finally:
         owner.unlink(missing_ok=True)
@@ -60,12 +65,14 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
 
 @contextmanager
 def resuming(folder: Path, settings: dict) -> Iterator[None]:
-    """Write a folder whose contents follow from some settings: the second of two calls waits, and finds all made.
+    """Write a folder whose contents follow from some settings.
 
-    What killed runs left half written is cleared away.
+    The second of two calls waits, and finds everything made. What killed runs left half written is
+    cleared away.
 
     Raises:
-        WorkError: the folder holds something made with other settings (told at once, not after waiting), or cannot be written.
+        WorkError: the folder holds something made with other settings (told at once, not after
+            waiting), or cannot be written.
     """
     check_settings(folder, settings)
     with locked(folder, wait=True):
@@ -82,16 +89,24 @@ def _owner(path):
 
 
 def keep_settings(folder: Path, settings: dict) -> None:
-    """Note what a folder's contents were made with; WorkError where it holds something made with other settings."""
+    """Note what a folder's contents are made with.
+
+    Raises:
+        WorkError: as `check_settings`, or it cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
     if not path.exists():
-        write_whole(path, lambda aside: aside.write_text(json.dumps(settings, indent=2, default=str)))
+        write_text(path, json.dumps(settings, indent=2, default=str))
     check_settings(folder, settings)
 
 
 def check_settings(folder: Path, settings: dict) -> None:
-    """WorkError where a folder holds something made with other settings, or its ``settings.json`` is damaged."""
+    """Refuse a folder whose contents were made with other settings.
+
+    Raises:
+        WorkError: they were, or its ``settings.json`` is damaged.
+    """
     path = folder / "settings.json"
     if not path.exists():
         return
@@ -99,5 +114,10 @@ def check_settings(folder: Path, settings: dict) -> None:
     before = read_json(path, dict)
     if before != settings:
         changed = {name for name in {*before, *settings} if before.get(name) != settings.get(name)}
-        what = ", ".join(f"{name}: {before.get(name)} there, {settings.get(name)} now" for name in sorted(changed))
-        raise WorkError(f"{folder} was begun with other settings ({what}). Name another folder, or delete it.")
+        pairs = {name: (before.get(name), settings.get(name)) for name in sorted(changed)}
+        what = ", ".join(
+            f"{name}: {there} there, {now} now" for name, (there, now) in pairs.items()
+        )
+        raise WorkError(
+            f"{folder} was begun with other settings ({what}). Name another folder, or delete it."
+        )

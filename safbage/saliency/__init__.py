@@ -5,43 +5,41 @@ import functools
 import numpy as np
 
 from safbage import images
-from safbage.runtime.backend import batch_size, check_process, keras, ops, predict_batches
-from safbage.saliency import mlnet
+from safbage.runtime.backend import batch_size, check_process, keras, predict_batches
+from safbage.saliency.trained import SCENE_SIZE, SaliencyModel, load
+from safbage.tasks import MAP_SIZE
 
-SCENE_SIZE = (240, 320)
-"""Height and width that the shipped ML-Net was trained at."""
 SMALLEST = 64
 """A side of a very long, thin photo is enlarged to so many pixels; AlexNet's poolings need them."""
-MAP_SIZE = (28, 28)
-"""Size of a face's map, an eighth of the face's 224×224; the size maps are stored at."""
 
 
-def load_default() -> keras.Model:
+def load_default() -> SaliencyModel:
     """The shipped ML-Net, loaded once for each dtype policy that it is asked for under."""
-    return _shipped(keras.config.dtype_policy().name)
+    return _loaded(keras.config.dtype_policy().name)
 
 
 @functools.cache
-def _shipped(policy):
-    return mlnet.load()
+def _loaded(policy):
+    return load()
 
 
 def predict(
     image: np.ndarray,
-    model: keras.Model | None = None,
+    model: SaliencyModel | None = None,
     *,
     size: tuple[int, int] | None = None,
     pad: bool | None = None,
 ) -> np.ndarray:
     """Saliency of a photo of any size.
 
-    The photo is brought, its aspect kept, to the size at which the network was trained, and the map to the photo's size.
+    The photo is brought, its aspect kept, to the size at which the network was trained, and the map
+    to the photo's size.
 
     Args:
         image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.
-        model: an ML-Net; the shipped one by default.
-        size: height and width to fit the photo into; those the network was trained at by default.
-        pad: put zeros around it to just that size; by default for the authors' network, as they do.
+        model: a trained ML-Net; the shipped one by default.
+        size: height and width to fit the photo into; by default the model's `scene_size`.
+        pad: put zeros around it to exactly that size; by default what the model's `padded` says.
 
     Returns:
         H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient.
@@ -50,44 +48,56 @@ def predict(
         ImageError: the array is no photo.
         WeightsError: the weights are missing and cannot be fetched.
     """
-    image = images.as_rgb(image)
-    shape, network = image.shape[:2], model or load_default()
-    size = size or getattr(network, "scene_size", SCENE_SIZE)
-    if getattr(network, "padded", False) if pad is None else pad:
-        return normalize(images.unpad(_raw(network, images.pad_to(image, size)[None])[0], shape, size))
+    image, model = images.as_rgb(image), model or load_default()
+    shape, size = image.shape[:2], size or model.scene_size
+    if model.padded if pad is None else pad:
+        seen = images.pad_to(image, size)
+        return normalize(images.unpad(_map_of(seen, model), shape, size))
     scale = min(size[0] / shape[0], size[1] / shape[1])
-    fitted = images.resize(image, tuple(max(SMALLEST, round(side * scale)) for side in shape))
-    return normalize(images.resize(_raw(network, fitted[None])[0], shape))
+    seen = images.resize(image, tuple(max(SMALLEST, round(side * scale)) for side in shape))
+    return normalize(images.resize(_map_of(seen, model), shape))
 
 
-def predict_faces(crops: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
+def _map_of(image, model):
+    """What the network gives for an image, as it is."""
+    check_process()
+    maps = model.network.predict_on_batch(image[None].astype("float32"))
+    return np.asarray(maps, "float32")[0, :, :, 0]
+
+
+def predict_faces(crops: np.ndarray, model: SaliencyModel | None = None) -> np.ndarray:
     """Saliency of cropped faces, as the pipeline uses and stores it.
 
     Args:
         crops: N×224×224×3 uint8 RGB.
-        model: an ML-Net; the shipped one by default.
+        model: a trained ML-Net; the shipped one by default.
 
     Returns:
         N×28×28 float32 in [0, 1], each with maximum 1.
     """
     if not len(crops):
         return np.zeros((0, *MAP_SIZE), "float32")
-    return normalize(predict_batches(model or load_default(), crops, batch_size())[:, :, :, 0])
+    network = (model or load_default()).network
+    return normalize(predict_batches(network, crops, batch_size())[:, :, :, 0])
 
 
-def _raw(network, batch):
-    check_process()
-    network = network or load_default()
-    return np.asarray(network.predict_on_batch(batch.astype("float32")), "float32")[:, :, :, 0]
+def normalize(maps, array=np):
+    """Divide each map by its maximum; a map that is all zero stays so.
+
+    Args:
+        maps: a map h×w, or several N×h×w: NumPy's array or Keras's tensor.
+        array: the module that computes: `numpy`, or `keras.ops` for tensors.
+    """
+    peak = array.max(maps, axis=(-2, -1), keepdims=True)
+    return maps / array.where(peak > 0, peak, 1)
 
 
-def normalize(maps: np.ndarray) -> np.ndarray:
-    """Divide a map (h×w), or each of a batch (N×h×w), by its maximum; a map that is all zero stays so."""
-    peak = maps.max(axis=(-2, -1), keepdims=True)
-    return maps / np.where(peak > 0, peak, 1)
-
-
-def normalized(maps):
-    """`normalize` of maps N×h×w inside a model: a tensor of Keras, or such a tensor to be."""
-    peak = ops.max(maps, axis=(-2, -1), keepdims=True)
-    return maps / ops.where(peak > 0, peak, 1)
+__all__ = [
+    "SCENE_SIZE",
+    "SaliencyModel",
+    "load",
+    "load_default",
+    "normalize",
+    "predict",
+    "predict_faces",
+]

@@ -1,18 +1,15 @@
-"""ML-Net, the multi-level saliency network (Cornia et al. 2016, "A Deep Multi-Level Network for Saliency Prediction").
+"""ML-Net, the multi-level saliency network (Cornia et al. 2016, "A Deep Multi-Level Network for
+Saliency Prediction").
 
-A VGG-16 of stride 8 (pool4 keeps its resolution, there is no pool5); pool3, pool4 and conv5_3 side by side; a small
-head that turns the 1280 channels into one map; and a learned prior that the map is multiplied by. With
-``backbone="alexnet"`` the same head sits on AlexNet's levels, a twentieth of the work.
+A VGG-16 of stride 8 (pool4 keeps its resolution, there is no pool5); pool3, pool4 and conv5_3 side
+by side; a small head that turns the 1280 channels into one map; and a learned prior that the map is
+multiplied by. With ``backbone="alexnet"`` the same head sits on AlexNet's levels, an eighteenth of
+the work.
 """
 
-import json
-from pathlib import Path
-
 from safbage import trunks
-from safbage.errors import CheckpointError
 from safbage.runtime import weights
-from safbage.runtime.backend import check_process, keras, layers, ops
-from safbage.runtime.weights import checkpoints
+from safbage.runtime.backend import keras, layers, ops
 
 STRIDE = 8
 """The map has an eighth of the image's height and width."""
@@ -25,25 +22,30 @@ ALEXNET_GRIDS = {"conv2": (8, 7.5), "conv3": (16, 15.5), "conv4": (16, 15.5), "c
 
 
 def _interpolation(position, length):
-    """Weights (targets×length) that read `length` values bilinearly at `position`, the outermost values held beyond."""
+    """Weights (targets×length) that read `length` values bilinearly at `position`, the outermost
+    values held beyond."""
     position = ops.clip(position, 0, ops.cast(length - 1, "float32"))
     return ops.relu(1 - ops.abs(position[:, None] - ops.cast(ops.arange(length), "float32")[None]))
 
 
 def stretch(length, target, centre=0.5):
-    """Weights (target×length) that stretch `length` values bilinearly to `target`; `centre` 0.5 is the usual half pixel.
+    """Weights (target×length) that stretch `length` values bilinearly to `target`; `centre` 0.5 is
+    the usual half pixel.
 
     ``ops.image.resize`` needs the size before the graph is built; here it may be any photo's.
     """
-    position = (ops.cast(ops.arange(target), "float32") + 0.5) * length / ops.cast(target, "float32") - centre
+    middles = ops.cast(ops.arange(target), "float32") + 0.5
+    position = middles * length / ops.cast(target, "float32") - centre
     return _interpolation(position, length)
 
 
 @keras.saving.register_keras_serializable("safbage")
 class LearnedPrior(layers.Layer):
-    """Multiply a map (N×h×w×1) by ``1 + W``, W learned, coarse and stretched bilinearly over the map (section 2.3).
+    """Multiply a map (N×h×w×1) by ``1 + W``, W learned, coarse and stretched bilinearly over the
+    map (section 2.3).
 
-    W starts at zero, so an untrained prior changes nothing; the regularizer is L2 with the factor 1/(rows·columns).
+    W starts at zero, so an untrained prior changes nothing; the regularizer is L2 with the factor
+    1/(rows·columns).
     """
 
     def __init__(self, rows, columns, centre=0.5, **options):
@@ -60,22 +62,26 @@ class LearnedPrior(layers.Layer):
 
     def call(self, maps):
         height, width = ops.shape(maps)[1:3]
-        down, across = stretch(self.rows, height, self.centre), stretch(self.columns, width, self.centre)
-        prior = ops.cast(ops.matmul(ops.matmul(down, 1 + self.prior), ops.transpose(across)), maps.dtype)
-        return maps * prior[None, :, :, None]
+        down = stretch(self.rows, height, self.centre)
+        across = stretch(self.columns, width, self.centre)
+        prior = ops.matmul(ops.matmul(down, 1 + self.prior), ops.transpose(across))
+        return maps * ops.cast(prior, maps.dtype)[None, :, :, None]
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return super().get_config() | {"rows": self.rows, "columns": self.columns, "centre": self.centre}
+        own = {"rows": self.rows, "columns": self.columns, "centre": self.centre}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable("safbage")
 class AtCells(layers.Layer):
-    """Read a level (N×h×w×C) bilinearly at the middles of the map's cells, every 8 pixels of the image (N×H×W×3).
+    """Read a level (N×h×w×C) bilinearly at the middles of the map's cells, every 8 pixels of the
+    image (N×H×W×3).
 
-    `step` and `first` say where the level's own cells lie: pixels from one to the next, and to the first one's middle.
+    `step` and `first` say where the level's own cells lie: pixels from one to the next, and to the
+    first one's middle.
     """
 
     def __init__(self, step, first, **options):
@@ -83,7 +89,10 @@ class AtCells(layers.Layer):
         self.step, self.first = step, first
 
     def call(self, level, image):
-        down, across = (ops.cast(self._weights(ops.shape(image)[axis], ops.shape(level)[axis]), level.dtype) for axis in (1, 2))
+        down, across = (
+            ops.cast(self._weights(ops.shape(image)[axis], ops.shape(level)[axis]), level.dtype)
+            for axis in (1, 2)
+        )
         return ops.einsum("sj,nrjc->nrsc", across, ops.einsum("ri,nijc->nrjc", down, level))
 
     def _weights(self, pixels, length):
@@ -99,15 +108,17 @@ class AtCells(layers.Layer):
 
 
 def _pool(x, block, theano):
-    """2×2 max-pooling; pool4 of stride 1. Keras 1 on Theano padded in front: its windows begin a pixel earlier."""
-    if theano:
-        x = layers.ZeroPadding2D(((1, 0), (1, 0)), name=f"pad_pool{block}")(x)  # after ReLU, nothing is below zero
-    padding = "valid" if theano else "same"
-    return layers.MaxPooling2D(2, strides=2 if block < 4 else 1, padding=padding, name=f"pool{block}")(x)
+    """2×2 max-pooling; pool4 of stride 1. Keras 1 on Theano padded in front: its windows begin a
+    pixel earlier."""
+    if theano:  # zeros do as padding: after ReLU, nothing is below
+        x = layers.ZeroPadding2D(((1, 0), (1, 0)), name=f"pad_pool{block}")(x)
+    strides, padding = 2 if block < 4 else 1, "valid" if theano else "same"
+    return layers.MaxPooling2D(2, strides, padding=padding, name=f"pool{block}")(x)
 
 
 def _vgg16_levels(x, *, frozen=0, until=5, levels=(), theano=False):
-    """Go on behind block `frozen`, whose output is `x`, to block `until`; all levels concatenated (section 2.1)."""
+    """Go on behind block `frozen`, whose output is `x`, to block `until`; all levels concatenated
+    (section 2.1)."""
     levels = list(levels)
     for block in range(frozen + 1, until + 1):
         x = trunks.vgg16_block(x, block)
@@ -120,32 +131,39 @@ def _vgg16_levels(x, *, frozen=0, until=5, levels=(), theano=False):
 def _alexnet_levels(image):
     levels = trunks.alexnet_levels(trunks.imagenet_normalization()(image))
     levels["conv5"] = trunks.alexnet_conv5(levels["conv4"])
-    read = [AtCells(*ALEXNET_GRIDS[name], name=f"{name}_at_cells")(x, image) for name, x in levels.items()]
+    grids = ALEXNET_GRIDS.items()
+    read = [AtCells(*grid, name=f"{n}_at_cells")(levels[n], image) for n, grid in grids]
     return layers.Concatenate(name="levels")(read)
 
 
 def _head(levels, prior, dropout, centre=0.5):
+    like = dict(padding="same", activation="relu", kernel_initializer="glorot_normal")
     x = layers.Dropout(dropout, name="dropout")(levels)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", kernel_initializer="glorot_normal", name="int_conv")(x)
-    x = layers.Conv2D(1, 1, activation="relu", kernel_initializer="glorot_normal", dtype="float32", name="pre_final_conv")(x)
+    x = layers.Conv2D(64, 3, **like, name="int_conv")(x)
+    x = layers.Conv2D(1, 1, **like, dtype="float32", name="pre_final_conv")(x)
     x = LearnedPrior(*prior, centre, dtype="float32", name="prior")(x)
     return layers.ReLU(dtype="float32", name="saliency")(x)
 
 
 def mlnet(
-    *, backbone: str = "vgg16", prior: tuple[int, int] = PRIOR_SIZE, dropout: float = 0.5, theano: bool = False
+    *,
+    backbone: str = "vgg16",
+    prior: tuple[int, int] = PRIOR_SIZE,
+    dropout: float = 0.5,
+    theano: bool = False,
 ) -> keras.Model:
     """ML-Net, weights at random; `prior` is the learned prior's rows and columns.
 
-    Input: RGB, 0–255, N×H×W×3, any H and W (sensibly multiples of 8). Output: N×H/8×W/8×1, ≥ 0, not normalised:
-    divide each map by its maximum.
+    Input: RGB, 0–255, N×H×W×3, any H and W (sensibly multiples of 8). Output: N×H/8×W/8×1, ≥ 0, not
+    normalised: divide each map by its maximum.
 
     Args:
         backbone: "vgg16" as published, or "alexnet", the light one.
         prior: rows and columns of the learned prior.
         dropout: before the head (section 2.2).
-        theano: be to the letter what the authors' weights were trained as, by Keras 1 on Theano: Caffe's mean, poolings
-            that pad in front, and a prior laid 0.05 of its cells further up and left.
+        theano: be to the letter what the authors' weights were trained as, by Keras 1 on Theano:
+            Caffe's mean, poolings that pad in front, and a prior laid 0.05 of its cells further up
+            and left.
 
     Raises:
         ValueError: another backbone.
@@ -163,133 +181,45 @@ def mlnet(
 
 
 def mlnet_trunk(blocks: int = 5) -> keras.Model:
-    """VGG-16's first blocks with torchvision's weights: RGB 0–255 (N×H×W×3) to their levels side by side.
+    """VGG-16's first blocks with torchvision's weights: RGB 0–255 (N×H×W×3) to their levels.
 
     Args:
-        blocks: 3, 4 or 5: N×H/8×W/8×256, 768 or 1280.
+        blocks: 3, 4 or 5, which give N×H/8×W/8×256, 768 or 1280.
     """
     image = keras.Input((None, None, 3), name="image")
-    model = keras.Model(image, _vgg16_levels(trunks.imagenet_normalization()(image), until=blocks), name="mlnet_trunk")
-    names = {layer.name for layer in model.layers}
-    imagenet = weights.load("vgg16-conv")
-    weights.assign(model, {name: value for name, value in imagenet.items() if name.split("/")[0] in names})
-    return model
+    levels = _vgg16_levels(trunks.imagenet_normalization()(image), until=blocks)
+    return _with_imagenet(keras.Model(image, levels, name="mlnet_trunk"))
 
 
-def mlnet_top(blocks: int = 5, *, prior: tuple[int, int] = PRIOR_SIZE, dropout: float = 0.5) -> keras.Model:
-    """What comes after `mlnet_trunk(blocks)`: its output to maps (N×h×w×1). VGG-16's blocks with torchvision's weights, the
-    head at random. With all 5 blocks in the trunk it is the head alone."""
+def mlnet_top(
+    blocks: int = 5, *, prior: tuple[int, int] = PRIOR_SIZE, dropout: float = 0.5
+) -> keras.Model:
+    """What comes after `mlnet_trunk(blocks)`: its output to maps (N×h×w×1).
+
+    VGG-16's other blocks have torchvision's weights, the head random ones. With all 5 blocks in the
+    trunk it is the head alone.
+    """
     channels = [LEVELS[block] for block in range(3, blocks + 1)]
     inputs = keras.Input((None, None, sum(channels)), name="levels_below")
     x = inputs
     if blocks < 5:
         below = [inputs[..., :256], inputs[..., 256:]][: len(channels)]
         x = _vgg16_levels(below[-1], frozen=blocks, levels=below)
-    model = keras.Model(inputs, _head(x, prior, dropout), name="mlnet_top")
+    return _with_imagenet(keras.Model(inputs, _head(x, prior, dropout), name="mlnet_top"))
+
+
+def _with_imagenet(model):
+    """A part of ML-Net, torchvision's weights put into those convolutions of VGG-16 that it has."""
     names = {layer.name for layer in model.layers}
     imagenet = weights.load("vgg16-conv")
-    weights.assign(model, {name: value for name, value in imagenet.items() if name.split("/")[0] in names})
-    return model
-
-
-def load(source: str | Path = "mlnet") -> keras.Model:
-    """A trained ML-Net. Where its file tells, `model.scene_size` is the size it was trained at, and `model.seen` the names of
-    the scenes that trained it or chose its epoch.
-
-    Args:
-        source: "mlnet", the shipped one; "light", the shipped one on AlexNet, for faces; a ``.safetensors`` file that
-            `safbage train-saliency` made; or the authors' own file (see `load_authors`).
-
-    Raises:
-        WeightsError: the weights are missing and cannot be fetched, or are damaged.
-        CheckpointError: a file that is neither.
-        FileNotFoundError: there is no such file.
-    """
-    check_process()
-    if source in ("mlnet", "light"):
-        name = "mlnet" if source == "mlnet" else "mlnet-light"
-        return _assemble(weights.load(name), weights.shipped_metadata(name))
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f'no such file: {path}; ML-Net is "mlnet", "light" or a file of weights')
-    if path.suffix == ".safetensors":
-        return _assemble(*checkpoints.read_safetensors(path))
-    return load_authors(path)
-
-
-HEAD = ("int_conv/kernel", "int_conv/bias", "pre_final_conv/kernel", "pre_final_conv/bias", "prior/prior")
-
-
-def _assemble(trained, metadata):
-    """ImageNet's trunk, what was trained put over it; `scene_size` and `seen` as the file's metadata tell."""
-    lacking = [name for name in HEAD if name not in trained]
-    if lacking:
-        raise CheckpointError(f"these are no weights of an ML-Net: {', '.join(lacking)} are not among them")
-    light = trained["int_conv/kernel"].shape[2:3] != (sum(LEVELS.values()),)
-    model = mlnet(backbone="alexnet" if light else "vgg16", prior=_prior_size(trained["prior/prior"]))
-    if light:
-        weights.assign(model, weights.load("alexnet-conv"))
-    else:
-        weights.assign(model, weights.load("vgg16-conv"))
-    weights.assign(model, trained)
-    if "scene_size" in metadata:
-        model.scene_size = tuple(_noted(metadata, "scene_size"))
-        if len(model.scene_size) != 2 or not all(type(side) is int and STRIDE <= side <= 4096 for side in model.scene_size):
-            raise CheckpointError(f"scene_size is height and width in pixels; the file says {model.scene_size}")
-    model.seen = frozenset(map(str, _noted(metadata, "seen") if "seen" in metadata else ()))
-    return model
-
-
-def _noted(metadata, name):
-    """A list that a file's metadata hold as JSON."""
-    try:
-        value = json.loads(metadata[name])
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"the file's {name} is no JSON ({error})") from error
-    if not isinstance(value, list):
-        raise CheckpointError(f"the file's {name} is no list, but {value!r}")
-    return value
-
-
-def _prior_size(prior):
-    """Rows and columns of a file's prior."""
-    if prior.ndim != 2 or not prior.size:
-        raise CheckpointError(f"ML-Net's prior is rows×columns; the file's has shape {prior.shape}")
-    return prior.shape
-
-
-def load_authors(path: str | Path) -> keras.Model:
-    """The authors' own network from their ``mlnet_salicon_weights.pkl``, which despite its name is an HDF5 file of Keras 1.1.
-
-    Theano's kernels are turned (its convolution flips them; ours correlates), BGR becomes RGB, and pooling and prior lie as
-    they did there (see `mlnet`). The authors predict at 480×640, the scene fitted in and padded with zeros;
-    `saliency.predict` does so with this network.
-
-    Raises:
-        CheckpointError: the file has another structure.
-    """
-    arrays = checkpoints.read_keras1(path)
-    names = [f"conv{b}_{i}" for b, (convs, _) in enumerate(trunks.VGG16_BLOCKS, 1) for i in range(1, convs + 1)]
-    names += ["int_conv", "pre_final_conv"]
-    if len(arrays) != 2 * len(names) + 1:
-        raise CheckpointError(
-            f"{path} holds {len(arrays)} arrays; the authors' ML-Net has {2 * len(names) + 1}: kernels and biases of "
-            f"{len(names)} convolutions, then the prior"
-        )
-    model = mlnet(prior=_prior_size(arrays[-1]), theano=True)
-    tensors = {"prior/prior": arrays[-1]}
-    for name, kernel, bias in zip(names, arrays[:-1:2], arrays[1:-1:2], strict=True):
-        if kernel.ndim != 4:
-            raise CheckpointError(f"{path}: the kernel of {name} has shape {kernel.shape}, not out×in×height×width")
-        tensors |= {f"{name}/kernel": kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0), f"{name}/bias": bias}
-    tensors["conv1_1/kernel"] = tensors["conv1_1/kernel"][:, :, ::-1]
-    weights.assign(model, tensors)
-    model.scene_size, model.padded = (480, 640), True
+    known = {name: value for name, value in imagenet.items() if name.split("/")[0] in names}
+    weights.assign(model, known)
     return model
 
 
 def mlnet_loss(fixation_maps, predictions):
-    """The published loss (equation 4): squared error, dearer where people look, blind to the prediction's scale.
+    """The published loss (equation 4): squared error, weighted more where people look, blind to the
+    prediction's scale.
 
     ``mean((p / max p - y)² / (1.1 - y))`` over maps N×h×w×1, y in [0, 1].
     """

@@ -1,7 +1,8 @@
 """Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like.
 
-`number` compares; below it is a check for each exercise, in the course's order. They stand here because a notebook is no place
-for its own answers, folded or not. Each takes the student's answer, and what the right one depends on of the notebook's numbers.
+`number` compares. Below it there is a check for each exercise, in the course's order. They stand
+here because a notebook is no place for its own answers, folded or not. Each takes the student's
+answer, and those of the notebook's numbers on which the right one depends.
 """
 
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ import numpy as np
 from scipy import stats
 
 
-def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = None, tolerance: float = 1e-3) -> None:
+def number(
+    answer, expected: float, *, mistakes: Mapping[str, float] | None = None, tolerance: float = 1e-3
+) -> None:
     """Print what a numeric answer is: "not attempted" (None), "right", or "not yet" with a hint.
 
     Args:
-        answer: the student's, None where the stub is untouched.
+        answer: the student's answer, None where the stub is untouched.
         expected: the right answer.
-        mistakes: hint to the value that the mistake it describes leads to.
+        mistakes: from a hint to the wrong answer that it explains.
         tolerance: relative to the value, and absolute near zero.
     """
     if answer is None:
@@ -39,31 +42,33 @@ def number(answer, expected: float, *, mistakes: Mapping[str, float] | None = No
             print(f"not yet: {hint}")
             return
     if np.isclose(value, expected, rtol=0.06):
-        print(f"not yet, but close: {'give three digits' if tolerance >= 1e-3 else 'every digit counts here'}")
+        hint = "give three digits" if tolerance >= 1e-3 else "every digit counts here"
+        print(f"not yet, but close: {hint}")
         return
     print(f"not yet: {_shown(value)} is {'more' if value > expected else 'less'} than it should be")
 
 
 def _shown(value):
-    """Three digits, and of large counts all."""
+    """A number with three digits, a large count with all of its digits."""
     return f"{value:,.0f}" if value >= 1000 and value == round(value) else f"{value:.3g}"
 
 
 # Notebook 00
 
 
-def saliency_above(answer, map):
+def saliency_above(answer, saliency_map):
     """The share of a map's saliency in its upper half."""
-    half, total = len(map) // 2, map.sum()
-    share = map[:half].sum() / total
+    half, total = len(saliency_map) // 2, saliency_map.sum()
+    share = saliency_map[:half].sum() / total
+    left = saliency_map[:, :half].sum() / total
     number(
         answer,
         share,
         mistakes={
             "that is the lower half; row 0 of an image is its top": 1 - share,
-            "that is the left half; the first index is the row, the second the column": map[:, :half].sum() / total,
+            "that is the left half; the first index is the row, the second the column": left,
             "divide by the sum over all rows": share * total,
-            "divide sums, not means": map[:half].mean() / map.mean(),
+            "divide sums, not means": saliency_map[:half].mean() / saliency_map.mean(),
             "that is all of it: the map has 28 rows, not 224, and half of them are 14": 1,
             "as a share from 0 to 1, not in per cent": 100 * share,
         },
@@ -96,8 +101,10 @@ def overlap(answer):
         answer,
         50 / 150,
         mistakes={
-            "the sum of both areas counts the shared part twice; the union counts it once": 50 / 200,
-            "that is the share of the area of one box; divide by what both cover together": 50 / 100,
+            "the sum of both areas counts the shared part twice; the union counts it once": 50
+            / 200,
+            "that is the share of the area of one box; divide by what both cover together": 50
+            / 100,
             "that is the intersection; divide it by the union": 50,
         },
     )
@@ -135,10 +142,11 @@ def loss_of_two_cells(answer):
     )
 
 
-def nss_of_three(answer, map):
+def nss_of_three(answer, cells):
     """The NSS of a map of 2 × 2 cells, of which all but the upper right one are fixated."""
-    fixated = map[[1, 1, 0], [1, 0, 0]]
-    standardised = (fixated - map.mean()) / map.std()
+    fixated = cells[[1, 1, 0], [1, 0, 0]]
+    above = fixated - cells.mean()
+    standardised = above / cells.std()
     two, third = standardised[:2].mean(), standardised[2]
     number(
         answer,
@@ -147,17 +155,18 @@ def nss_of_three(answer, map):
             "standardise the map before you read it": fixated.mean(),
             "that is the third fixation alone; take the mean over all three": third,
             "take the mean over the fixations, not the sum": standardised.sum(),
-            "np.std divides by n; you divided by n - 1": (fixated.mean() - map.mean()) / map.std(ddof=1),
+            "np.std divides by n; you divided by n - 1": above.mean() / cells.std(ddof=1),
             "average the three values, not the old mean and the new value": (two + third) / 2,
         },
     )
 
 
-def mass_on_eyes(answer, map, face, near_landmarks):
+def mass_on_eyes(answer, saliency_map, face, near_landmarks):
     """The share of a map's mass near a face's eyes; `near_landmarks` is `faces.near_landmarks`."""
     eyes = {name: face.landmarks[name] for name in ("left_eye", "right_eye")}
     cells, all_five = near_landmarks(replace(face, landmarks=eyes)), near_landmarks(face)
-    share, share_of_five = (map[near].sum() / map.sum() for near in (cells, all_five))
+    total = saliency_map.sum()
+    share, share_of_five = (saliency_map[near].sum() / total for near in (cells, all_five))
     number(
         answer,
         share,
@@ -165,8 +174,8 @@ def mass_on_eyes(answer, map, face, near_landmarks):
             "that is the share of all five landmarks": share_of_five,
             "as a share from 0 to 1, not in per cent": 100 * share,
             "divide by the whole map's sum, not by the five landmarks' mass": share / share_of_five,
-            "sum the cells, do not average them": map[cells].mean(),
-            "divide by the sum of the whole map": map[cells].sum(),
+            "sum the cells, do not average them": saliency_map[cells].mean(),
+            "divide by the sum of the whole map": saliency_map[cells].sum(),
             "that is the area of the cells, not the mass on them": cells.mean(),
         },
     )
@@ -227,7 +236,9 @@ def parameters_without_pooling(answer):
         inputs * outputs + outputs,
         mistakes={
             "every output has a bias, too": inputs * outputs,
-            "one bias for each of the outputs, not for each of the inputs": inputs * outputs + inputs,
+            "one bias for each of the outputs, not for each of the inputs": (
+                inputs * outputs + inputs
+            ),
             "one bias for each of the outputs, not one in all": inputs * outputs + 1,
             "every output weighs the channels of all 13 × 13 cells": 256 * outputs + outputs,
             "13 × 13 cells, not 13": 13 * 256 * outputs + outputs,
@@ -280,7 +291,9 @@ def steps_of_an_epoch(answer):
             "what is left over is a smaller batch, and a step, too": 312.5,
             "the last batch is smaller, but a step, too": 312,
             "each face is shown as four pictures": 79,
-            "each face is shown as four pictures; and what is left over is a step, too": 10_000 / 128,
+            "each face is shown as four pictures; and what is left over is a step, too": (
+                10_000 / 128
+            ),
             "that is how many pictures an epoch has; divide by the batch": 40_000,
             "in one epoch, not in all 30": 313 * 30,
         },
@@ -292,14 +305,19 @@ def steps_of_an_epoch(answer):
 
 def standard_error(answer, folds):
     """The standard error of the folds' mean."""
+    spread = folds.std(ddof=1)
     number(
         answer,
-        folds.std(ddof=1) / np.sqrt(5),
+        spread / np.sqrt(5),
         mistakes={
-            "that is the standard deviation of the folds; the error of their mean is smaller": folds.std(ddof=1),
+            "that is the standard deviation of the folds; the error of their mean is smaller": (
+                spread
+            ),
             "np.std divides by n; of a sample take n - 1 (ddof=1)": folds.std() / np.sqrt(5),
-            "divide by the root of their number, not by their number": folds.std(ddof=1) / 5,
-            "np.std divides by n, and you have not divided by the root of their number": folds.std(),
+            "divide by the root of their number, not by their number": spread / 5,
+            "np.std divides by n, and you have not divided by the root of their number": (
+                folds.std()
+            ),
             "that is a variance; take its root": folds.var(ddof=1) / 5,
         },
     )
@@ -309,12 +327,13 @@ def mean_recall(answer, matrix):
     """The mean recall of a confusion matrix, a row per label."""
     hits = matrix.diagonal()
     recalls = hits / matrix.sum(axis=1)
+    accuracy, precision = hits.sum() / matrix.sum(), (hits / matrix.sum(axis=0)).mean()
     number(
         answer,
         recalls.mean(),
         mistakes={
-            "that is the accuracy, in which the first class counts for more than half": hits.sum() / matrix.sum(),
-            "divide by the sum of the row, the label; you took the column, the answer": (hits / matrix.sum(axis=0)).mean(),
+            "that is the accuracy, in which the first class counts for more than half": accuracy,
+            "divide by the sum of the row, the label; you took the column, the answer": precision,
             "take the mean of the recalls, not their sum": recalls.sum(),
             "as a share from 0 to 1, not in per cent": 100 * recalls.mean(),
         },
@@ -323,13 +342,16 @@ def mean_recall(answer, matrix):
 
 def calibration_error(answer, faces, sure, correct):
     """The expected calibration error of bins: their faces, mean confidences and accuracies."""
-    gaps = np.abs(sure - correct)
+    signed = sure - correct
+    gaps = np.abs(signed)
     number(
         answer,
         (gaps * faces).sum() / faces.sum(),
         mistakes={
             "weigh the bins by their faces": gaps.mean(),
-            "the gaps cannot cancel: take their absolute values": ((sure - correct) * faces).sum() / faces.sum(),
+            "the gaps cannot cancel: take their absolute values": (
+                (signed * faces).sum() / faces.sum()
+            ),
             "that is the worst bin; take the mean over all, weighed by their faces": gaps.max(),
             "divide by the number of all faces": (gaps * faces).sum(),
         },
@@ -339,18 +361,23 @@ def calibration_error(answer, faces, sure, correct):
 def p_value(answer):
     """McNemar's exact p-value of 3 against 9."""
     unpaired = [[303, 97], [309, 91]]
-    uncorrected = stats.chi2_contingency(unpaired, correction=False).pvalue
+    unpaired_p = stats.chi2_contingency(unpaired).pvalue
+    uncorrected_p = stats.chi2_contingency(unpaired, correction=False).pvalue
+    formula_p, uncorrected_formula_p = stats.chi2.sf(25 / 12, 1), stats.chi2.sf(3, 1)
+    lower, below, upper = stats.binom.cdf([3, 2, 9], 12, 0.5)
     number(
         answer,
-        2 * stats.binom.cdf(3, 12, 0.5),
+        2 * lower,
         mistakes={
-            "count unevenness to either side: twice that": stats.binom.cdf(3, 12, 0.5),
-            "that is the chi-square formula; with 12 coins take the exact one": stats.chi2.sf(25 / 12, 1),
-            "that is the chi-square formula, without correction; with 12 coins take the exact one": stats.chi2.sf(3, 1),
-            "this forgets that the faces are the same; only the 3 and the 9 matter": uncorrected,
-            "this forgets that the faces are the same; only 3 and 9 matter": stats.chi2_contingency(unpaired).pvalue,
-            "at most 3 heads of 12 coins: you counted fewer than 3": 2 * stats.binom.cdf(2, 12, 0.5),
-            "take the smaller count, 3: the larger one's tail is nearly everything": stats.binom.cdf(9, 12, 0.5),
+            "count unevenness to either side: twice that": lower,
+            "that is the chi-square formula; with 12 coins take the exact one": formula_p,
+            "that is the uncorrected chi-square formula; with 12 coins take the exact one": (
+                uncorrected_formula_p
+            ),
+            "this forgets that the faces are the same; only the 3 and the 9 matter": uncorrected_p,
+            "this forgets that the faces are the same; only 3 and 9 matter": unpaired_p,
+            "at most 3 heads of 12 coins: you counted fewer than 3": 2 * below,
+            "take the smaller count, 3: the larger one's tail is nearly everything": upper,
         },
     )
 
@@ -408,15 +435,18 @@ def best_has_saliency(answer):
 
 def score_of_two_features(answer, first, second):
     """The score of a class with weights 2 and −1 and a bias of 0.5."""
-    map = 2 * first - second
+    evidence = 2 * first - second
+    unsigned = 2 * first + second
     number(
         answer,
-        map.mean() + 0.5,
+        evidence.mean() + 0.5,
         mistakes={
-            "add the bias": map.mean(),
-            "take the mean over the places, not their sum": map.sum() + 0.5,
-            "the weight of the second feature is negative: it speaks against the class": (2 * first + second).mean() + 0.5,
-            "that is the largest value of the map": map.max(),
+            "add the bias": evidence.mean(),
+            "take the mean over the places, not their sum": evidence.sum() + 0.5,
+            "the weight of the second feature is negative: it speaks against the class": (
+                unsigned.mean() + 0.5
+            ),
+            "that is the largest value of the map": evidence.max(),
         },
     )
 
@@ -437,7 +467,10 @@ def covered_pictures(answer):
 
 
 def shared_with_flat(answer, maps, shared_with_cams):
-    """The mean mass that maps share with a flat one; `shared_with_cams` is what each shares with its CAM."""
+    """The mean mass that maps share with a flat one.
+
+    `shared_with_cams` is the mass that each shares with its CAM.
+    """
     shares = maps / maps.sum(axis=(1, 2), keepdims=True)
     number(
         answer,
@@ -454,7 +487,7 @@ def shared_with_flat(answer, maps, shared_with_cams):
 
 
 def rows_of_a_folder(answer):
-    """Rows of the table of 30 photos with one face, 2 with three, 5 with none, and 3 broken files."""
+    """The rows for 30 photos with one face, 2 with three, 5 with none, and 3 broken files."""
     number(
         answer,
         44,
@@ -484,7 +517,10 @@ def variation_distance(answer, face, mirror):
 
 
 def angry_at_the_alarm(answer):
-    """How likely the alarm is right: one customer in 200 is angry, 90 % of them and 5 % of all others set it off."""
+    """How likely the alarm is right.
+
+    One customer in 200 is angry. 90 % of these set the alarm off, and 5 % of all others.
+    """
     true, false = 20_000 / 200 * 0.9, 20_000 * 199 / 200 * 0.05
     number(
         answer,

@@ -1,6 +1,5 @@
-"""Which faces are trained on, which validate, which are tested; subjects whole."""
+"""Divide faces into those to train on, to validate with and to test, never parting a subject's."""
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from safbage.datasets import splits
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError
+from safbage.runtime import files
 from safbage.tasks import CLASSES, LABELS, SPLITS
 
 
@@ -29,11 +29,12 @@ class Faces(NamedTuple):
 
 
 def choose(prepared: Prepared, task: str, fold: int | None, limit: int | None = None) -> Faces:
-    """The faces that a training takes, divided; all that can be refused of them is refused here, before any work.
+    """The faces that a training takes, divided; what is wrong with them is told before any work.
 
     Raises:
         ValueError: an unknown task, or no such fold.
-        DatasetError: no such labels; a part without faces; a subject or picture in two parts; a class that no training face has.
+        DatasetError: no such labels; a part without faces; a subject or picture in two parts; a
+            class that no training face has.
     """
     if task not in LABELS:
         raise ValueError(f"task is one of {', '.join(LABELS)}; got {task!r}")
@@ -44,7 +45,10 @@ def choose(prepared: Prepared, task: str, fold: int | None, limit: int | None = 
     parts = divide(table, chosen, fold)
     missing = [name for i, name in enumerate(CLASSES[task]) if i not in codes[parts["train"]]]
     if missing:
-        raise DatasetError(f"no face to train on is labelled {', '.join(missing)}; prepare more faces, or raise the limit")
+        raise DatasetError(
+            f"no face to train on is labelled {', '.join(missing)}; "
+            "prepare more faces, or raise the limit"
+        )
     return Faces(table, codes, chosen, parts)
 
 
@@ -55,7 +59,9 @@ def table_of(prepared: Prepared) -> pd.DataFrame:
 
 
 def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str, np.ndarray]:
-    """Of `rows` of the table, by position, those of "train", "validation" and "test"; see `fine_tune` for what `fold` does.
+    """Those `rows` of the table, by position, that train, validate and test, by part.
+
+    `fine_tune` tells what `fold` does.
 
     Raises:
         ValueError: there is no such fold.
@@ -69,21 +75,25 @@ def divide(table: pd.DataFrame, rows: np.ndarray, fold: int | None) -> dict[str,
         if fold not in folds:
             raise ValueError(f"there are the folds {', '.join(map(str, folds))}; got {fold}")
         split = splits.with_split(table, test=0, validation=0.1).split.astype(object)
-        split = split.where(table.fold.notna(), "none").mask((table.fold == fold).fillna(False), "test")
+        tested = (table.fold == fold).fillna(False)
+        split = split.where(table.fold.notna(), "none").mask(tested, "test")
     split = np.asarray(split.astype(object))
     parts = {name: rows[split[rows] == name] for name in SPLITS}
     used = np.concatenate(list(parts.values()))
     splits.check_apart(table.iloc[used], split[used], "split")
     empty = [name for name, chosen in parts.items() if not len(chosen)]
     if empty:
-        remedy = "name a fold, or draw a split (datasets.base.with_split)" if fold is None else "take more faces"
-        raise DatasetError(f"of {len(rows)} labelled faces none is for {', '.join(empty)}: {remedy}")
+        remedy = "take more faces"
+        if fold is None:
+            remedy = "name a fold, or draw a split (datasets.splits.with_split)"
+        raise DatasetError(
+            f"of {len(rows)} labelled faces none is for {', '.join(empty)}: {remedy}"
+        )
     return parts
 
 
 def fingerprint(table: pd.DataFrame, codes: np.ndarray, parts: dict[str, np.ndarray]) -> str:
-    """A few words for a division and its labels, other ones for any other."""
-    total = hashlib.sha256(table[["image", "row"]].to_csv().encode() + codes.tobytes())
-    for rows in parts.values():
-        total.update(rows.tobytes())
-    return ", ".join(f"{len(rows)} {name}" for name, rows in parts.items()) + f" ({total.hexdigest()[:8]})"
+    """A division and its labels as a few words, which differ where these do."""
+    faces = table[["image", "row"]].to_csv(), codes.tobytes()
+    content = files.fingerprint(*faces, *(rows.tobytes() for rows in parts.values()))
+    return ", ".join(f"{len(rows)} {name}" for name, rows in parts.items()) + f" ({content})"

@@ -1,4 +1,4 @@
-"""What a fine-tuning leaves in its folder: history, answers, trained weights, metrics; and the way back from there."""
+"""What a fine-tuning leaves in its folder: history, answers, weights, metrics; and the way back."""
 
 import json
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from safbage import classifiers
+from safbage.evaluation import scores
 from safbage.runtime import weights
-from safbage.runtime.backend import keras, ops
+from safbage.runtime.backend import keras
 from safbage.runtime.epochs import EpochLog
-from safbage.runtime.files import damaged, read_json, write_whole
+from safbage.runtime.files import damaged, read_json, write_text, write_whole
 from safbage.runtime.weights import checkpoints
 from safbage.tasks import CLASSES, GROUPS
 
@@ -24,11 +25,12 @@ class FineTuned:
 
     Attributes:
         work: the folder; `load_trained` rebuilds the network from it.
-        history: a row per epoch: `epoch`, `rate`, `loss` (of training, weighted as trained), `accuracy` and `mean_recall` on the
-            validation faces, `seconds`.
-        predictions: a row per test face: `image`, `row` (of the prepared table), `subject`, `fold`, `label`, `answer`,
-            `p_<class>` …, and its known groups.
-        metrics: `accuracy`, `mean_recall` and number of test `faces`, the `epoch` kept, and how it all was made.
+        history: a row per epoch: `epoch`, `rate`, `loss` (of training, weighted as trained),
+            `accuracy` and `mean_recall` on the validation faces, `seconds`.
+        predictions: a row per test face: `image`, `row` (of the prepared table), `subject`, `fold`,
+            `label`, `answer`, `p_<class>` …, and its known groups.
+        metrics: `accuracy`, `mean_recall` and number of test `faces`, the `epoch` kept, and how it
+            all was made.
     """
 
     work: Path
@@ -37,55 +39,55 @@ class FineTuned:
     metrics: dict
 
 
-def scores(truth: np.ndarray, answered: np.ndarray) -> dict[str, float]:
-    """Accuracy, and the mean recall of those classes that occur."""
-    recalls = [float((answered[truth == label] == label).mean()) for label in np.unique(truth)]
-    return {"accuracy": float((answered == truth).mean()), "mean_recall": float(np.mean(recalls))}
-
-
-def predictions_of(
-    faces: pd.DataFrame, codes: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...], fold: int | None
+def table_of_answers(
+    faces: pd.DataFrame,
+    codes: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+    fold: int | None,
 ) -> pd.DataFrame:
-    """The table of answers (see `FineTuned`) to rows of a table; without a fold, the table's own stands there."""
-    names = np.array(classes)
+    """The table of answers (see `FineTuned`) to some faces; without a fold, with the faces' own."""
+    names, groups = np.array(classes), [name for name in GROUPS if name in faces]
+    own = faces.fold.astype("Int8").to_numpy()
     columns = {
         "image": faces.image.astype(str).to_numpy(),
         "row": faces.row.to_numpy(),
         "subject": faces.subject.astype("string").array,
-        "fold": faces.fold.astype("Int8").to_numpy() if fold is None else np.full(len(faces), fold, "int8"),
+        "fold": own if fold is None else np.full(len(faces), fold, "int8"),
         "label": names[codes],
         "answer": names[probabilities.argmax(axis=1)],
         **{f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)},
-        **{name: faces[name].to_numpy() for name in GROUPS if name in faces and faces[name].notna().any()},
+        **{name: faces[name].to_numpy() for name in groups if faces[name].notna().any()},
     }
     return pd.DataFrame(columns)
 
 
-def tensors_of(model: keras.Model, names) -> dict[str, np.ndarray]:
-    """Weights of the layers of these names, as `weights.assign` takes them."""
-    chosen = [layer for layer in model.layers if layer.name in set(names)]
-    return {f"{layer.name}/{v.name}": ops.convert_to_numpy(v) for layer in chosen for v in layer.weights}
-
-
-def write(work: Path, log: EpochLog, tensors: dict[str, np.ndarray], predictions: pd.DataFrame, made_of: dict) -> None:
+def write(
+    work: Path,
+    log: EpochLog,
+    tensors: dict[str, np.ndarray],
+    predictions: pd.DataFrame,
+    made_of: dict,
+) -> None:
     """Write the results; metrics.json last: where it is, all is."""
     head = {name: np.ascontiguousarray(value, "float16") for name, value in tensors.items()}
-    settings = made_of["settings"]
-    weights.save(head, work / "head.safetensors", {"description": f"{settings['network']} for {settings['task']}"})
-    history = pd.DataFrame(log.rows)
+    settings, history = made_of["settings"], pd.DataFrame(log.rows)
+    description = f"{settings['network']} for {settings['task']}"
+    weights.save(head, work / "head.safetensors", {"description": description})
     write_whole(work / "history.csv", lambda aside: history.to_csv(aside, index=False))
-    write_whole(work / "predictions.parquet", lambda aside: predictions.to_parquet(aside, index=False))
-    reached = scores(predictions.label.to_numpy(), predictions.answer.to_numpy())
-    versions = {name: version(name) for name in ("safbage", "keras", "numpy", keras.config.backend())}
+    write_whole(
+        work / "predictions.parquet", lambda aside: predictions.to_parquet(aside, index=False)
+    )
+    packages = ("safbage", "keras", "numpy", keras.config.backend())
     metrics = {
-        **reached,
+        **scores(predictions.label.to_numpy(), predictions.answer.to_numpy()),
         "faces": len(predictions),
         "epoch": log.best,
         "seconds": float(history.seconds.sum()),
-        "versions": versions,
+        "versions": {name: version(name) for name in packages},
     }
     text = json.dumps(metrics | made_of, indent=2, default=str)
-    write_whole(work / "metrics.json", lambda aside: aside.write_text(text))
+    write_text(work / "metrics.json", text)
 
 
 def drop_checkpoints(work: Path) -> None:
@@ -115,7 +117,9 @@ def open_trained(work: str | Path) -> FineTuned:
 
 
 def load_trained(work: str | Path) -> keras.Model:
-    """The network of a finished fine-tuning: faces (N×224×224×3, RGB 0–255, reweighted at its ratio) to probabilities.
+    """The network of a finished fine-tuning: faces, reweighted at its ratio, to probabilities.
+
+    Faces are N×224×224×3, RGB 0–255.
 
     Raises:
         FileNotFoundError: the folder holds no finished fine-tuning.
@@ -123,7 +127,8 @@ def load_trained(work: str | Path) -> keras.Model:
         WorkError: another file of it is.
     """
     settings = open_trained(work).metrics["settings"]
+    options = {name: settings[name] for name in ("dropout", "imagenet")}
     classes = len(CLASSES[settings["task"]])
-    model = classifiers.classifier(settings["network"], classes, dropout=settings["dropout"], imagenet=settings["imagenet"])
+    model = classifiers.classifier(settings["network"], classes, **options)
     weights.assign(model, checkpoints.read_safetensors(Path(work) / "head.safetensors")[0])
     return model

@@ -1,10 +1,11 @@
 """Synthetic faces: painted caricatures whose every factor is known. They need nothing on disk.
 
-The pictures are drawings, not people, and no stand-in for people: what a classifier reaches on them says nothing about
-photos. They serve to learn and to test with: labels are exact, the box is exact, and a single factor can be changed alone.
-The cues are deliberately plain. Expressions are textbook action units. Ages are the textbook's proportions, lines and grey.
-Gender is *presentation*, drawn with clichés that are named as such in `_painting`: jaw, brows, lips, lashes, beard, and hair
-whose lengths overlap. Clichés are not facts about anybody.
+The pictures are drawings, not people, and no stand-in for people: what a classifier reaches on them
+says nothing about photos. They serve to learn and to test with: labels are exact, the box is exact,
+and a single factor can be changed alone. The cues are deliberately plain. Expressions are textbook
+action units. Ages are the textbook's proportions, lines and grey. Gender is *presentation*, drawn
+with clichés that are named as such in `features` and `hair`: jaw, brows, lips, lashes, beard, and
+hair whose lengths overlap. Clichés are not facts about anybody.
 
     faces, dropped = datasets.synthetic("/data/synthetic", 1000)
 """
@@ -18,20 +19,37 @@ from tqdm.auto import tqdm
 
 from safbage import images
 from safbage.datasets.drawn import painting
+from safbage.datasets.source import Source
 from safbage.datasets.splits import with_split
 from safbage.datasets.tables import Listing, age_group, listing
 from safbage.errors import DatasetError, WorkError
 from safbage.runtime import files, work
-from safbage.tasks import AGE_GROUPS, AGE_RANGES, EXPRESSIONS, GENDERS
+from safbage.tasks import AGE_GROUPS, AGE_RANGES, BOX, EXPRESSIONS, GENDERS, LABELS
 
 DRAWING = 1
-"""Of how the faces look; to be raised with every change of that, so that no folder mixes two drawings."""
+"""Version of how the faces look, raised with every change, so that no folder mixes two of them."""
 OLDEST = 85
 HAIR_COLOURS = ("black", "dark brown", "brown", "auburn", "blond", "red")
 BACKGROUNDS = ("bokeh", "shelf", "foliage", "wall")
 HAIR = {
-    "male": {"short": 0.36, "parted": 0.26, "curly": 0.14, "bob": 0.09, "long": 0.06, "bun": 0.04, "bald": 0.05},
-    "female": {"short": 0.08, "parted": 0.05, "curly": 0.17, "bob": 0.25, "long": 0.31, "bun": 0.13, "bald": 0.01},
+    "male": {
+        "short": 0.36,
+        "parted": 0.26,
+        "curly": 0.14,
+        "bob": 0.09,
+        "long": 0.06,
+        "bun": 0.04,
+        "bald": 0.05,
+    },
+    "female": {
+        "short": 0.08,
+        "parted": 0.05,
+        "curly": 0.17,
+        "bob": 0.25,
+        "long": 0.31,
+        "bun": 0.13,
+        "bald": 0.01,
+    },
 }
 """How often each hair style is drawn: lengths overlap, so hair alone does not tell the gender."""
 FACIAL_HAIR = {"none": 0.5, "stubble": 0.24, "moustache": 0.08, "beard": 0.18}
@@ -45,7 +63,7 @@ class FaceFactors:
     Labels:
         age: years, 0–85.
         gender: "male" or "female": the presentation that is drawn, by clichés.
-        expression: one of `base.EXPRESSIONS`.
+        expression: one of `tasks.EXPRESSIONS`.
 
     The person, the same in all pictures of a subject:
         skin: tone, 0 (light) to 1 (deep).
@@ -100,12 +118,18 @@ class FaceFactors:
 
 
 def draw_factors(
-    generator: np.random.Generator, *, age_group: str | None = None, gender: str | None = None, expression: str | None = None
+    generator: np.random.Generator,
+    *,
+    age_group: str | None = None,
+    gender: str | None = None,
+    expression: str | None = None,
 ) -> FaceFactors:
-    """Draw a person and a picture of them at random; a label that is not given is drawn too, each class as often.
+    """Draw a person and a picture of them at random.
 
-    Skin, hair colour, eyes, glasses, pose, light, clothes, background, blur and noise do not depend on the labels. Hair style,
-    grey hair and facial hair do, being cues of them. Small children's hair is short or in a bun.
+    A label that is not given is drawn too, each class as often as any other.
+    Skin, hair colour, eyes, glasses, pose, light, clothes, background, blur and noise do not depend
+    on the labels. Hair style, grey hair and facial hair do, being cues of them. Small children's
+    hair is short or in a bun.
     """
     age_group = age_group or str(generator.choice(AGE_GROUPS))
     gender = gender or str(generator.choice(GENDERS))
@@ -127,7 +151,9 @@ def draw_factors(
         hair=hair,
         hair_colour=str(generator.choice(HAIR_COLOURS, p=shades / shades.sum())),
         facial_hair=facial_hair if gender == "male" and age >= 22 else "none",
-        grey=float(np.clip((age - 42) / 22 + generator.normal(0, 0.12), 0, 1)) if age >= 38 else 0.0,
+        grey=float(np.clip((age - 42) / 22 + generator.normal(0, 0.12), 0, 1))
+        if age >= 38
+        else 0.0,
         eyes=float(generator.uniform()),
         glasses=bool(generator.uniform() < 0.15),
         build=tuple(np.clip(generator.normal(0, 1, 8), -2, 2).tolist()),
@@ -135,8 +161,13 @@ def draw_factors(
     return draw_picture(generator, person, expression=expression)
 
 
-def draw_picture(generator: np.random.Generator, person: FaceFactors, *, expression: str | None = None) -> FaceFactors:
-    """Draw another picture of the same person: expression (where not given), pose, light, clothes, background, noise."""
+def draw_picture(
+    generator: np.random.Generator, person: FaceFactors, *, expression: str | None = None
+) -> FaceFactors:
+    """Draw another picture of the same person.
+
+    The expression is drawn where it is not given; pose, light, clothes, background and noise are.
+    """
     return dataclasses.replace(
         person,
         expression=expression or str(generator.choice(EXPRESSIONS)),
@@ -147,7 +178,11 @@ def draw_picture(generator: np.random.Generator, person: FaceFactors, *, express
         roll=float(np.clip(generator.normal(0, 4), -9, 9)),
         scale=float(generator.uniform(0.9, 1.12)),
         shift=tuple(generator.uniform(-0.06, 0.06, 2).tolist()),
-        light=(float(generator.uniform(-1, 1)), float(generator.uniform(-1, 0)), float(generator.uniform(0.25, 0.9))),
+        light=(
+            float(generator.uniform(-1, 1)),
+            float(generator.uniform(-1, 0)),
+            float(generator.uniform(0.25, 0.9)),
+        ),
         background=str(generator.choice(BACKGROUNDS)),
         clothes=float(generator.uniform()),
         blur=float(generator.choice([0, 0, 0.5, 0.8])),
@@ -161,9 +196,10 @@ def _pick(generator, shares):
 
 
 def render(factors: FaceFactors, size: tuple[int, int] = (256, 256)) -> np.ndarray:
-    """Paint a picture of `size` (height, width) with one face near its middle: height×width×3 uint8, RGB.
+    """Paint a picture with one face near its middle: height×width×3 uint8, RGB.
 
-    The same factors give the same picture. The face keeps its share of the picture at every size; the clutter may differ.
+    The same factors give the same picture. The face keeps its share of the picture at every size;
+    the clutter may differ.
 
     Raises:
         ValueError: a factor is none of its names, or a side is under 64 pixels.
@@ -172,8 +208,13 @@ def render(factors: FaceFactors, size: tuple[int, int] = (256, 256)) -> np.ndarr
     return painting.paint(factors, size)
 
 
-def face_box(factors: FaceFactors, size: tuple[int, int] = (256, 256)) -> tuple[float, float, float, float]:
-    """The face from above the brows to the chin, as MTCNN boxes it: left, top, width, height in pixels of a picture of `size`."""
+def face_box(
+    factors: FaceFactors, size: tuple[int, int] = (256, 256)
+) -> tuple[float, float, float, float]:
+    """The face from above the brows to the chin, as MTCNN boxes it.
+
+    Left, top, width and height, in pixels of a picture of `size` (height, width).
+    """
     _check(factors, size)
     return painting.box(factors, size)
 
@@ -189,7 +230,9 @@ def _check(factors, size):
     }
     for name, known in names.items():
         if getattr(factors, name) not in known:
-            raise ValueError(f"{name} is {getattr(factors, name)!r}; expected one of {', '.join(known)}")
+            raise ValueError(
+                f"{name} is {getattr(factors, name)!r}; expected one of {', '.join(known)}"
+            )
     if min(size) < 64:
         raise ValueError(f"expected a picture of at least 64 pixels a side, got {size}")
 
@@ -197,12 +240,15 @@ def _check(factors, size):
 def factors_of(index: int, *, seed: int = 0, pictures_per_subject: int = 1) -> FaceFactors:
     """The factors of one picture of the set that `synthetic` writes with these settings.
 
-    Every 16 subjects hold each age group of each gender once, and every 7 pictures each expression once, in drawn order.
+    Every 16 subjects hold each age group of each gender once, and every 7 pictures each expression
+    once, in drawn order.
     """
     subject = index // pictures_per_subject
     kind = _shuffled(seed, "person", subject, len(AGE_GROUPS) * len(GENDERS))
     person = draw_factors(
-        _generator(seed, "person", subject), age_group=AGE_GROUPS[kind // len(GENDERS)], gender=GENDERS[kind % len(GENDERS)]
+        _generator(seed, "person", subject),
+        age_group=AGE_GROUPS[kind // len(GENDERS)],
+        gender=GENDERS[kind % len(GENDERS)],
     )
     expression = EXPRESSIONS[_shuffled(seed, "picture", index, len(EXPRESSIONS))]
     return draw_picture(_generator(seed, "picture", index), person, expression=expression)
@@ -213,30 +259,37 @@ def _generator(seed, what, number, block=0):
 
 
 def _shuffled(seed, what, number, kinds):
-    """Which of so many kinds a number gets: each kind once in every run of so many numbers, in an order drawn for that run."""
+    """Which of so many kinds a number gets: every run of so many numbers gets each kind once."""
     return int(_generator(seed, what, number // kinds, 1).permutation(kinds)[number % kinds])
 
 
 def synthetic(
-    folder: str | Path, count: int = 1000, *, size: int = 256, seed: int = 0, pictures_per_subject: int = 1, progress: bool = True
+    folder: str | Path,
+    count: int = 1000,
+    *,
+    size: int = 256,
+    seed: int = 0,
+    pictures_per_subject: int = 1,
+    progress: bool = True,
 ) -> Listing:
     """Paint synthetic faces into a folder, and list them.
 
-    The folder is created where it is missing. What is there already is not painted again; a killed run leaves whole files. A
-    picture depends on its number, the seed and `pictures_per_subject` alone: a longer set begins with the shorter one.
+    The folder is created where it is missing. What is there already is not painted again; a killed
+    run leaves whole files. A picture depends on its number, the seed and `pictures_per_subject`
+    alone: a longer set begins with the shorter one.
 
     Args:
         folder: for the pictures, JPEG files of quality 95.
         count: how many pictures.
         size: their side in pixels.
         seed: of all that is drawn.
-        pictures_per_subject: this many pictures in a row show the same person, each with an expression, pose and light of its
-            own.
+        pictures_per_subject: this many pictures in a row show the same person, each with an
+            expression, pose and light of its own.
         progress: show a progress bar.
 
     Returns:
-        A row per picture with image, subject, split (drawn, subjects whole), age, age_group, gender, expression, and the
-        face's true box; nothing is left out.
+        A row per picture with image, subject, split (drawn, subjects whole), age, age_group,
+        gender, expression, and the face's true box; nothing is left out.
 
     Raises:
         DatasetError: the folder holds synthetic faces of other settings.
@@ -244,11 +297,16 @@ def synthetic(
     """
     if not (count >= 1 and size >= 64 and seed >= 0 and pictures_per_subject >= 1):
         raise ValueError(
-            "expected count and pictures_per_subject of at least 1, size of at least 64 and seed of at least 0; "
-            f"got {count}, {pictures_per_subject}, {size} and {seed}"
+            "expected count and pictures_per_subject of at least 1, size of at least 64 and seed "
+            f"of at least 0; got {count}, {pictures_per_subject}, {size} and {seed}"
         )
     folder = Path(folder).resolve()
-    settings = {"drawing": DRAWING, "size": size, "seed": seed, "pictures_per_subject": pictures_per_subject}
+    settings = {
+        "drawing": DRAWING,
+        "size": size,
+        "seed": seed,
+        "pictures_per_subject": pictures_per_subject,
+    }
     try:
         with work.resuming(folder, settings):
             rows = _paint(folder, count, progress, **settings)
@@ -265,13 +323,30 @@ def _paint(folder, count, progress, drawing, size, seed, pictures_per_subject):
         factors = factors_of(index, seed=seed, pictures_per_subject=pictures_per_subject)
         path = folder / f"face-{index:06d}.jpg"
         if not path.exists():
-            files.write_whole(path, lambda aside, factors=factors: images.write(aside, render(factors, (size, size))))
+            files.write_whole(
+                path,
+                lambda aside, factors=factors: images.write(aside, render(factors, (size, size))),
+            )
         rows.append(_row(path, f"{index // pictures_per_subject:06d}", factors, size))
     return rows
 
 
 def _row(path, subject, factors, size):
-    labels = {name: getattr(factors, name) for name in ("age", "age_group", "gender", "expression")}
-    left, top, width, height = face_box(factors, (size, size))
-    box = {"box_left": left, "box_top": top, "box_width": width, "box_height": height}
+    labels = {name: getattr(factors, name) for name in ("age", *LABELS.values())}
+    box = dict(zip(BOX, face_box(factors, (size, size)), strict=True))
     return {"image": str(path), "subject": subject, **labels, **box}
+
+
+SOURCE = Source(
+    title="Drawn faces",
+    what="painted caricatures, no people; age, gender, seven expressions, all known exactly",
+    pictures="as many as you like",
+    size="",
+    licence="this library's",
+    citation="",
+    where="they are drawn by safbage prepare synthetic, or by datasets.synthetic",
+    layout="face-000000.jpg …",
+    folders=("synthetic",),
+    draw=synthetic,
+    preparation={"detect": "box", "saliency": "light"},  # the painter knows where it painted
+)

@@ -20,7 +20,9 @@ def backdrop(name, size, generator):
     hue, dark = generator.choice(HUES) + generator.normal(0, 0.02), generator.uniform(0.5, 0.9)
     top, bottom = hue_rgb(hue, 0.22, dark), hue_rgb(hue + 0.04, 0.3, 0.75 * dark)
     ramp = np.linspace(0, 1, height)[:, None, None]
-    wall = np.broadcast_to(255 * ((1 - ramp) * top + ramp * bottom), (height, width, 3)).astype(np.uint8)
+    wall = np.broadcast_to(255 * ((1 - ramp) * top + ramp * bottom), (height, width, 3)).astype(
+        np.uint8
+    )
     draw = {"bokeh": _bokeh, "shelf": _shelf, "foliage": _foliage, "wall": _frames}[name]
     wall = np.ascontiguousarray(wall)
     draw(wall, generator, hue)
@@ -36,7 +38,14 @@ def _bokeh(wall, generator, hue):
         for _ in range(11):
             centre = (int(generator.uniform(0, width)), int(generator.uniform(0, height)))
             radius = int(min(height, width) * generator.uniform(0.03, 0.1))
-            cv2.circle(wall, centre, radius, 255 * hue_rgb(hue + generator.normal(0, 0.08), 0.4, 0.95), -1, cv2.LINE_AA)
+            cv2.circle(
+                wall,
+                centre,
+                radius,
+                255 * hue_rgb(hue + generator.normal(0, 0.08), 0.4, 0.95),
+                -1,
+                cv2.LINE_AA,
+            )
         cv2.addWeighted(wall, 0.5, before, 0.5, 0, wall)
 
 
@@ -51,11 +60,15 @@ def _shelf(wall, generator, hue):
             tall = int(height / rows * generator.uniform(0.55, 0.88))
             if generator.uniform() < 0.85:
                 colour = 255 * hue_rgb(
-                    hue + generator.choice([0, 0.08, 0.45, 0.55]), generator.uniform(0.3, 0.6), generator.uniform(0.35, 0.8)
+                    hue + generator.choice([0, 0.08, 0.45, 0.55]),
+                    generator.uniform(0.3, 0.6),
+                    generator.uniform(0.35, 0.8),
                 )
                 cv2.rectangle(wall, (x, floor - tall), (x + thick - 1, floor), colour, -1)
             x += thick + 1
-        cv2.rectangle(wall, (0, floor - height // 60), (width, floor), 255 * hue_rgb(hue, 0.45, 0.3), -1)
+        cv2.rectangle(
+            wall, (0, floor - height // 60), (width, floor), 255 * hue_rgb(hue, 0.45, 0.3), -1
+        )
 
 
 def _foliage(wall, generator, hue):
@@ -63,18 +76,45 @@ def _foliage(wall, generator, hue):
     for _ in range(70):
         centre = (int(generator.uniform(0, width)), int(generator.uniform(0, height)))
         long = min(height, width) * generator.uniform(0.06, 0.15)
-        colour = 255 * hue_rgb(generator.uniform(0.22, 0.45), generator.uniform(0.3, 0.6), generator.uniform(0.25, 0.75))
-        cv2.ellipse(wall, centre, (int(long), int(0.35 * long) + 1), generator.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+        colour = 255 * hue_rgb(
+            generator.uniform(0.22, 0.45),
+            generator.uniform(0.3, 0.6),
+            generator.uniform(0.25, 0.75),
+        )
+        cv2.ellipse(
+            wall,
+            centre,
+            (int(long), int(0.35 * long) + 1),
+            generator.uniform(0, 180),
+            0,
+            360,
+            colour,
+            -1,
+            cv2.LINE_AA,
+        )
 
 
 def _frames(wall, generator, hue):
     height, width = wall.shape[:2]
     for _ in range(5):
-        x, y = int(generator.uniform(-0.1, 0.95) * width), int(generator.uniform(-0.1, 0.7) * height)
-        right, low = x + int(width * generator.uniform(0.12, 0.32)), y + int(height * generator.uniform(0.12, 0.35))
+        x, y = (
+            int(generator.uniform(-0.1, 0.95) * width),
+            int(generator.uniform(-0.1, 0.7) * height),
+        )
+        right, low = (
+            x + int(width * generator.uniform(0.12, 0.32)),
+            y + int(height * generator.uniform(0.12, 0.35)),
+        )
         edge = max(2, min(height, width) // 50)
         cv2.rectangle(wall, (x, y), (right, low), 255 * hue_rgb(hue + 0.08, 0.4, 0.3), -1)
         inner = 255 * hue_rgb(hue + generator.uniform(0.3, 0.7), 0.35, generator.uniform(0.6, 0.95))
         cv2.rectangle(wall, (x + edge, y + edge), (right - edge, low - edge), inner, -1)
         disc = (int((x + right) / 2), int((y + low) / 2))
-        cv2.circle(wall, disc, max(1, (right - x) // 5), 255 * hue_rgb(hue + 0.5, 0.5, 0.7), -1, cv2.LINE_AA)
+        cv2.circle(
+            wall,
+            disc,
+            max(1, (right - x) // 5),
+            255 * hue_rgb(hue + 0.5, 0.5, 0.7),
+            -1,
+            cv2.LINE_AA,
+        )

@@ -1,4 +1,4 @@
-"""Soft painting in a face's own coordinates: smooth curves, tapered strokes, antialiased and blurred fills."""
+"""Soft painting in a face's own coordinates: smooth curves, tapered strokes and blurred fills."""
 
 import functools
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 SUBPIXEL = 4
-"""Bits behind the point in the coordinates that OpenCV gets, so that edges fall between the pixels."""
+"""Bits behind the point in the coordinates that OpenCV gets, so that edges fall between the
+pixels."""
 
 
 def path(x: Sequence[float], y: Sequence[float]) -> np.ndarray:
@@ -23,7 +24,9 @@ def shifted(points: np.ndarray, right: float, down: float) -> np.ndarray:
 def closed_curve(points: np.ndarray, steps: int = 6) -> np.ndarray:
     """A smooth closed curve through the points (N×2): Catmull–Rom, `steps` vertices for each."""
     points = np.asarray(points, float)
-    return _spline(np.roll(points, 1, 0), points, np.roll(points, -1, 0), np.roll(points, -2, 0), steps)
+    return _spline(
+        np.roll(points, 1, 0), points, np.roll(points, -1, 0), np.roll(points, -2, 0), steps
+    )
 
 
 def open_curve(points: np.ndarray, steps: int = 6) -> np.ndarray:
@@ -35,7 +38,11 @@ def open_curve(points: np.ndarray, steps: int = 6) -> np.ndarray:
 
 def _spline(before, start, end, after, steps):
     t = np.arange(steps)[:, None] / steps
-    cubic = 2 * start + (end - before) * t[..., None] + (2 * before - 5 * start + 4 * end - after) * t[..., None] ** 2
+    cubic = (
+        2 * start
+        + (end - before) * t[..., None]
+        + (2 * before - 5 * start + 4 * end - after) * t[..., None] ** 2
+    )
     cubic = cubic + (3 * start - before - 3 * end + after) * t[..., None] ** 3
     return cubic.transpose(1, 0, 2).reshape(-1, 2) / 2
 
@@ -47,7 +54,8 @@ def blend(colours: np.ndarray, place: float) -> np.ndarray:
 
 
 def mirrored(half: np.ndarray) -> np.ndarray:
-    """The closed outline whose right half, from top to bottom, is given; its first and last point lie on the middle line."""
+    """The closed outline whose right half, from top to bottom, is given; its first and last point
+    lie on the middle line."""
     half = np.asarray(half, float)
     return np.vstack([half, half[-2:0:-1] * (-1, 1)])
 
@@ -60,11 +68,14 @@ def between(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 def ellipse(centre: Sequence[float], radii: Sequence[float], vertices: int = 24) -> np.ndarray:
     """The outline of an ellipse."""
     angles = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
-    return np.asarray(centre) + np.asarray(radii) * np.column_stack([np.cos(angles), np.sin(angles)])
+    return np.asarray(centre) + np.asarray(radii) * np.column_stack(
+        [np.cos(angles), np.sin(angles)]
+    )
 
 
 def outline(line: np.ndarray, width: float | np.ndarray) -> np.ndarray:
-    """The outline of a stroke along a line (N×2): `width` at every point, or tapered to both ends where it is one number."""
+    """The outline of a stroke along a line (N×2): `width` at every point, or tapered to both ends
+    where it is one number."""
     line = np.asarray(line, float)
     if np.ndim(width) == 0:
         width = width * _taper(len(line))
@@ -90,7 +101,8 @@ class Canvas:
     """A picture that is painted on in face coordinates.
 
     Args:
-        picture: 3×H×W float32, RGB 0–1; it is changed in place. Channels first, as NumPy is several times faster so.
+        picture: 3×H×W float32, RGB 0–1; it is changed in place. Channels first, as NumPy is several
+            times faster so.
         project: from face coordinates (N×2) to pixels (N×2).
         unit: pixels of one face unit; softness is given in face units.
         light: 3×H×W, what paint is multiplied by where it is lit.
@@ -100,7 +112,8 @@ class Canvas:
         self.picture, self.project, self.unit, self.light = picture, project, unit, light
 
     def paint(self, points, colour, *, soft=0.0, opacity=1.0, within=None, lit=True):
-        """Cover an area (its outline, N×2, or K outlines of as many points, K×N×2) with a colour (RGB 0–1)."""
+        """Cover an area (its outline, N×2, or K outlines of as many points, K×N×2) with a colour
+        (RGB 0–1)."""
         mask, region = self._mask(points, soft, opacity, within)
         if mask is not None:
             there = self.picture[region]
@@ -108,13 +121,15 @@ class Canvas:
             there += mask * ((self.light[region] * colour if lit else colour) - there)
 
     def shade(self, points, factor, *, soft=0.0, opacity=1.0, within=None):
-        """Multiply an area by a number or by one for each of R, G and B: shadow below 1, highlight above."""
+        """Multiply an area by a number or by one for each of R, G and B: shadow below 1, highlight
+        above."""
         mask, region = self._mask(points, soft, opacity, within)
         if mask is not None:
             self.picture[region] *= 1 + mask * (_channels(factor) - 1)
 
     def _mask(self, points, soft, opacity, within):
-        """How much of each pixel is covered (h×w, 0–1), and the part of the picture that this is."""
+        """How much of each pixel is covered (h×w, 0–1), and the part of the picture that this
+        is."""
         if opacity < 0.02:
             return None, None
         pixels = self.project(points.reshape(-1, 2))
@@ -122,15 +137,22 @@ class Canvas:
         height, width = self.picture.shape[1:]
         (left, top), (right, bottom) = pixels.min(0).tolist(), pixels.max(0).tolist()
         left, top = max(int(left) - 2 * radius - 1, 0), max(int(top) - 2 * radius - 1, 0)
-        right, bottom = min(int(right) + 2 * radius + 3, width), min(int(bottom) + 2 * radius + 3, height)
+        right, bottom = (
+            min(int(right) + 2 * radius + 3, width),
+            min(int(bottom) + 2 * radius + 3, height),
+        )
         if left >= right or top >= bottom:
             return None, None
-        mask = self._filled(pixels.reshape(-1, *points.shape[-2:]), (left, top), (bottom - top, right - left))
+        mask = self._filled(
+            pixels.reshape(-1, *points.shape[-2:]), (left, top), (bottom - top, right - left)
+        )
         if radius:
             mask = cv2.stackBlur(mask, (2 * radius + 1,) * 2)
         mask = mask.astype(np.float32) * np.float32(opacity / 255)
         if within is not None:
-            mask *= self._filled(self.project(within)[None], (left, top), mask.shape) * np.float32(1 / 255)
+            mask *= self._filled(self.project(within)[None], (left, top), mask.shape) * np.float32(
+                1 / 255
+            )
         return mask, np.s_[:, top:bottom, left:right]
 
     @staticmethod

@@ -1,6 +1,7 @@
 """What the muscles of a synthetic face do, its proportions, and where they fall in the picture.
 
-Face coordinates: the origin lies between the eyes, 1 is half the face's width, x to the viewer's right, y down.
+Face coordinates: the origin lies between the eyes, 1 is half the face's width, x to the viewer's
+right, y down.
 """
 
 import dataclasses
@@ -11,12 +12,14 @@ import numpy as np
 from safbage.datasets.drawn.canvas import closed_curve, mirrored, path
 
 UNIT = 0.212
-"""Of a picture's side is one face unit at scale 1; the face's box is then about half as high as the picture."""
+"""Of a picture's side is one face unit at scale 1; the face's box is then about half as high as the
+picture."""
 
 
 @dataclass(frozen=True)
 class Actions:
-    """What the muscles do, in face units where it is a shift; after the action units (AU) of the textbooks."""
+    """What the muscles do, in face units where it is a shift; after the action units (AU) of the
+    textbooks."""
 
     inner: float = 0.0  # inner ends of the brows raised (AU 1), or lowered
     outer: float = 0.0  # outer ends raised (AU 2), or lowered
@@ -30,7 +33,9 @@ class Actions:
     apart: float = 0.0  # lips parted (AU 25)
     jaw: float = 0.0  # jaw dropped (AU 26, 27)
     press: float = 0.0  # lips pressed (AU 24), 0–1
-    square: float = 0.0  # the open mouth is a box that shows both rows of teeth, not an ellipse, 0–1
+    square: float = (
+        0.0  # the open mouth is a box that shows both rows of teeth, not an ellipse, 0–1
+    )
 
 
 ACTIONS = {
@@ -38,9 +43,30 @@ ACTIONS = {
     "happy": Actions(outer=0.02, lids=0.86, cheeks=1, corners=0.15, wide=1.25),
     "sad": Actions(inner=0.15, outer=-0.08, together=0.05, lids=0.74, corners=-0.14, wide=0.92),
     "surprise": Actions(inner=0.2, outer=0.19, lids=1.42, wide=0.72, apart=0.34, jaw=0.13),
-    "fear": Actions(inner=0.2, outer=0.0, together=0.07, lids=1.4, corners=-0.08, wide=1.22, apart=0.13, square=0.7, jaw=0.04),
-    "disgust": Actions(inner=-0.09, outer=-0.02, together=0.04, lids=0.6, cheeks=0.5, wrinkle=1, corners=-0.06, upper=0.11),
-    "anger": Actions(inner=-0.15, outer=0.06, together=0.1, lids=0.86, corners=-0.05, wide=0.92, press=1),
+    "fear": Actions(
+        inner=0.2,
+        outer=0.0,
+        together=0.07,
+        lids=1.4,
+        corners=-0.08,
+        wide=1.22,
+        apart=0.13,
+        square=0.7,
+        jaw=0.04,
+    ),
+    "disgust": Actions(
+        inner=-0.09,
+        outer=-0.02,
+        together=0.04,
+        lids=0.6,
+        cheeks=0.5,
+        wrinkle=1,
+        corners=-0.06,
+        upper=0.11,
+    ),
+    "anger": Actions(
+        inner=-0.15, outer=0.06, together=0.1, lids=0.86, corners=-0.05, wide=0.92, press=1
+    ),
 }
 OPENED = {
     "happy": {"apart": 0.17, "jaw": 0.03},
@@ -55,14 +81,18 @@ def actions(factors) -> Actions:
     if factors.teeth:
         full |= OPENED.get(factors.expression, {})
     rest = dataclasses.asdict(ACTIONS["neutral"])
-    return Actions(**{name: rest[name] + factors.intensity * (full[name] - rest[name]) for name in rest})
+    return Actions(
+        **{name: rest[name] + factors.intensity * (full[name] - rest[name]) for name in rest}
+    )
 
 
 class Face:
-    """Proportions of one face in face coordinates, from age, presented gender and build; and where they fall in the picture.
+    """Proportions of one face in face coordinates, from age, presented gender and build; and where
+    they fall in the picture.
 
-    The clichés of gender presentation are here and in `features`: a wide, square jaw, a broader nose, heavy low brows and thin
-    lips for "male"; a narrow chin, thin high brows, dark lashes and full red lips for "female". They are weaker in children.
+    The clichés of gender presentation are here and in `features`: a wide, square jaw, a broader
+    nose, heavy low brows and thin lips for "male"; a narrow chin, thin high brows, dark lashes and
+    full red lips for "female". They are weaker in children.
 
     Attributes:
         child, baby, old: 1 for a newborn, 0 from 22 years and from 3; 0 up to 26 years, 1 from 68.
@@ -102,21 +132,45 @@ class Face:
 
     def _head(self):
         jaw, chin, chin_width, child = self.jaw, self.chin, self.chin_width, self.child
-        right = (0, 0.52, 0.88 + 0.04 * child, 1, 0.97 + 0.03 * child, jaw, (jaw + chin_width) / 2, chin_width, 0)
-        down = (self.crown, self.crown + 0.11, 0.58 * self.crown, -0.2, 0.28, 0.62 * chin, 0.84 * chin, chin - 0.05, chin)
+        right = (
+            0,
+            0.52,
+            0.88 + 0.04 * child,
+            1,
+            0.97 + 0.03 * child,
+            jaw,
+            (jaw + chin_width) / 2,
+            chin_width,
+            0,
+        )
+        down = (
+            self.crown,
+            self.crown + 0.11,
+            0.58 * self.crown,
+            -0.2,
+            0.28,
+            0.62 * chin,
+            0.84 * chin,
+            chin - 0.05,
+            chin,
+        )
         return closed_curve(mirrored(path(right, down)))
 
     def _place(self):
         factors, side = self.factors, min(self.size)
         height, width = self.size
         self.unit = UNIT * factors.scale * side
-        middle = (width / 2, 0.48 * height - 0.25 * (self.crown + self.chin - self.actions.jaw) * self.unit)
+        middle = (
+            width / 2,
+            0.48 * height - 0.25 * (self.crown + self.chin - self.actions.jaw) * self.unit,
+        )
         self.origin = np.array(middle) + side * np.asarray(factors.shift)
         self.turn = 0.8 * np.sin(np.radians([factors.yaw, factors.pitch]))
         roll = np.radians(factors.roll)
         self.rotation = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
 
     def project(self, points):
-        """From face coordinates (N×2) to pixels: a turned head shifts what stands out of it, and keeps its silhouette."""
+        """From face coordinates (N×2) to pixels: a turned head shifts what stands out of it, and
+        keeps its silhouette."""
         depth = np.sqrt(np.maximum(1 - points[:, 0] ** 2 - (points[:, 1] - 0.2) ** 2 / 4, 0))
         return (points + depth[:, None] * self.turn) @ self.rotation * self.unit + self.origin

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from safbage.datasets.drawn.canvas import closed_curve, ellipse, mirrored, open_curve, outline, path, shifted
+from safbage.datasets.drawn.canvas import (
+    closed_curve,
+    ellipse,
+    mirrored,
+    open_curve,
+    outline,
+    path,
+    shifted,
+)
 from safbage.datasets.drawn.features import SIDES, mouth_lines
 
 HAIR_RGB = {
@@ -39,14 +47,17 @@ def behind(canvas, face, rgb):
 
 
 def before(canvas, face, rgb, generator):
-    """What of the hair is before the head: the cap over the skull, locks beside the face; or a bald head's shine."""
+    """What of the hair is before the head: the cap over the skull, locks beside the face; or a bald
+    head's shine."""
     style = face.factors.hair
     if style == "bald":
         canvas.shade(ellipse((-0.25, face.crown + 0.32), (0.3, 0.16)), 1.12, soft=0.18)
         return
     cap = closed_curve(np.vstack([_crest(face), _hairline(face)]))
     canvas.shade(shifted(cap, 0, 0.08), (0.74, 0.68, 0.68), soft=0.1, within=face.head)
-    canvas.paint(cap, rgb, soft=0.012, opacity=1 - 0.55 * face.baby, within=face.head if face.baby else None)
+    canvas.paint(
+        cap, rgb, soft=0.012, opacity=1 - 0.55 * face.baby, within=face.head if face.baby else None
+    )
     if style in LENGTHS:
         _locks(canvas, LENGTHS[style], rgb)
     if style == "curly":
@@ -68,12 +79,30 @@ def _hairline(face):
     """Where hair meets the face, from the right ear to the left."""
     high = face.crown + 0.42
     right, down = {
-        "short": ((0.94, 0.84, 0.5, 0, -0.5, -0.84, -0.94), (-0.3, -0.66, high - 0.02, high + 0.03, high - 0.02, -0.66, -0.3)),
-        "parted": ((0.94, 0.86, 0.62, 0.1, -0.42, -0.8, -0.94), (-0.3, -0.6, high + 0.22, high + 0.12, high - 0.16, -0.72, -0.3)),
-        "curly": ((0.93, 0.8, 0.4, 0, -0.4, -0.8, -0.93), (-0.3, -0.66, high + 0.08, high + 0.02, high + 0.08, -0.66, -0.3)),
-        "bob": ((0.93, 0.84, 0.45, 0, -0.45, -0.84, -0.93), (-0.2, -0.52, -0.7, -0.74, -0.7, -0.52, -0.2)),
-        "long": ((0.95, 0.88, 0.5, 0.08, -0.4, -0.86, -0.95), (-0.2, -0.6, high + 0.02, high - 0.2, high + 0.04, -0.6, -0.2)),
-        "bun": ((0.95, 0.86, 0.5, 0, -0.5, -0.86, -0.95), (-0.3, -0.7, high - 0.06, high - 0.12, high - 0.06, -0.7, -0.3)),
+        "short": (
+            (0.94, 0.84, 0.5, 0, -0.5, -0.84, -0.94),
+            (-0.3, -0.66, high - 0.02, high + 0.03, high - 0.02, -0.66, -0.3),
+        ),
+        "parted": (
+            (0.94, 0.86, 0.62, 0.1, -0.42, -0.8, -0.94),
+            (-0.3, -0.6, high + 0.22, high + 0.12, high - 0.16, -0.72, -0.3),
+        ),
+        "curly": (
+            (0.93, 0.8, 0.4, 0, -0.4, -0.8, -0.93),
+            (-0.3, -0.66, high + 0.08, high + 0.02, high + 0.08, -0.66, -0.3),
+        ),
+        "bob": (
+            (0.93, 0.84, 0.45, 0, -0.45, -0.84, -0.93),
+            (-0.2, -0.52, -0.7, -0.74, -0.7, -0.52, -0.2),
+        ),
+        "long": (
+            (0.95, 0.88, 0.5, 0.08, -0.4, -0.86, -0.95),
+            (-0.2, -0.6, high + 0.02, high - 0.2, high + 0.04, -0.6, -0.2),
+        ),
+        "bun": (
+            (0.95, 0.86, 0.5, 0, -0.5, -0.86, -0.95),
+            (-0.3, -0.7, high - 0.06, high - 0.12, high - 0.06, -0.7, -0.3),
+        ),
     }[face.factors.hair]
     return path(right, down)
 
@@ -98,7 +127,9 @@ def _curls(canvas, face, rgb, generator):
     rim = middle + around(np.linspace(-1.08 * np.pi, 0.08 * np.pi, 19))
     canvas.paint(rim[:, None] + generator.uniform(0.24, 0.3, (19, 1, 1)) * circle, rgb, soft=0.012)
     for factor in (0.8, 1.18):
-        places = middle + generator.uniform(0.9, 1.16, (30, 1)) * around(generator.uniform(-np.pi, 0, 30))
+        places = middle + generator.uniform(0.9, 1.16, (30, 1)) * around(
+            generator.uniform(-np.pi, 0, 30)
+        )
         canvas.shade(places[:, None] + (0.07, 0.05) * circle, factor, soft=0.04, opacity=0.7)
 
 
@@ -116,14 +147,24 @@ def _strands(canvas, face, cap, generator):
 
 
 def brows(canvas, face, rgb):
-    """Both brows, from thick inner to thin outer ends. Heavy ones are the cliché for "male", arched ones for "female"."""
+    """Both brows, from thick inner to thin outer ends. Heavy ones are the cliché for "male", arched
+    ones for "female"."""
     act, y = face.actions, face.brow_y
     arch = 0.07 - 0.05 * face.male
     down = (y + 0.05 - act.inner, y - arch - 0.5 * (act.inner + act.outer), y + 0.06 - act.outer)
     line = open_curve(path((0.19 - act.together, 0.42 - 0.4 * act.together, 0.72), down), 8)
-    brow = outline(line, face.brow_width * np.interp(np.linspace(0, 1, len(line)), [0, 0.12, 0.5, 1], [0.75, 1.1, 1, 0.25]))
+    brow = outline(
+        line,
+        face.brow_width
+        * np.interp(np.linspace(0, 1, len(line)), [0, 0.12, 0.5, 1], [0.75, 1.1, 1, 0.25]),
+    )
     for side in SIDES:
-        canvas.paint(brow * side, 0.75 * rgb * (1 - 0.2 * face.factors.grey), soft=0.018, opacity=0.92 - 0.25 * face.child)
+        canvas.paint(
+            brow * side,
+            0.75 * rgb * (1 - 0.2 * face.factors.grey),
+            soft=0.018,
+            opacity=0.92 - 0.25 * face.child,
+        )
 
 
 def beard(canvas, face, rgb):
@@ -141,8 +182,18 @@ def beard(canvas, face, rgb):
         return
     full, under = kind == "beard", mouth.below[:, 1].max() + 0.04
     edge = path(
-        (0, 0.1, width + 0.1, 0.62, 0.8, 0.93, 1, 0.99), (under, under, corner + 0.02, face.mouth - 0.12, 0.55, 0.1, 0.1, 0.4)
+        (0, 0.1, width + 0.1, 0.62, 0.8, 0.93, 1, 0.99),
+        (under, under, corner + 0.02, face.mouth - 0.12, 0.55, 0.1, 0.1, 0.4),
     )
-    jaw = path((face.jaw + 0.02, face.chin_width + 0.15, 0), (0.66 * face.chin, face.chin - 0.02, face.chin + 0.1 * full))
+    jaw = path(
+        (face.jaw + 0.02, face.chin_width + 0.15, 0),
+        (0.66 * face.chin, face.chin - 0.02, face.chin + 0.1 * full),
+    )
     area = mirrored(np.vstack([edge, jaw]))
-    canvas.paint(area, rgb * 0.85, soft=0.05 if full else 0.1, opacity=opacity, within=None if full else face.head)
+    canvas.paint(
+        area,
+        rgb * 0.85,
+        soft=0.05 if full else 0.1,
+        opacity=opacity,
+        within=None if full else face.head,
+    )

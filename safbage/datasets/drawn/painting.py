@@ -1,4 +1,4 @@
-"""How synthetic faces are painted: a canvas, a face's proportions, its features, its hair, and what is behind it."""
+"""How drawn faces are painted: what is behind, the body, the head with its features, and hair."""
 
 import cv2
 import numpy as np
@@ -8,11 +8,23 @@ from safbage.datasets.drawn.backdrop import backdrop
 from safbage.datasets.drawn.canvas import Canvas, blend
 from safbage.datasets.drawn.face import Face
 
-SKINS = np.array([(255, 223, 200), (243, 200, 165), (222, 170, 128), (184, 125, 86), (138, 88, 60), (98, 61, 43)]) / 255
+SKINS = (
+    np.array(
+        [
+            (255, 223, 200),
+            (243, 200, 165),
+            (222, 170, 128),
+            (184, 125, 86),
+            (138, 88, 60),
+            (98, 61, 43),
+        ]
+    )
+    / 255
+)
 
 
 def box(factors, size) -> tuple[float, float, float, float]:
-    """Left, top, width, height of the face from above the brows to the chin, in pixels; the ears stay out, as in MTCNN's."""
+    """Left, top, width and height of the face, in pixels; without the ears, as MTCNN's."""
     face = Face(factors, size)
     outline = face.project(face.head[face.head[:, 1] > -1.05] * (0.93, 1))
     (left, top), (right, bottom) = outline.min(0).tolist(), outline.max(0).tolist()
@@ -23,7 +35,9 @@ def paint(factors, size) -> np.ndarray:
     """The whole picture, height×width×3 uint8."""
     generator = np.random.default_rng(factors.seed)
     face = Face(factors, size)
-    canvas = Canvas(backdrop(factors.background, size, generator), face.project, face.unit, _light(face))
+    canvas = Canvas(
+        backdrop(factors.background, size, generator), face.project, face.unit, _light(face)
+    )
     skin, hair_colour = blend(SKINS, factors.skin), hair.colour(factors)
     hair.behind(canvas, face, hair_colour)
     features.body(canvas, face, skin)
@@ -41,10 +55,13 @@ def paint(factors, size) -> np.ndarray:
 
 
 def _light(face):
-    """What paint is multiplied by, 3×H×W: Lambert's law on an ellipsoid about the head, warm on the lit side."""
+    """What paint is multiplied by, 3×H×W: Lambert's law on an ellipsoid about the head, warm on the
+    lit side."""
     height, width = face.size
     x = (np.arange(width, dtype=np.float32) - float(face.origin[0])) / float(1.3 * face.unit)
-    y = (np.arange(height, dtype=np.float32) - float(face.origin[1]))[:, None] / float(1.9 * face.unit)
+    y = (np.arange(height, dtype=np.float32) - float(face.origin[1]))[:, None] / float(
+        1.9 * face.unit
+    )
     right, down, strength = face.factors.light
     front = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
     lambert = np.clip(right * np.clip(x, -1, 1) + down * np.clip(y, -1, 1), -1, 1)

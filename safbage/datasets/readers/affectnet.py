@@ -1,4 +1,4 @@
-"""AffectNet: faces from web searches with the expression that annotators gave, in both forms that were handed out."""
+"""AffectNet: faces from web searches with the annotators' expressions, in both published forms."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,15 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from safbage import images
-from safbage.datasets.reading import NO_FILE, check_folder, compare_with_published, list_contents, pictures_below, read_rows
+from safbage.datasets.reading import (
+    NO_FILE,
+    check_folder,
+    compare_with_published,
+    list_contents,
+    pictures_below,
+    read_rows,
+)
+from safbage.datasets.source import Source
 from safbage.datasets.splits import with_validation
 from safbage.datasets.tables import Listing, check_pictures, listing
 from safbage.errors import DatasetError
@@ -22,28 +30,37 @@ OTHER_LABELS = {
 PUBLISHED = {"train": 283_901, "test": 3_500}
 """Of the seven expressions, in the published training and validation sets."""
 TABLES = {"train": "training.csv", "test": "validation.csv"}
-FOLDERS = {"train": ("train_set", "train", "training"), "test": ("val_set", "val", "validation", "valid")}
+FOLDERS = {
+    "train": ("train_set", "train", "training"),
+    "test": ("val_set", "val", "validation", "valid"),
+}
 HEADER = (
-    "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression", "valence",
-    "arousal",
+    "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks",
+    "expression", "valence", "arousal",
 )  # fmt: skip
-
-
+"""Columns of the older form's tables, some of which come without a first line."""
 NEEDED = (*HEADER[:5], "expression")
 
 
 def affectnet(
-    folder: str | Path, *, validation: float = 0.1, seed: int = 0, require_files: bool = True, progress: bool = True
+    folder: str | Path,
+    *,
+    validation: float = 0.1,
+    seed: int = 0,
+    require_files: bool = True,
+    progress: bool = True,
 ) -> Listing:
-    """AffectNet (Mollahosseini, Hasani, Mahoor 2017) with the paper's seven expressions; contempt and the rest are dropped.
+    """AffectNet with the paper's seven expressions (Mollahosseini, Hasani, Mahoor 2017).
 
-    The split is the paper's (Table 1): the published validation set, 500 pictures per class, is `test`; `train` and
-    `validation` are drawn from the published training set. The older form gives the face's box.
+    Contempt and the rest are dropped. The split is the paper's (Table 1): the published validation
+    set, 500 pictures per class, is `test`; `train` and `validation` are drawn from the published
+    training set. The older form gives the face's box.
 
     Args:
-        folder: the older form (``training.csv`` and ``validation.csv``, in it or in ``Manually_Annotated_file_lists``, with
-            the pictures in their numbered folders, also under ``Manually_Annotated_Images``), or the newer one
-            (``train_set`` and ``val_set``, each with ``images/<id>.jpg`` and ``annotations/<id>_exp.npy``).
+        folder: the older form (``training.csv`` and ``validation.csv``, in it or in
+            ``Manually_Annotated_file_lists``, with the pictures in their numbered folders, also
+            under ``Manually_Annotated_Images``), or the newer one (``train_set`` and ``val_set``,
+            each with ``images/<id>.jpg`` and ``annotations/<id>_exp.npy``).
         validation: share of the training set for validation.
         seed: of that draw.
         require_files: in the older form, drop rows whose picture is not there.
@@ -55,20 +72,31 @@ def affectnet(
         ValueError: the share leaves nothing.
     """
     folder = check_folder(folder)
-    tables = {split: _first_there(folder / "Manually_Annotated_file_lists" / n, folder / n) for split, n in TABLES.items()}
-    sets = {split: _first_there(*(folder / name / "annotations" for name in names)) for split, names in FOLDERS.items()}
+    tables = {
+        split: _first_there(folder / "Manually_Annotated_file_lists" / n, folder / n)
+        for split, n in TABLES.items()
+    }
+    sets = {
+        split: _first_there(*(folder / name / "annotations" for name in names))
+        for split, names in FOLDERS.items()
+    }
     if any(tables.values()):
-        parts = [_older(path, folder, split, require_files) for split, path in tables.items() if path]
+        parts = [
+            _older(path, folder, split, require_files) for split, path in tables.items() if path
+        ]
     elif any(sets.values()):
         parts = [_newer(path.parent, split, progress) for split, path in sets.items() if path]
     else:
         raise DatasetError(
-            f"{folder} is no AffectNet: expected training.csv and validation.csv, or train_set/ and val_set/ with images/ and "
-            f"annotations/; {list_contents(folder)}"
+            f"{folder} is no AffectNet: expected training.csv and validation.csv, or train_set/ "
+            f"and val_set/ with images/ and annotations/; {list_contents(folder)}"
         )
     table, dropped = check_pictures(listing(row for part in parts for row in part), folder)
     counts = table.split.value_counts()
-    compare_with_published("AffectNet", {f"pictures for {split}": (int(counts[split]), n) for split, n in PUBLISHED.items()})
+    compare_with_published(
+        "AffectNet",
+        {f"pictures for {split}": (int(counts[split]), n) for split, n in PUBLISHED.items()},
+    )
     return Listing(with_validation(table, validation=validation, seed=seed), dropped)
 
 
@@ -79,11 +107,20 @@ def _first_there(*paths):
 def _older(path, folder, split, require_files):
     """Rows of training.csv or validation.csv, dropped ones with a `reason`."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        begins_with_a_picture = file.readline().split(",")[0].strip().lower().endswith(images.suffixes())
+        begins_with_a_picture = (
+            file.readline().split(",")[0].strip().lower().endswith(images.suffixes())
+        )
     lines = list(read_rows(path, NEEDED, header=HEADER if begins_with_a_picture else None))
     at = folder
-    for name in ("Manually_Annotated_Images", "Manually_Annotated", "Manually_Annotated/Manually_Annotated_Images"):
-        if any(fields and os.path.isfile(folder / name / fields["subDirectory_filePath"]) for _, fields in lines[:1000]):
+    for name in (
+        "Manually_Annotated_Images",
+        "Manually_Annotated",
+        "Manually_Annotated/Manually_Annotated_Images",
+    ):
+        if any(
+            fields and os.path.isfile(folder / name / fields["subDirectory_filePath"])
+            for _, fields in lines[:1000]
+        ):
             at = folder / name
     return [_older_row(place, fields, at, split, require_files) for place, fields in lines]
 
@@ -93,7 +130,9 @@ def _older_row(place, fields, at, split, require_files):
         return {"image": place, "reason": "malformed line"}
     image = at / fields["subDirectory_filePath"]
     row = _labelled(image, fields["expression"], split)
-    if "reason" not in row and require_files and not os.path.isfile(image):  # unlike Path's, it takes any name
+    if (
+        "reason" not in row and require_files and not os.path.isfile(image)
+    ):  # unlike Path's, it takes any name
         return {"image": str(image), "reason": NO_FILE}
     return row | dict(zip(BOX, map(_pixels, HEADER[1:5], [fields] * 4), strict=True))
 
@@ -114,7 +153,9 @@ def _newer(at, split, progress):
         if pictures.setdefault(path.stem, path) != path:
             rows.append({"image": str(path), "reason": "another picture has the same number"})
     ending = "_exp.npy"
-    annotations = {path.name.removesuffix(ending): path for path in (at / "annotations").glob(f"*{ending}")}
+    annotations = {
+        path.name.removesuffix(ending): path for path in (at / "annotations").glob(f"*{ending}")
+    }
     names = sorted({*pictures, *annotations})
     for name in tqdm(names, desc=f"annotations in {at.name}", disable=not progress):
         image = pictures.get(name, at / "images" / f"{name}.jpg")
@@ -140,4 +181,25 @@ def _labelled(image, expression, split):
     number = int(expression) if expression.isdecimal() and len(expression) < 9 else None
     if number is not None and number < len(EXPRESSIONS):
         return {"image": str(image), "split": split, "expression": EXPRESSIONS[number]}
-    return {"image": str(image), "reason": OTHER_LABELS.get(number, "the expression is not a number from 0 to 10")}
+    return {
+        "image": str(image),
+        "reason": OTHER_LABELS.get(number, "the expression is not a number from 0 to 10"),
+    }
+
+
+SOURCE = Source(
+    title="AffectNet",
+    what="faces from web searches; eight expressions, valence, arousal",
+    pictures="291,651 labelled by people with an expression",
+    size="",
+    licence="research, by the form's terms",
+    citation="Mollahosseini, Hasani, Mahoor, AffectNet, "
+    "IEEE Transactions on Affective Computing 2017",
+    where="the form on the project page, mohammadmahoor.com/affectnet, "
+    "signed by a professor or laboratory manager",
+    layout="training.csv, validation.csv and the pictures' numbered folders; or train_set/ and "
+    "val_set/, each with images/<id>.jpg and annotations/<id>_exp.npy",
+    folders=("AffectNet",),
+    read=affectnet,
+    whole_split=True,
+)

@@ -14,17 +14,20 @@ from safbage.datasets.reading import (
     check_folder,
     compare_with_published,
     extract_once,
-    fingerprint,
     list_contents,
     read_rows,
 )
+from safbage.datasets.source import Source
 from safbage.datasets.tables import Listing, check_pictures, listing
 from safbage.errors import DatasetError
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 AGE_GROUPS = {"0-2": "0-2", "60-69": "60+", "more than 70": "60+"}
 """The ranges that lie within one of Adience's groups."""
-RACES = ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian")
+RACES = (
+    "East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic",
+    "Southeast Asian",
+)  # fmt: skip
 GENDERS = ("Male", "Female")
 MARGINS = ("0.25", "1.25")
 DAMAGED_AGES = {
@@ -37,19 +40,27 @@ TABLES = {"train": "fairface_label_train.csv", "test": "fairface_label_val.csv"}
 PUBLISHED = {"train": 86_744, "test": 10_954}
 
 
-def fairface(folder: str | Path, *, margin: str = "0.25", cache: str | Path | None = None, progress: bool = True) -> Listing:
-    """FairFace (Kärkkäinen, Joo 2021, CC BY 4.0), as its authors hand it out or as Parquet from the Hugging Face hub.
+def fairface(
+    folder: str | Path,
+    *,
+    margin: str = "0.25",
+    cache: str | Path | None = None,
+    progress: bool = True,
+) -> Listing:
+    """FairFace, as its authors hand it out or from the Hugging Face hub (Kärkkäinen, Joo 2021).
 
-    Beside the common columns, `fairface_age` (its nine ranges, ordered) and `race` (seven groups). Its ranges are not Adience's:
-    3-9, say, spans one of those, part of another and the gaps between. So `age_group` is given only where the range lies
-    within one group (0-2, and from 60 on), and missing elsewhere. `split`: its training set is `train`, its validation set
-    `test`.
+    Further columns are `fairface_age` (its nine ranges, ordered) and `race` (seven groups).
+    Its ranges are not Adience's: 3-9, say, spans one of those, part of another and the gaps
+    between. So `age_group` is given only where the range lies within one group (0-2, and from 60
+    on), and missing elsewhere. `split`: its training set is `train`, its validation set `test`.
 
     Args:
-        folder: holds ``fairface_label_train.csv`` and ``fairface_label_val.csv`` with the pictures in ``train/`` and ``val/``,
-            also under a folder ``fairface-img-margin…``; or Parquet files with the pictures inside, in it or below.
+        folder: holds ``fairface_label_train.csv`` and ``fairface_label_val.csv`` with the pictures
+            in ``train/`` and ``val/``, also under a folder ``fairface-img-margin…``; or Parquet
+            files with the pictures inside, in it or below.
         margin: which to take where there are several, 0.25 or 1.25 of the face.
-        cache: where the Parquet's pictures are extracted to, once (600 MB at 0.25); by default ``pictures/`` beside each file.
+        cache: where the Parquet's pictures are extracted to, once (600 MB at 0.25); by default
+            ``pictures/`` beside each file.
         progress: show the extraction.
 
     Raises:
@@ -65,17 +76,26 @@ def fairface(folder: str | Path, *, margin: str = "0.25", cache: str | Path | No
     parquet = _parquet_files(folder, margin)
     if tables:
         at = _pictures_folder(folder, margin)
-        rows = [_row(fields, place, at, split) for split, path in tables.items() for place, fields in _lines(path)]
+        rows = [
+            _row(fields, place, at, split)
+            for split, path in tables.items()
+            for place, fields in _lines(path)
+        ]
     elif parquet:
         rows = [row for path in parquet for row in _parquet_rows(path, cache, progress)]
     else:
         raise DatasetError(
-            f"{folder} is no FairFace: expected {' and '.join(TABLES.values())}, or Parquet files train-… and validation-…; "
-            f"{list_contents(folder)}"
+            f"{folder} is no FairFace: expected {' and '.join(TABLES.values())}, "
+            f"or Parquet files train-… and validation-…; {list_contents(folder)}"
         )
-    faces, dropped = check_pictures(listing(rows, groups={"race": RACES, "fairface_age": AGES}), folder)
+    faces, dropped = check_pictures(
+        listing(rows, groups={"race": RACES, "fairface_age": AGES}), folder
+    )
     counts = faces.split.value_counts()
-    compare_with_published("FairFace", {f"pictures for {split}": (int(counts[split]), n) for split, n in PUBLISHED.items()})
+    compare_with_published(
+        "FairFace",
+        {f"pictures for {split}": (int(counts[split]), n) for split, n in PUBLISHED.items()},
+    )
     return Listing(faces.assign(fairface_age=faces.fairface_age.cat.as_ordered()), dropped)
 
 
@@ -95,7 +115,7 @@ def _parquet_files(folder, margin):
 
 
 def _split_of(path):
-    """train-00000-of-00002.parquet or train/0000.parquet to train; the validation set to test; None for others."""
+    """train-00000-of-00002.parquet or train/0000.parquet to train; validation to test; or None."""
     found = [spellings.split(name) for name in (path.stem.split("-")[0], path.parent.name)]
     split = next(filter(None, found), None)
     return "test" if split == "validation" else split
@@ -111,12 +131,21 @@ def _row(fields, place, at, split):
 def _labelled(image, split, age, gender, race):
     """A row; with a `reason` where a label is unknown or the picture is not there."""
     age = next((name for name, damaged in DAMAGED_AGES.items() if age in damaged), age)
-    for what, label, known in (("age", age, AGES), ("gender", gender, GENDERS), ("race", race, RACES)):
+    for what, label, known in (
+        ("age", age, AGES),
+        ("gender", gender, GENDERS),
+        ("race", race, RACES),
+    ):
         if label not in known:
             return {"image": str(image), "reason": f"unknown {what}: {label or 'empty'}"}
     if not os.path.isfile(image):  # unlike Path's, it takes any name, however long
         return {"image": str(image), "reason": NO_FILE}
-    labels = {"fairface_age": age, "age_group": AGE_GROUPS.get(age), "gender": spellings.gender(gender), "race": race}
+    labels = {
+        "fairface_age": age,
+        "age_group": AGE_GROUPS.get(age),
+        "gender": spellings.gender(gender),
+        "race": race,
+    }
     return {"image": str(image), "split": split} | labels
 
 
@@ -124,20 +153,30 @@ def _parquet_rows(path, cache, progress):
     """Rows of a Parquet file, whose pictures are extracted once."""
     try:
         file = pq.ParquetFile(path)
-        missing = [name for name in ("image", "age", "gender", "race") if name not in file.schema_arrow.names]
+        missing = [
+            name
+            for name in ("image", "age", "gender", "race")
+            if name not in file.schema_arrow.names
+        ]
         if missing:
-            raise DatasetError(f"{path} has no column {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}")
-        pictures = Path(cache).resolve() if cache else path.parent / "pictures"
-        # the content tells one file from another of its name, so that pictures and labels never come from different ones
-        target = pictures / f"{path.stem}-{fingerprint(path)}"
-        folder = extract_once(target, lambda aside: _extract(file, aside, path.name, progress))
+            raise DatasetError(
+                f"{path} has no column {', '.join(missing)}; "
+                f"it has {', '.join(file.schema_arrow.names)}"
+            )
+        folder = extract_once(path, cache, lambda aside: _extract(file, aside, path.name, progress))
         labels = _label_names(file.schema_arrow)
         columns = {name: file.read([name])[name].to_pylist() for name in labels}
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, PermissionError) or getattr(error, "errno", None):  # the disk's fault, not the file's
+        if isinstance(error, PermissionError) or getattr(
+            error, "errno", None
+        ):  # the disk's fault, not the file's
             raise
-        raise DatasetError(f"{path} is not a readable Parquet file ({error}); fetch it again") from error
-    named = [[_name_of(value, labels[name]) for value in column] for name, column in columns.items()]
+        raise DatasetError(
+            f"{path} is not a readable Parquet file ({error}); fetch it again"
+        ) from error
+    named = [
+        [_name_of(value, labels[name]) for value in column] for name, column in columns.items()
+    ]
     split = _split_of(path)
     return [
         _labelled(folder / _picture_name(i), split, age, gender, race)
@@ -162,13 +201,34 @@ def _extract(file, aside, name, progress):
 
 
 def _label_names(schema):
-    """Of each label column the names behind its numbers: as the file says, else as the hub's page does."""
-    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    """The names behind the numbers of each label column: as the file says, else the hub's page."""
+    described = (
+        json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        .get("info", {})
+        .get("features", {})
+    )
     usual = {"age": AGES, "gender": GENDERS, "race": RACES}
     return {name: described.get(name, {}).get("names", default) for name, default in usual.items()}
 
 
 def _name_of(value, known):
-    """A label's name from its number in the file; a name stays as it is, and what is neither is shown as it is."""
+    """A label's name from its number in the file; anything else stays as it is."""
     inside = isinstance(value, int) and 0 <= value < len(known)
     return known[value] if inside else "" if value is None else str(value)
+
+
+SOURCE = Source(
+    title="FairFace",
+    what="faces balanced over seven groups of race; nine age ranges, gender",
+    pictures="97,698",
+    size="560 MB (1.25: 2.1 GB)",
+    licence="CC BY 4.0",
+    citation="Kärkkäinen and Joo, FairFace: face attribute dataset for balanced race, gender, "
+    "and age, WACV 2021",
+    where="safbage data fetch fairface; or github.com/joojs/fairface",
+    layout="0.25/train-….parquet and 0.25/validation-….parquet; or fairface_label_train.csv, "
+    "fairface_label_val.csv, train/, val/",
+    folders=("FairFace",),
+    read=fairface,
+    hub="HuggingFaceM4/FairFace",
+)

@@ -1,4 +1,4 @@
-"""FER2013: small grey faces with one of seven expressions, as Kaggle's csv or as folders; and FER+'s votes on them."""
+"""FER2013: small grey faces with one of seven expressions, as Kaggle's csv or as folders."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from safbage.datasets.reading import (
     check_folder,
     compare_with_published,
     extract_once,
-    fingerprint,
     list_contents,
     pictures_below,
     read_rows,
 )
+from safbage.datasets.source import Source
 from safbage.datasets.splits import with_validation
-from safbage.datasets.tables import VOTES, Listing, check_pictures, listing, without_duplicates
+from safbage.datasets.tables import Listing, check_pictures, listing, without_duplicates
 from safbage.errors import DatasetError
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -26,25 +26,28 @@ USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 PUBLISHED = 35_887
-BY_NAME, BY_LINE = "ferplus_votes.csv", "fer2013new.csv"
-"""Tables of FER+: one that names pictures, and its authors' own, whose lines are those of FER2013's csv."""
-CHOICES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt", "unknown", "NF")
-"""FER+'s columns, in the order of `base.VOTES`."""
 
 
 def fer2013(
-    path: str | Path, *, cache: str | Path | None = None, validation: float = 0.1, seed: int = 0, progress: bool = True
+    path: str | Path,
+    *,
+    cache: str | Path | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    progress: bool = True,
 ) -> Listing:
-    """FER2013 (Goodfellow et al. 2013, Challenges in representation learning) with its seven expressions.
+    """FER2013 with its seven expressions (Goodfellow et al. 2013).
 
-    The csv's Training, PublicTest and PrivateTest are `train`, `validation` and `test`. In the form of folders, ``test`` is
-    `test`; where there is no ``test``, ``validation`` is; and where no validation set is left, one is drawn from ``train``. Of
-    pictures with the same pixels one is kept, none where their expressions disagree.
+    The csv's Training, PublicTest and PrivateTest are `train`, `validation` and `test`. In the form
+    of folders, ``test`` is `test`; where there is no ``test``, ``validation`` is; and where no
+    validation set is left, one is drawn from ``train``. Of pictures with the same pixels one is
+    kept, none where their expressions disagree.
 
     Args:
-        path: ``fer2013.csv`` (columns emotion, pixels, Usage), a folder with it, or one with ``train/<class>/`` and
-            ``test/<class>/`` or ``validation/<class>/``.
-        cache: where the csv's pictures are extracted to as PNG, once (70 MB); by default ``pictures/`` beside it.
+        path: ``fer2013.csv`` (columns emotion, pixels, Usage), a folder with it, or one with
+            ``train/<class>/`` and ``test/<class>/`` or ``validation/<class>/``.
+        cache: where the csv's pictures are extracted to as PNG, once (70 MB); by default
+            ``pictures/`` beside it.
         validation: share of the training set for validation, where it is drawn.
         seed: of that draw.
         progress: show the extraction and the search for copies.
@@ -56,54 +59,31 @@ def fer2013(
         ValueError: the share leaves nothing.
     """
     path = Path(path)
-    rows, others = _rows(path, cache, progress)
-    return _close(path, listing(rows, others), len(rows), validation, seed, progress)
+    rows, others = read_pictures(path, cache, progress)
+    listed = listing(rows, others)
+    return finish(path, listed, len(rows), validation=validation, seed=seed, progress=progress)
 
 
-def ferplus(
-    path: str | Path, *, cache: str | Path | None = None, validation: float = 0.1, seed: int = 0, progress: bool = True
-) -> Listing:
-    """FER2013 by FER+ (Barsoum et al. 2016, Training deep networks … with crowd-sourced label distribution): ten votes a picture.
-
-    Beside the common columns, the votes (`base.VOTES`) and FER2013's own label as `fer2013_expression`. `expression` is what
-    more than half of the votes say, single ones not counted, as FER+'s authors define a majority. Where votes are tied or
-    scattered it is missing, and the votes alone tell. A picture is left out where no expression of the seven has as many
-    votes as contempt, "unknown" or "not a face". Splits and copies are as for `fer2013`, copies by the majority.
-
-    Args:
-        path: as for `fer2013`; beside ``fer2013.csv`` lies FER+'s ``fer2013new.csv``, or in the folder ``ferplus_votes.csv``,
-            the same table with a column `image` for the pictures' names.
-        cache: as for `fer2013`, and so the others.
-        validation: share of the training set for validation, where it is drawn.
-        seed: of that draw.
-        progress: show the extraction and the search for copies.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        DatasetError: as `fer2013`; or the votes are not there, or lack a column.
-        PermissionError: nothing can be written to the cache.
-        ValueError: the share leaves nothing.
-    """
-    path = Path(path)
-    rows, others = _rows(path, cache, progress)
-    votes = _votes(path if path.is_dir() else path.parent, by_line=_table(path) is not None)
-    rows = [row if "reason" in row else _voted(row, votes.get(Path(row["image"]).name)) for row in rows]
-    listed = listing(rows, others, groups={"fer2013_expression": EXPRESSIONS})
-    return _close(path, listed, len(rows), validation, seed, progress)
-
-
-def _rows(path, cache, progress):
+def read_pictures(
+    path: Path, cache: str | Path | None, progress: bool
+) -> tuple[list[dict], list[dict]]:
     """Rows of all pictures, and left-out ones of other files."""
-    table = _table(path)
-    return (_from_csv(table.resolve(), cache, progress), []) if table else _from_folders(check_folder(path))
+    table = find_table(path)
+    if table is None:
+        return _from_folders(check_folder(path))
+    return _from_csv(table.resolve(), cache, progress), []
 
 
-def _table(path):
+def find_table(path: Path) -> Path | None:
     """The csv, where there is one."""
-    return path if path.is_file() else next((path / name for name in TABLES if (path / name).is_file()), None)
+    if path.is_file():
+        return path
+    return next((path / name for name in TABLES if (path / name).is_file()), None)
 
 
-def _close(path, listed, count, validation, seed, progress):
+def finish(
+    path: Path, listed: Listing, count: int, *, validation: float, seed: int, progress: bool
+) -> Listing:
     """The listing of so many pictures without copies, and with a validation set."""
     check_pictures(listed, path)
     compare_with_published("FER2013", {"pictures": (count, PUBLISHED)})
@@ -113,46 +93,17 @@ def _close(path, listed, count, validation, seed, progress):
     return Listing(with_validation(found.faces, validation=validation, seed=seed), found.dropped)
 
 
-def _votes(folder, by_line):
-    """FER+'s votes by the name of the picture: of `base.VOTES` how many, and from its authors' table the split."""
-    tables = {BY_NAME: "image"} | ({BY_LINE: "Usage"} if by_line else {})
-    table = next((folder / name for name in tables if (folder / name).is_file()), None)
-    if table is None:
-        raise DatasetError(
-            f"{folder} has no votes of FER+: expected {BY_NAME} (image, {', '.join(CHOICES)}), or {BY_LINE} beside fer2013.csv; "
-            f"{list_contents(folder)}"
-        )
-    votes = {}
-    for place, fields in read_rows(table, (tables[table.name], *CHOICES)):
-        counts = [fields[choice] for choice in CHOICES] if fields else [""]
-        if all(count.isdecimal() and len(count) < 3 for count in counts):
-            counted = dict(zip(VOTES, map(int, counts), strict=True))
-            if table.name == BY_NAME:
-                votes[fields["image"]] = counted
-            else:
-                votes[_picture_name(place)] = counted | {"split": USAGE.get(fields["Usage"])}
-    return votes
-
-
-def _voted(row, votes):
-    """The row with its votes, labelled by their majority; with a `reason` where it is left out."""
-    if votes is None or votes.get("split", row["split"]) != row["split"] or not any(votes[name] for name in VOTES):
-        return row | {"reason": "FER+ has no votes for it"}
-    most = max(votes[name] for name in VOTES)
-    leading = [name.removeprefix("votes_") for name in VOTES if votes[name] == most]
-    if not set(leading) & set(EXPRESSIONS):
-        return row | {"reason": f"most of FER+'s votes are for: {leading[0].replace('_', ' ')}"}
-    counted = sum(votes[name] for name in VOTES if votes[name] > 1)
-    majority = leading[0] if most > 1 and 2 * most > counted else None
-    return row | votes | {"fer2013_expression": row["expression"], "expression": majority}
-
-
 def _from_folders(folder):
-    """Rows of <set>/<class>/<picture>, dropped ones with a `reason`; and those of files that are no pictures."""
-    sets = {path: spellings.split(path.name) for path in sorted(folder.iterdir()) if path.is_dir() and spellings.split(path.name)}
+    """Rows of <set>/<class>/<picture>, dropped ones with a `reason`; and those of other files."""
+    sets = {
+        path: spellings.split(path.name)
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and spellings.split(path.name)
+    }
     if "train" not in sets.values():
         raise DatasetError(
-            f"{folder} is no FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; {list_contents(folder)}"
+            f"{folder} is no FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; "
+            f"{list_contents(folder)}"
         )
     if "test" not in sets.values():
         sets = {path: "test" if split == "validation" else split for path, split in sets.items()}
@@ -162,17 +113,18 @@ def _from_folders(folder):
         others += rest
         for image in pictures:
             expression = spellings.expression(image.parent.name)
-            problem = {} if expression else {"reason": f"the folder's name is no expression: {image.parent.name}"}
+            problem = (
+                {}
+                if expression
+                else {"reason": f"the folder's name is no expression: {image.parent.name}"}
+            )
             rows.append({"image": str(image), "split": split, "expression": expression} | problem)
     return rows, others
 
 
 def _from_csv(table, cache, progress):
     """Rows of the csv, whose pictures are extracted once; dropped ones with a `reason`."""
-    pictures = Path(cache) if cache else table.parent / "pictures"
-    # the content tells one csv from another, so that pictures and labels never come from different ones
-    target = pictures.resolve() / f"{table.stem}-{fingerprint(table)}"
-    folder = extract_once(target, lambda aside: _extract(table, aside, progress))
+    folder = extract_once(table, cache, lambda aside: _extract(table, aside, progress))
     return [_csv_row(place, fields, folder) for place, fields in _lines(table)]
 
 
@@ -180,14 +132,15 @@ def _lines(table):
     return read_rows(table, ("emotion", "pixels", "Usage"))
 
 
-def _picture_name(place):
+def picture_name(place: str) -> str:
+    """The file of a line's picture, by the line's place ("fer2013.csv:2")."""
     return f"{int(place.rpartition(':')[2]):06d}.png"
 
 
 def _csv_row(place, fields, folder):
     if fields is None:
         return {"image": place, "reason": "malformed line"}
-    image = folder / _picture_name(place)
+    image = folder / picture_name(place)
     emotion = fields["emotion"]
     if not (emotion.isdecimal() and len(emotion) < 9 and int(emotion) < len(EXPRESSIONS)):
         return {"image": place, "reason": f"unknown emotion: {emotion[:20] or 'empty'}"}
@@ -195,7 +148,11 @@ def _csv_row(place, fields, folder):
         return {"image": place, "reason": f"unknown Usage: {fields['Usage'] or 'empty'}"}
     if not image.is_file():
         return {"image": place, "reason": f"pixels are not {SIDE}×{SIDE} numbers from 0 to 255"}
-    return {"image": str(image), "split": USAGE[fields["Usage"]], "expression": EXPRESSIONS[int(emotion)]}
+    return {
+        "image": str(image),
+        "split": USAGE[fields["Usage"]],
+        "expression": EXPRESSIONS[int(emotion)],
+    }
 
 
 def _extract(table, aside, progress):
@@ -203,7 +160,7 @@ def _extract(table, aside, progress):
     for place, fields in tqdm(_lines(table), desc=f"extracting {table.name}", disable=not progress):
         pixels = _pixels(fields["pixels"]) if fields else None
         if pixels is not None:
-            Image.fromarray(pixels).save(aside / _picture_name(place))
+            Image.fromarray(pixels).save(aside / picture_name(place))
 
 
 def _pixels(text):
@@ -214,3 +171,21 @@ def _pixels(text):
         return None
     whole = len(values) == SIDE * SIDE and values.min() >= 0 and values.max() <= 255
     return values.astype("uint8").reshape(SIDE, SIDE) if whole else None
+
+
+SOURCE = Source(
+    title="FER2013",
+    what="grey faces, 48×48; seven expressions",
+    pictures="35,887",
+    size="300 MB as csv, 60 MB as pictures",
+    licence="the terms of its Kaggle challenge",
+    citation="Goodfellow et al., Challenges in representation learning, ICONIP 2013",
+    where="kaggle.com, "
+    "challenges-in-representation-learning-facial-expression-recognition-challenge, "
+    "with an account",
+    layout="fer2013.csv (emotion, pixels, Usage); "
+    "or train/<class>/ and test/<class>/ or validation/<class>/",
+    folders=("fer2013", "FER-2013", "fer_2013"),
+    read=fer2013,
+    preparation={"without_face": "whole", "min_face": 0.4},  # 48×48 pixels, nothing but face
+)

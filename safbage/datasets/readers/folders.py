@@ -6,44 +6,63 @@ from safbage.datasets import spellings, tables
 from safbage.datasets.reading import check_folder, pictures_below
 from safbage.datasets.tables import Listing, listing
 from safbage.errors import DatasetError
-
-LABELS = ("age", "gender", "expression")
+from safbage.tasks import LABELS
 
 
 def folders(folder: str | Path, *, label: str) -> Listing:
-    """Pictures in a folder per class, ``<class>/…`` or ``<set>/<class>/…`` with the sets train, validation (val) and test.
+    """Pictures in a folder per class.
 
-    Pictures are told by their suffix (`images.suffixes`); files of other kinds are left out and say so.
+    Pictures are told by their suffix (`images.suffixes`); files of other kinds are left out, with
+    the reason.
 
     Args:
-        folder: holds the classes' folders, or those of the sets.
-        label: what the classes are. ``"expression"``: ``happy``, ``Anger``, ``surprised`` …; ``"gender"``: ``male``, ``f`` …;
-            ``"age"``: an age group (``8-13``, ``(8, 12)``, ``60+``), or years, which also give the `age`.
+        folder: holds a folder per class, ``<class>/…``; or ``<set>/<class>/…`` with the sets train,
+            validation (val) and test.
+        label: what the classes are. ``"expression"``: ``happy``, ``Anger``, ``surprised`` …;
+            ``"gender"``: ``male``, ``f`` …; ``"age"``: an age group (``8-13``, ``(8, 12)``,
+            ``60+``), or years, which also give the `age`.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DatasetError: no picture lies in a folder named like a class; the message lists the folders' names.
+        DatasetError: no picture lies in a folder named like a class; the message lists the folders'
+            names.
         ValueError: `label` is none of the three.
     """
     if label not in LABELS:
         raise ValueError(f"label is one of {', '.join(LABELS)}; got {label!r}")
     folder = check_folder(folder)
     pictures, others = pictures_below(folder)
-    found = listing((_row(image, image.relative_to(folder).parts[:-1], label) for image in pictures), others)
+    found = listing(
+        (_row(image, image.relative_to(folder).parts[:-1], label) for image in pictures), others
+    )
     if found.faces.empty:
         names_there = sorted({image.parent.name for image in pictures})
-        there = f"pictures lie in {', '.join(names_there[:20])}" if names_there else "it holds no pictures"
-        raise DatasetError(f"{folder} has no folder of pictures named after a class of {label}; {there}")
+        there = (
+            f"pictures lie in {', '.join(names_there[:20])}"
+            if names_there
+            else "it holds no pictures"
+        )
+        raise DatasetError(
+            f"{folder} has no folder of pictures named after a class of {label}; {there}"
+        )
     return found
 
 
 def _row(image, inside, label):
-    """A row by the folders that a picture is inside; with a `reason` where the last names no class."""
+    """A row by the folders around a picture; with a `reason` where the last names no class."""
     name = inside[-1] if inside else ""
     labels = _labels(name, label)
     if labels is None:
-        return {"image": str(image), "reason": f"the folder's name is no {label}: {name}" if name else "in no class's folder"}
-    return {"image": str(image), "split": spellings.split(inside[-2]) if len(inside) > 1 else None} | labels
+        return {
+            "image": str(image),
+            "reason": f"the folder's name is no {label}: {name}"
+            if name
+            else "in no class's folder",
+        }
+    return {
+        "image": str(image),
+        "split": spellings.split(inside[-2]) if len(inside) > 1 else None,
+    } | labels
 
 
 def _labels(name, label):

@@ -1,7 +1,7 @@
 """Read foreign checkpoint files as plain arrays, without running anything that is in them.
 
-A pickle may call any function it names. The readers here resolve only the few names that numpy arrays (and,
-for a PyTorch file, tensors) are made of, and refuse the file at the first other one.
+A pickle may call any function it names. The readers here resolve only the few names that numpy
+arrays (and, for a PyTorch file, tensors) are made of, and refuse the file at the first other one.
 """
 
 import codecs
@@ -23,12 +23,17 @@ from safbage.errors import CheckpointError
 def _latin1(text, encoding="latin1"):
     """The one use numpy's own pickles make of ``_codecs.encode``: bytes written as latin-1 text."""
     if encoding != "latin1":
-        raise CheckpointError(f"the checkpoint asks for the codec {encoding!r}; arrays only need latin1")
+        raise CheckpointError(
+            f"the checkpoint asks for the codec {encoding!r}; arrays only need latin1"
+        )
     return codecs.encode(text, "latin1")
 
 
 class _Dtype:
-    """In place of ``numpy.dtype``, whose inner state a pickle sets: a falsified one lets NumPy free what is no object."""
+    """In place of ``numpy.dtype``, whose inner state a pickle sets.
+
+    A falsified one lets NumPy free what is no object.
+    """
 
     order = "="
 
@@ -55,12 +60,13 @@ class _Array:
         if dtype.kind[0] == "O" and shape == ():  # numpy.save boxes a dict so
             (self.value,) = data
         else:
-            data = data.encode("latin1") if isinstance(data, str) else data  # bytes, as Python 2 wrote them
+            if isinstance(data, str):  # bytes, as Python 2 wrote them
+                data = data.encode("latin1")
             self.value = _array_over(data, dtype, shape, "F" if fortran else "C")
 
 
 def _empty_array(kind, shape, _):
-    """In place of numpy's ``_reconstruct``: the empty array that a pickle then fills with its state."""
+    """In place of numpy's ``_reconstruct``: an empty array, which a pickle then fills."""
     if kind is not _Array or shape != (0,):
         raise CheckpointError("the checkpoint builds an array in a way that numpy never writes")
     return _Array()
@@ -78,7 +84,10 @@ _ARRAYS = {
 } | {
     (f"numpy.{core}.{module}", name): function
     for core in ("core", "_core")
-    for module, name, function in (("multiarray", "_reconstruct", _empty_array), ("numeric", "_frombuffer", _array_over))
+    for module, name, function in [
+        ("multiarray", "_reconstruct", _empty_array),
+        ("numeric", "_frombuffer", _array_over),
+    ]
 }
 
 
@@ -99,14 +108,19 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _check_memo(file):
-    """Refuse a pickle that numbers what it remembers beyond its bytes: Python would make room for all numbers below."""
+    """Refuse a pickle that numbers what it remembers beyond its bytes.
+
+    Python would make room for all lower numbers.
+    """
     start = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(start)
     try:
         for operation, number, _ in pickletools.genops(file):
             if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > size:
-                raise CheckpointError(f"the checkpoint remembers a thing as number {number}, and has {size} bytes")
+                raise CheckpointError(
+                    f"the checkpoint remembers a thing as number {number}, and has {size} bytes"
+                )
     except CheckpointError:
         raise
     except Exception as error:  # no pickle, cut short, or a length beyond all memory
@@ -126,11 +140,13 @@ def _arrays_of(unpickler):
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise CheckpointError(f"the checkpoint could not be read ({type(error).__name__}: {error})") from error
+        raise CheckpointError(
+            f"the checkpoint could not be read ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _flatten(tree, prefix=""):
-    """A nested dict of arrays as one dict, names joined by "/"; lists count as dicts of positions."""
+    """A nested dict of arrays as one dict, names joined by "/"; lists as dicts of positions."""
     items = enumerate(tree) if isinstance(tree, list | tuple) else tree.items()
     flat = {}
     for key, value in items:
@@ -150,13 +166,16 @@ def read_pickle(data: bytes) -> dict[str, np.ndarray]:
     """Arrays of a pickled nested dict, named by their path (``"AlexNet_0/Conv_0/kernel"``).
 
     Raises:
-        CheckpointError: the pickle is damaged, names anything beyond numpy arrays, or holds other things.
+        CheckpointError: the pickle is damaged, names anything beyond numpy arrays, or holds other
+            things.
     """
     return _arrays_of(_ArrayUnpickler(io.BytesIO(data)))
 
 
 def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """Arrays of a ``.npy`` file that holds one pickled dict, as ``numpy.save`` writes ``{"conv1": [kernel, bias]}``.
+    """Arrays of a ``.npy`` file that holds one pickled dict.
+
+    ``numpy.save`` writes such a file of ``{"conv1": [kernel, bias]}``.
 
     Returns:
         The arrays, named ``"conv1/0"`` (kernel), ``"conv1/1"`` (bias), and so on.
@@ -166,22 +185,29 @@ def read_npy_dict(path: str | Path) -> dict[str, np.ndarray]:
     """
     with open(path, "rb") as file:
         try:
-            version = np.lib.format.read_magic(file)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, _, dtype = read_header[version](file)
+            major, minor = np.lib.format.read_magic(file)
+            read_header = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
+            shape, _, dtype = read_header(file)
         except Exception as error:  # NumPy takes a damaged header apart as Python's source
             raise CheckpointError(f"{path} is not a .npy file ({error})") from error
         if shape != () or dtype.kind != "O":
-            raise CheckpointError(f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict")
+            raise CheckpointError(
+                f"{path} holds a {dtype} array of shape {shape}; expected one pickled dict"
+            )
         return _arrays_of(_ArrayUnpickler(file))
 
 
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_TORCH_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
+_TORCH_STORAGES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+}
 
 
 class _OrderedDict(dict):
-    """In place of ``collections.OrderedDict``; what modules hang on it as an attribute (``_metadata``) is let go."""
+    """In place of ``collections.OrderedDict``, without attributes (PyTorch's ``_metadata``)."""
 
     def __setstate__(self, state):
         pass
@@ -213,7 +239,8 @@ class _TorchUnpickler(_ArrayUnpickler):
 
 def _tensor(storage, offset, shape, stride, *_):
     """In place of PyTorch's ``_rebuild_tensor_v2``."""
-    if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and all(length >= 0 for length in (offset, *shape))):
+    positive = all(length >= 0 for length in (offset, *shape))
+    if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and positive):
         raise CheckpointError("a tensor is laid over something that is not its stored values")
     values = storage[offset:]
     if math.prod(shape) > len(values):  # steps of zero would repeat a few values without end
@@ -226,7 +253,9 @@ def _tensor(storage, offset, shape, stride, *_):
 
 
 def read_torch(path: str | Path) -> dict[str, np.ndarray]:
-    """Arrays of a state dict saved by ``torch.save``, without PyTorch: ``"features.0.weight"`` and so on.
+    """Arrays of a state dict saved by ``torch.save``, without PyTorch.
+
+    They are named ``"features.0.weight"`` and so on.
 
     Raises:
         CheckpointError: not such a file, damaged, or it names anything beyond tensors.
@@ -236,25 +265,32 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _check_size(path, declared):
-    """Refuse a file that declares more bytes of arrays than it has, before memory is asked for them."""
+    """Refuse a file that declares more bytes of arrays than it has, before memory is taken."""
     there = os.path.getsize(path)
     if declared > there:
-        raise CheckpointError(f"{path} is damaged or compressed: it has {there:,} bytes and declares arrays of {declared:,}")
+        raise CheckpointError(
+            f"{path} is damaged or compressed: "
+            f"it has {there:,} bytes and declares arrays of {declared:,}"
+        )
 
 
 def _read_torch_zip(file):
     """The layout since PyTorch 1.6: a zip file of a pickle and of the values of each storage."""
     try:
         with zipfile.ZipFile(file) as archive:
-            roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
-            if len(roots) != 1:
-                raise CheckpointError(f"{file.name} is a zip file, but not one that torch.save wrote")
+            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            if len(pickles) != 1:
+                raise CheckpointError(
+                    f"{file.name} is a zip file, but not one that torch.save wrote"
+                )
+            root = pickles[0].removesuffix("/data.pkl")
             _check_size(file.name, sum(member.file_size for member in archive.infolist()))
 
             def stored(dtype, key):
-                return np.frombuffer(archive.read(f"{roots[0]}/data/{key}"), dtype)
+                return np.frombuffer(archive.read(f"{root}/data/{key}"), dtype)
 
-            return _arrays_of(_TorchUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")), stored, _tensor))
+            pickled = io.BytesIO(archive.read(pickles[0]))
+            return _arrays_of(_TorchUnpickler(pickled, stored, _tensor))
     except CheckpointError:
         raise
     except Exception as error:  # zipfile passes on whatever it stumbles over
@@ -262,10 +298,12 @@ def _read_torch_zip(file):
 
 
 def _read_torch_legacy(file):
-    """The layout before: pickles of a magic number, a version, facts about the machine, the tensors and the storages' keys.
+    """The layout before PyTorch 1.6: five pickles, then the values.
 
-    Then follow the values of the storages, in the order of the keys, each after their number. The pickle of the tensors is read
-    twice, the first time only for the types of the storages.
+    The pickles are of a magic number, a version, facts about the machine, the tensors, and the keys
+    of their storages. Then follow the values of the storages, in the order of the keys, each after
+    their number. The pickle of the tensors is read twice, the first time only for the types of the
+    storages.
     """
     try:
         file.seek(0)
@@ -274,7 +312,8 @@ def _read_torch_legacy(file):
         for _ in ("version", "machine"):
             _ArrayUnpickler(file, {}).load()
         start, types, values = file.tell(), {}, {}
-        _TorchUnpickler(file, lambda dtype, key: types.setdefault(key, dtype), lambda *_: None).load()
+        keep_type = lambda dtype, key: types.setdefault(key, dtype)  # noqa: E731
+        _TorchUnpickler(file, keep_type, lambda *_: None).load()
         for key in _ArrayUnpickler(file, {}).load():
             count = int.from_bytes(file.read(8), "little")
             size = count * np.dtype(types[key]).itemsize
@@ -283,18 +322,21 @@ def _read_torch_legacy(file):
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise CheckpointError(f"{file.name} is damaged, or was not written by torch.save ({error})") from error
+        raise CheckpointError(
+            f"{file.name} is damaged, or was not written by torch.save ({error})"
+        ) from error
     file.seek(start)
     return _arrays_of(_TorchUnpickler(file, lambda _, key: values[key], _tensor))
 
 
-# --- HDF5 and safetensors, which hold nothing but arrays ---------------------------------------------------------------
+# --- HDF5 and safetensors, which hold nothing but arrays ---------------------------------------
 
 
 def read_keras1(path: str | Path) -> list[np.ndarray]:
     """All arrays of a Keras 1 file of weights (HDF5), layer by layer in the model's order.
 
-    Such a file names its layers in the attribute ``layer_names``, and each layer its arrays in ``weight_names``.
+    Such a file names its layers in the attribute ``layer_names``, and each layer its arrays in
+    ``weight_names``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -308,22 +350,31 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
             layers = [root[name] for name in _names(root, "layer_names")]
             arrays = [layer[name] for layer in layers for name in _names(layer, "weight_names")]
             for array in arrays:
-                if array.dtype.kind not in "fiu" or array.external or array.is_virtual or array.file != file:
-                    raise CheckpointError(f"{path}: {array.name} is no array of numbers in this file")
+                elsewhere = array.external or array.is_virtual or array.file != file
+                if elsewhere or array.dtype.kind not in "fiu":
+                    raise CheckpointError(
+                        f"{path}: {array.name} is no array of numbers in this file"
+                    )
             _check_size(path, sum(array.nbytes for array in arrays))
             return [np.asarray(array, "float32") for array in arrays]
     except CheckpointError:
         raise
     except Exception as error:  # h5py passes on whatever HDF5 stumbles over
-        raise CheckpointError(f"{path} is no Keras 1 file of weights, or is damaged ({error})") from error
+        raise CheckpointError(
+            f"{path} is no Keras 1 file of weights, or is damaged ({error})"
+        ) from error
 
 
 def _names(group, attribute):
-    """The names in a group's attribute. One that declares more than fits into a header HDF5 would read beyond its end."""
+    """The names in a group's attribute.
+
+    HDF5 would read beyond the end of one that declares more than fits into a header.
+    """
     found = group.attrs.get_id(attribute)
     if math.prod(found.shape) * found.get_type().get_size() > 2**16:
         raise CheckpointError(f"the attribute {attribute} is larger than HDF5 allows")
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[attribute]]
+    names = group.attrs[attribute]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -331,11 +382,13 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str,
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: the file is damaged, no safetensors file, or holds other things than numbers that NumPy knows.
+        CheckpointError: the file is damaged, no safetensors file, or holds other things than
+            numbers that NumPy knows.
     """
     try:
         with safetensors.safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
-        return {name: array.astype("float32") for name, array in safetensors.numpy.load_file(path).items()}, metadata
+        arrays = safetensors.numpy.load_file(path)
+        return {name: array.astype("float32") for name, array in arrays.items()}, metadata
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error

@@ -1,6 +1,7 @@
-"""Widgets for notebooks and for `safbage explore`: thin layers over tested functions, redrawn in place so that nothing flickers.
+"""Widgets for notebooks and for `safbage explore`: thin layers over tested functions.
 
-Each is one call that gives a widget. What goes wrong in a callback, which nobody would see, is shown in the widget in words.
+Each is one call that returns a widget. Pictures are redrawn in place, so that nothing flickers. An
+error in a callback, which nobody would see otherwise, is shown in the widget in words.
 """
 
 from safbage.show.widgets.explorer import RatioExplorer, ratio_explorer

@@ -1,4 +1,4 @@
-"""One dial each: the margin around a face, the detector's thresholds, where a class's evidence lies."""
+"""Smaller dials: a face's margin, the detector's thresholds, where a class's evidence lies."""
 
 import functools
 
@@ -13,13 +13,18 @@ from safbage.show import plots
 from safbage.show.widgets.parts import Picture, evidence_scale, pixels, redrawn
 from safbage.tasks import CLASSES
 
-METHODS = {"Grad-CAM": cam.grad_cam, "Grad-CAM++": cam.grad_cam_plus_plus, "occlusion": cam.occlusion}
+METHODS = {
+    "Grad-CAM": cam.grad_cam,
+    "Grad-CAM++": cam.grad_cam_plus_plus,
+    "occlusion": cam.occlusion,
+}
 WIDE = {"description_width": "130px"}
 
 
 def margin(photo: np.ndarray, face: Face, *, value: float = 0.3) -> ipywidgets.Widget:
-    """A slider of the margin, 0–100 %, over the crop that it gives."""
-    slider = ipywidgets.FloatSlider(value=value, min=0, max=1, step=0.05, description="margin", readout_format=".0%")
+    """A slider for the margin around a face, 0–100 %, over the crop that it gives."""
+    slider = ipywidgets.FloatSlider(value=value, min=0, max=1, step=0.05, readout_format=".0%")
+    slider.description = "margin"
 
     def draw():
         crop = faces.crop_face(photo, face, margin=slider.value)
@@ -30,32 +35,39 @@ def margin(photo: np.ndarray, face: Face, *, value: float = 0.3) -> ipywidgets.W
 
 
 def thresholds(photo: np.ndarray) -> ipywidgets.Widget:
-    """MTCNN's three thresholds and the smallest face looked for, over the photo with the faces that are then found."""
+    """MTCNN's three thresholds and its smallest face, over the photo with the faces then found."""
     options = dict(min=0.05, max=0.99, step=0.01, continuous_update=False, style=WIDE)
     networks = [
-        ipywidgets.FloatSlider(value=value, description=name, **options)
-        for name, value in (("proposal network", 0.6), ("refinement network", 0.7), ("output network", 0.8))
+        ipywidgets.FloatSlider(value=value, description=f"{name} network", **options)
+        for name, value in (("proposal", 0.6), ("refinement", 0.7), ("output", 0.8))
     ]
     smallest = ipywidgets.IntSlider(
-        value=20, min=12, max=200, description="smallest face, px", continuous_update=False, style=WIDE
+        value=20,
+        min=12,
+        max=200,
+        description="smallest face, px",
+        continuous_update=False,
+        style=WIDE,
     )
 
     def draw():
-        found = faces.detect_faces(photo, min_face_size=smallest.value, thresholds=tuple(s.value for s in networks))
+        thresholds = tuple(slider.value for slider in networks)
+        found = faces.detect_faces(photo, min_face_size=smallest.value, thresholds=thresholds)
         figure = Figure(figsize=(4.8, 4.8 * photo.shape[0] / photo.shape[1]))
         axes = figure.add_axes((0, 0, 1, 1))
         plots.boxes(photo, found, labels=plots.percentages([face.score for face in found]), ax=axes)
-        return pixels(figure), f"{len(found)} face{'' if len(found) == 1 else 's'} found; the label is the output network's score"
+        count = f"{len(found)} face{'' if len(found) == 1 else 's'} found"
+        return pixels(figure), f"{count}; the label is the output network's score"
 
     return redrawn([*networks, smallest], draw, Picture("detected", width=480))
 
 
 def class_evidence(seen: Explanation, *, face: int = 0) -> ipywidgets.Widget:
-    """Task, class, method and layer to choose, over the reweighted face with where that class's evidence lies.
+    """Menus of task, class, method and layer, over the reweighted face and where the evidence lies.
 
     Args:
-        seen: what `SafBage.explain` gave.
-        face: which of its faces.
+        seen: what `SafBage.explain` returned.
+        face: the index of one of its faces.
 
     Raises:
         IndexError: there is no such face.
@@ -64,32 +76,38 @@ def class_evidence(seen: Explanation, *, face: int = 0) -> ipywidgets.Widget:
     task = ipywidgets.Dropdown(options=list(seen.probabilities), description="task", style=WIDE)
     wanted = ipywidgets.Dropdown(description="class", style=WIDE)
     method = ipywidgets.Dropdown(options=list(METHODS), description="method", style=WIDE)
-    layer = ipywidgets.Dropdown(options=[f"conv{i}" for i in range(5, 0, -1)], description="layer", style=WIDE)
+    layers = [f"conv{i}" for i in range(5, 0, -1)]
+    layer = ipywidgets.Dropdown(options=layers, description="layer", style=WIDE)
     shipped = functools.cache(classifiers.load)
 
     def offer_classes(_=None):
         names = CLASSES[task.value]
         answer = int(seen.probabilities[task.value][face].argmax())
-        wanted.options = [(name + (" (the answer)" if i == answer else ""), i) for i, name in enumerate(names)]
+        said = [name + (" (the answer)" if i == answer else "") for i, name in enumerate(names)]
+        wanted.options = [(name, i) for i, name in enumerate(said)]
         wanted.value = answer
 
     def draw():
         layer.disabled = method.value == "occlusion"
         options = {} if layer.disabled else {"layer": layer.value}
-        map = METHODS[method.value](shipped(task.value), crop.astype("float32"), target=wanted.value, **options)[0]
-        reach = float(np.abs(map).max()) or 1.0
-        shown = plots.tinted(crop[0], map, reach=reach)
+        find = METHODS[method.value]
+        network = shipped(task.value)
+        (evidence,) = find(network, crop.astype("float32"), target=wanted.value, **options)
+        reach = float(np.abs(evidence).max()) or 1.0
+        shown = plots.tinted(crop[0], evidence, reach=reach)
         name = CLASSES[task.value][wanted.value]
         where = "occlusion" if layer.disabled else f"{method.value} at {layer.value}"
-        return shown, f"{where}, {task.value} {name}: {_said(map)}\n{evidence_scale(reach, plots.EVIDENCE_COLOURS)}"
+        scale = evidence_scale(reach, plots.EVIDENCE_COLOURS)
+        return shown, f"{where}, {task.value} {name}: {_in_words(evidence)}\n{scale}"
 
     offer_classes()
     task.observe(offer_classes, "value")
     return redrawn([task, wanted, method, layer], draw, Picture("evidence", width=300))
 
 
-def _said(map):
-    """What a map of evidence shows, in words."""
-    if not map.any():
+def _in_words(evidence):
+    """What a map of evidence shows."""
+    if not evidence.any():
         return "nothing speaks for the class"
-    return "what speaks for (+) and against (−) the class" if (map < 0).any() else "what speaks for the class"
+    both = (evidence < 0).any()
+    return f"what speaks for {'(+) and against (−) ' if both else ''}the class"

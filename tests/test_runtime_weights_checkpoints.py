@@ -17,7 +17,10 @@ from safbage.runtime.weights import checkpoints
 
 @pytest.fixture
 def tree(generator):
-    conv = {"kernel": generator.normal(size=(3, 3, 2, 4)).astype("float32"), "bias": np.zeros(4, "float32")}
+    conv = {
+        "kernel": generator.normal(size=(3, 3, 2, 4)).astype("float32"),
+        "bias": np.zeros(4, "float32"),
+    }
     return {"Net_0": {"Conv_0": conv, "Conv_1": {"kernel": np.ones((1, 1, 4, 2), "float32")}}}
 
 
@@ -36,14 +39,20 @@ class Malicious:
         return self.call
 
 
-@pytest.mark.parametrize("function, argument", [(os.system, "touch {}"), (eval, "open('{}', 'w')"), (os.mkdir, "{}")])
+@pytest.mark.parametrize(
+    "function, argument", [(os.system, "touch {}"), (eval, "open('{}', 'w')"), (os.mkdir, "{}")]
+)
 def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, function, argument):
     trace = tmp_path / "trace"
     data = pickle.dumps({"a": np.zeros(2), "b": Malicious(function, argument.format(trace))})
     with pytest.raises(CheckpointError, match="not loaded"):
         checkpoints.read_pickle(data)
     assert not trace.exists()
-    np.save(tmp_path / "evil.npy", {"conv1": [np.zeros(2), Malicious(function, argument.format(trace))]}, allow_pickle=True)
+    np.save(
+        tmp_path / "evil.npy",
+        {"conv1": [np.zeros(2), Malicious(function, argument.format(trace))]},
+        allow_pickle=True,
+    )
     with pytest.raises(CheckpointError, match="not loaded"):
         checkpoints.read_npy_dict(tmp_path / "evil.npy")
     assert not trace.exists()
@@ -63,7 +72,9 @@ def test_an_array_over_foreign_bytes_cannot_be_built():
         checkpoints.read_pickle(data)
     frombuffer = np.empty(1).__reduce_ex__(5)[0]
     with pytest.raises(CheckpointError, match="not numbers"):
-        checkpoints.read_pickle(pickle.dumps({"a": Malicious(frombuffer, b"AAAAAAAA", np.dtype("O"), (1,), "C")}))
+        checkpoints.read_pickle(
+            pickle.dumps({"a": Malicious(frombuffer, b"AAAAAAAA", np.dtype("O"), (1,), "C")})
+        )
 
 
 def test_a_types_inner_state_is_not_taken_over():
@@ -82,7 +93,10 @@ def test_a_dict_within_itself_is_refused():
         checkpoints.read_pickle(pickle.dumps(tree))
 
 
-@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps({"a": np.zeros(2)})[:-9], pickle.dumps([np.zeros(2)])])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a pickle", pickle.dumps({"a": np.zeros(2)})[:-9], pickle.dumps([np.zeros(2)])],
+)
 def test_damaged_or_other_pickles_are_refused(data):
     with pytest.raises(CheckpointError):
         checkpoints.read_pickle(data)
@@ -123,8 +137,15 @@ def fake_torch(monkeypatch):
         raise AssertionError("must not be called when reading")
 
     FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
-    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    torch.FloatStorage, torch._utils, utils._rebuild_tensor_v2 = FloatStorage, utils, _rebuild_tensor_v2
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = (
+        "torch._utils",
+        "_rebuild_tensor_v2",
+    )
+    torch.FloatStorage, torch._utils, utils._rebuild_tensor_v2 = (
+        FloatStorage,
+        utils,
+        _rebuild_tensor_v2,
+    )
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
     return torch
@@ -147,13 +168,17 @@ def write_torch(path, torch, tensors):
     """`tensors`: name to (values, offset, shape, stride)."""
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream, 2)
-    pickler.persistent_id = lambda o: ("storage", torch.FloatStorage, o.key, "cpu", o.length) if isinstance(o, Storage) else None
+    pickler.persistent_id = lambda o: (
+        ("storage", torch.FloatStorage, o.key, "cpu", o.length) if isinstance(o, Storage) else None
+    )
     rebuild = torch._utils._rebuild_tensor_v2
     state = collections.OrderedDict(
         (name, Tensor(rebuild, Storage(str(i), len(values)), offset, shape, stride))
         for i, (name, (values, offset, shape, stride)) in enumerate(tensors.items())
     )
-    state._metadata = collections.OrderedDict({"": {"version": 1}})  # as a module's state_dict() has it
+    state._metadata = collections.OrderedDict(
+        {"": {"version": 1}}
+    )  # as a module's state_dict() has it
     pickler.dump(state)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", stream.getvalue())
@@ -163,7 +188,11 @@ def write_torch(path, torch, tensors):
 
 def test_torch_state_dict(tmp_path, fake_torch):
     values = np.arange(12, dtype="float32")
-    tensors = {"a.weight": (values, 0, (3, 4), (4, 1)), "a.turned": (values, 2, (2, 3), (1, 2)), "b": (values, 5, (2,), (1,))}
+    tensors = {
+        "a.weight": (values, 0, (3, 4), (4, 1)),
+        "a.turned": (values, 2, (2, 3), (1, 2)),
+        "b": (values, 5, (2,), (1,)),
+    }
     write_torch(tmp_path / "net.pth", fake_torch, tensors)
     flat = checkpoints.read_torch(tmp_path / "net.pth")
     assert np.array_equal(flat["a.weight"], values.reshape(3, 4))
@@ -209,7 +238,9 @@ def test_a_tensor_may_not_stand_for_anothers_storage(tmp_path, fake_torch):
     hollow = Tensor(rebuild, Storage("0", 4), 0, (10**9, 0), (1, 1))
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream, 2)
-    pickler.persistent_id = lambda o: ("storage", fake_torch.FloatStorage, o.key, "cpu", 4) if isinstance(o, Storage) else None
+    pickler.persistent_id = lambda o: (
+        ("storage", fake_torch.FloatStorage, o.key, "cpu", 4) if isinstance(o, Storage) else None
+    )
     pickler.dump({"a": Tensor(rebuild, hollow, 0, (10**6,), (1,))})
     with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
         archive.writestr("archive/data.pkl", stream.getvalue())
@@ -221,11 +252,17 @@ def test_a_tensor_may_not_stand_for_anothers_storage(tmp_path, fake_torch):
 def write_legacy_torch(path, torch, tensors):
     """As `write_torch`, in the layout before PyTorch 1.6."""
     stream = io.BytesIO()
-    for head in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}):
+    for head in (
+        0x1950A86A20F9469CFC6C,
+        1001,
+        {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}},
+    ):
         pickle.dump(head, stream, 2)
     pickler = pickle.Pickler(stream, 2)
     pickler.persistent_id = lambda o: (
-        ("storage", torch.FloatStorage, o.key, "cpu", o.length, None) if isinstance(o, Storage) else None
+        ("storage", torch.FloatStorage, o.key, "cpu", o.length, None)
+        if isinstance(o, Storage)
+        else None
     )
     rebuild = torch._utils._rebuild_tensor_v2
     pickler.dump(
@@ -259,7 +296,9 @@ def test_bad_legacy_torch_files_are_refused(tmp_path, fake_torch):
         with pytest.raises(CheckpointError, match=r"damaged|beyond"):
             checkpoints.read_torch(tmp_path / "cut.pth")
     place = len(whole) - 160 - 8
-    (tmp_path / "more.pth").write_bytes(whole[:place] + (2**60).to_bytes(8, "little") + whole[place + 8 :])
+    (tmp_path / "more.pth").write_bytes(
+        whole[:place] + (2**60).to_bytes(8, "little") + whole[place + 8 :]
+    )
     with pytest.raises(CheckpointError, match="declares"):
         checkpoints.read_torch(tmp_path / "more.pth")
     (tmp_path / "call.pth").write_bytes(pickle.dumps(print))

@@ -1,13 +1,22 @@
-"""Every network: its size, its layers' names, what is frozen and where it is cut; its preprocessing and its ImageNet weights."""
+"""Every network by name: its size, its layers' names, where it is cut; its preprocessing and its ImageNet weights."""
 
 import numpy as np
 import pytest
 
-from safbage import trunks
-from safbage.classifiers import NETWORKS, classifier, efficientnet, freeze_below, imagenet, split_at
+from safbage import tasks, trunks
+from safbage.classifiers import (
+    classifier,
+    efficientnet_lite2,
+    freeze_below,
+    imagenet_weights,
+    network,
+    split_at,
+)
 from safbage.errors import WeightsError
-from safbage.runtime import weights
+from safbage.runtime import backend, weights
 from safbage.runtime.backend import keras, ops
+from safbage.runtime.weights import converting
+from safbage.tasks import NETWORKS
 
 CLASSES = 3
 LAST = dict.fromkeys(("alexnet-gap", "resnet50", "densenet121", "efficientnet-lite2"), "softmax")
@@ -16,7 +25,12 @@ PARAMETERS = {
     "alexnet-caffe": 60_965_224,
     "alexnet-gap": 2_469_696 + 257 * 1000,
     # conv1-conv3, fc6 on 7 x 7 x 384, fc7, fc8
-    "gilnet": (49 * 3 + 1) * 96 + (25 * 96 + 1) * 256 + (9 * 256 + 1) * 384 + (49 * 384 + 1) * 512 + 513 * 512 + 513 * 1000,
+    "gilnet": (49 * 3 + 1) * 96
+    + (25 * 96 + 1) * 256
+    + (9 * 256 + 1) * 384
+    + (49 * 384 + 1) * 512
+    + 513 * 512
+    + 513 * 1000,
     "vgg16": 138_357_544,
     "resnet50": 25_636_712,
     "densenet121": 8_062_504,
@@ -26,7 +40,7 @@ PARAMETERS = {
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
-def network(request):
+def built(request):
     """(name, model), weights at random; one network at a time is in memory."""
     keras.utils.set_random_seed(0)
     return request.param, classifier(request.param, CLASSES, imagenet=False)
@@ -45,16 +59,20 @@ def same(x, y):
     return np.allclose(x, y, rtol=1e-4, atol=1e-5 * np.abs(y).max())
 
 
-def test_parameters_are_as_published(network):
-    name, model = network
+def test_parameters_are_as_published(built):
+    name, model = built
     last = model.layers[-1]
     assert model.count_params() + (last.kernel.shape[0] + 1) * (1000 - CLASSES) == PARAMETERS[name]
 
 
-def test_layers_have_the_papers_names_and_none_is_nested(network):
-    name, model = network
+def test_layers_have_the_papers_names_and_none_is_nested(built):
+    name, model = built
     found = [layer.name for layer in model.layers if layer.weights]
-    convs = {"alexnet": weights.ALEXNET_CONVS, "gilnet": ("conv1", "conv2", "conv3"), "vgg16": weights.VGG16_CONVS}
+    convs = {
+        "alexnet": converting.ALEXNET_CONVS,
+        "gilnet": ("conv1", "conv2", "conv3"),
+        "vgg16": converting.VGG16_CONVS,
+    }
     if name in ("resnet50", "densenet121"):
         assert found[0] == "conv1_conv" and found[-1] == "softmax"
         assert found.count("conv5_block3_2_conv") == 1
@@ -62,14 +80,14 @@ def test_layers_have_the_papers_names_and_none_is_nested(network):
         assert found[:2] == ["stem_conv", "stem_bn"] and found[-2:] == ["top_bn", "softmax"]
         assert [found.count(f"block6{letter}_dwconv") for letter in "aef"] == [1, 1, 0]
     elif name == "alexnet-gap":
-        assert found == [*weights.ALEXNET_CONVS, "softmax"]
+        assert found == [*converting.ALEXNET_CONVS, "softmax"]
     else:
         assert found == [*convs[name.removesuffix("-caffe")], "fc6", "fc7", "fc8"]
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
 
 
-def test_what_lies_below_is_frozen_and_no_more(network):
-    name, model = network
+def test_what_lies_below_is_frozen_and_no_more(built):
+    name, model = built
     head = LAST.get(name, "fc6")
     assert freeze_below(model, head) is model
     trained = {layer.name for layer in model.layers if layer.weights and layer.trainable}
@@ -77,7 +95,9 @@ def test_what_lies_below_is_frozen_and_no_more(network):
     assert len(model.trainable_variables) == 2 * len(trained)
     if "alexnet" in name:
         freeze_below(model, "conv5")  # anew, not on top of the first
-        assert {layer.name for layer in model.layers if layer.weights and not layer.trainable} == set(weights.ALEXNET_CONVS[:4])
+        assert {
+            layer.name for layer in model.layers if layer.weights and not layer.trainable
+        } == set(converting.ALEXNET_CONVS[:4])
     if name == "resnet50":
         freeze_below(model, "conv5_block3_2_conv")
         frozen = [layer.name for layer in model.layers if layer.weights and not layer.trainable]
@@ -85,14 +105,18 @@ def test_what_lies_below_is_frozen_and_no_more(network):
         assert not model.get_layer("conv1_bn").trainable
 
 
-def test_the_two_parts_answer_as_the_whole(network, face):
-    name, model = network
+def test_the_two_parts_answer_as_the_whole(built, face):
+    name, model = built
     whole = answer(model, face)
     assert whole.shape == (1, CLASSES) and whole.dtype == np.float32
     assert whole.sum() == pytest.approx(1, abs=1e-5)
     places = [LAST.get(name, "fc6")]
     places += ["conv5", places[0].replace("fc6", "fc8")] if "alexnet" in name else []
-    places += {"vgg16": ["conv5_3", "fc8"], "gilnet": ["conv3"], "resnet50": ["conv5_block3_1_conv"]}.get(name, [])
+    places += {
+        "vgg16": ["conv5_3", "fc8"],
+        "gilnet": ["conv3"],
+        "resnet50": ["conv5_block3_1_conv"],
+    }.get(name, [])
     places += ["block6a_expand_conv"] if name == "efficientnet-lite2" else []
     for place in dict.fromkeys(places):
         below, above = split_at(model, place)
@@ -100,49 +124,29 @@ def test_the_two_parts_answer_as_the_whole(network, face):
         assert place not in {layer.name for layer in below.layers}
         ours = {id(layer) for layer in model.layers}
         assert all(id(layer) in ours for layer in above.layers[1:] + below.layers)
-        assert not any(isinstance(layer, keras.layers.Dropout) for layer in below.layers if place != "fc8")
+        assert not any(
+            isinstance(layer, keras.layers.Dropout) for layer in below.layers if place != "fc8"
+        )
         assert place == next(layer.name for layer in above.layers if layer.weights)
 
 
-def test_the_upper_part_is_trained_in_place():
-    model = classifier("alexnet-gap", 2, imagenet=False, dropout=0.4)
-    model.trainable = False  # whatever was frozen before
-    freeze_below(model, "conv5")
-    below, above = split_at(model, "conv5")
-    assert [v.path for v in above.trainable_variables] == [v.path for v in model.trainable_variables]
-    assert not below.trainable_variables
-    upper = split_at(above, "softmax")[1]
-    assert [layer.name for layer in upper.layers[1:]] == ["dropout_softmax", "softmax"]
-    assert upper.get_layer("dropout_softmax").rate == 0.4
-    before = ops.convert_to_numpy(model.get_layer("softmax").kernel)
-    above.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    above.fit(np.ones((4, 13, 13, 256), "float32"), np.array([0, 1, 1, 1]), verbose=0)
-    assert not np.allclose(ops.convert_to_numpy(model.get_layer("softmax").kernel), before)
-
-
-def test_a_cut_across_a_shortcut_is_refused_and_another_named():
-    inputs = keras.Input((2,))
-    x = keras.layers.Dense(2, name="first")(inputs)
-    y = keras.layers.Dense(2, name="inside")(keras.layers.Dense(2, name="entry")(x))
-    outputs = keras.layers.Dense(2, name="last")(keras.layers.Add(name="sum")([x, y]))
-    model = keras.Model(inputs, outputs, name="net")
-    for place in ("inside", "sum"):
-        with pytest.raises(ValueError, match=f"before {place}: another path goes around it; cut at entry"):
-            split_at(model, place)
-    assert [layer.name for layer in split_at(model, "last")[1].layers[1:]] == ["last"]
-    assert [layer.name for layer in freeze_below(model, "inside").layers if not layer.trainable][-2:] == ["first", "entry"]
-
-
-@pytest.mark.parametrize("part", [freeze_below, split_at])
-def test_an_unknown_layer_is_refused_with_those_there_are(part):
-    model = classifier("alexnet-gap", 2, imagenet=False)
-    with pytest.raises(ValueError, match="no layer 'fc6'; with weights: conv1, conv2, conv3, conv4, conv5, softmax"):
-        part(model, "fc6")
-
-
 def test_an_unknown_network_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="no network 'alexnet-owt'; there are alexnet, alexnet-caffe"):
+    with pytest.raises(
+        ValueError, match="no network 'alexnet-owt'; there are alexnet, alexnet-caffe"
+    ):
         classifier("alexnet-owt", 2)
+
+
+def test_every_record_says_from_where_each_task_is_trained(built):
+    name, model = built
+    first = network(name).trained_from
+    assert set(first) == set(tasks.CLASSES) and set(first.values()) <= {
+        layer.name for layer in model.layers
+    }
+
+
+def test_those_that_ship_say_how():
+    assert {name for name in NETWORKS if network(name).ships} == set(tasks.SHIPPED)
 
 
 # --- preprocessing -----------------------------------------------------------------------------------------------------
@@ -150,7 +154,10 @@ def test_an_unknown_network_is_refused_with_those_there_are():
 
 @pytest.mark.parametrize(
     "name, theirs",
-    [("resnet50", keras.applications.resnet.preprocess_input), ("densenet121", keras.applications.densenet.preprocess_input)],
+    [
+        ("resnet50", keras.applications.resnet.preprocess_input),
+        ("densenet121", keras.applications.densenet.preprocess_input),
+    ],
 )
 def test_the_backbone_sees_what_keras_applications_would_give_it(name, theirs, face, monkeypatch):
     """The plain network on preprocessed faces, given as if it were ImageNet's, has our features; only the last is not ours."""
@@ -162,7 +169,9 @@ def test_the_backbone_sees_what_keras_applications_would_give_it(name, theirs, f
 
     monkeypatch.setattr(keras.applications, real.__name__, fetched)
     model = classifier(name, CLASSES)
-    assert set(model.pretrained) == {layer.name for layer in plain.layers if layer.weights}
+    assert set(imagenet_weights(name).layers) == {
+        layer.name for layer in plain.layers if layer.weights
+    }
     below, _ = split_at(model, "softmax")
     assert same(answer(below, face), answer(plain, theirs(face.copy())))
 
@@ -172,7 +181,9 @@ def test_normalisation_by_hand(name, face):
     model = classifier(name, 2, imagenet=False)
     seen = answer(keras.Model(model.inputs[0], model.get_layer("normalization").output), face)
     if name == "alexnet-gap":
-        assert np.allclose(seen, (face / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225], atol=1e-5)
+        assert np.allclose(
+            seen, (face / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225], atol=1e-5
+        )
     else:
         corners = np.ix_([0], [0, -1], [0, -1])
         assert seen.shape == (1, 227, 227, 3)
@@ -183,25 +194,19 @@ def test_gilnets_maps_have_the_papers_sizes():
     model = classifier("gilnet", 2, imagenet=False)
     shapes = [model.get_layer(f"pool{i}").output.shape[1:] for i in (1, 2, 3)]
     assert shapes == [(28, 28, 96), (14, 14, 256), (7, 7, 384)]
-    kernels = [ops.convert_to_numpy(model.get_layer(name).kernel) for name in ("conv2", "fc6", "fc7")]
+    kernels = [
+        ops.convert_to_numpy(model.get_layer(name).kernel) for name in ("conv2", "fc6", "fc7")
+    ]
     assert all(kernel.std() == pytest.approx(0.01, rel=0.02) for kernel in kernels)
 
 
 # --- mixed precision ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def mixed():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.parametrize("name", ["alexnet-gap", "gilnet"])
-def test_mixed_precision_answers_in_float32(name, face, mixed):
-    half = classifier(name, CLASSES, imagenet=False)
-    keras.config.set_dtype_policy("float32")
+def test_mixed_precision_answers_in_float32(name, face):
+    with backend.precision("mixed_float16"):
+        half = classifier(name, CLASSES, imagenet=False)
     whole = classifier(name, CLASSES, imagenet=False)
     whole.set_weights(half.get_weights())
     assert half.get_layer("conv1").compute_dtype == "float16"
@@ -219,39 +224,56 @@ def test_alexnet_says_which_layers_are_imagenets(monkeypatch):
     convs = weights.load("alexnet-conv")
     monkeypatch.setattr(weights, "is_cached", lambda name: False)
     model = classifier("alexnet", 2)
-    assert model.pretrained == weights.ALEXNET_CONVS
-    assert np.array_equal(ops.convert_to_numpy(model.get_layer("conv5").kernel), convs["conv5/kernel"])
-    whole = {"fc6/kernel": np.full((9216, 4096), 6, "float32"), "fc7/bias": np.full(4096, 7, "float32")}
-    whole |= {"conv1/kernel": "not looked at", "fc8/kernel": "not looked at"}
+    assert imagenet_weights("alexnet").layers == converting.ALEXNET_CONVS
+    assert np.array_equal(
+        ops.convert_to_numpy(model.get_layer("conv5").kernel), convs["conv5/kernel"]
+    )
+    whole = {
+        "fc6/kernel": np.full((9216, 4096), 6, "float32"),
+        "fc7/bias": np.full(4096, 7, "float32"),
+    }
     monkeypatch.setattr(weights, "is_cached", lambda name: name == "alexnet-imagenet")
-    monkeypatch.setattr(weights, "load", {"alexnet-conv": convs, "alexnet-imagenet": whole}.__getitem__)
-    assert imagenet.put_in(model, "alexnet") == (*weights.ALEXNET_CONVS, "fc6", "fc7")
-    assert ops.convert_to_numpy(model.get_layer("fc6").kernel).min() == 6
+    loaded = {
+        "alexnet-conv": convs,
+        "alexnet-imagenet": whole | {"conv1/kernel": None, "fc8/kernel": None},
+    }
+    monkeypatch.setattr(weights, "load", lambda name: dict(loaded[name]))
+    found = imagenet_weights("alexnet")
+    assert found.layers == (*converting.ALEXNET_CONVS, "fc6", "fc7")
+    assert all(
+        np.array_equal(found.tensors[name], value) for name, value in (convs | whole).items()
+    )
 
 
-def test_without_imagenet_none_is_claimed():
-    assert classifier("alexnet-gap", 2).pretrained == weights.ALEXNET_CONVS
-    assert classifier("alexnet-gap", 2, imagenet=False).pretrained == ()
-    assert classifier("gilnet", 2).pretrained == ()  # there are none for it
+def test_which_layers_are_imagenets_in_words():
+    found = imagenet_weights("alexnet-gap")
+    assert found.layers == converting.ALEXNET_CONVS
+    assert str(found) == f"conv1, conv2, conv3, conv4, conv5 ({weights.digest(found.tensors)[:16]})"
+    assert str(imagenet_weights("gilnet")) == "none" and imagenet_weights("gilnet").layers == ()
 
 
-def test_vgg16s_convolutions_are_torchvisions(monkeypatch):
-    monkeypatch.setattr(weights, "assign", lambda model, tensors: assigned.update(tensors))
-    assigned = {}
-    assert classifier("vgg16", 2).pretrained == weights.VGG16_CONVS
-    assert set(assigned) == {f"{layer}/{part}" for layer in weights.VGG16_CONVS for part in ("kernel", "bias")}
+def test_vgg16s_convolutions_are_torchvisions():
+    assert imagenet_weights("vgg16").layers == converting.VGG16_CONVS
 
 
 def test_efficientnets_checkpoint_under_our_names(monkeypatch):
     """A state dict with the shapes and names of the published one: every value finds its place, depthwise kernels too."""
-    generator, plain = np.random.default_rng(0), classifier("efficientnet-lite2", CLASSES, imagenet=False)
-    state, blocks = {}, [name for name, *_ in efficientnet.blocks()]
+    generator, plain = (
+        np.random.default_rng(0),
+        classifier("efficientnet-lite2", CLASSES, imagenet=False),
+    )
+    state, blocks = {}, [name for name, *_ in efficientnet_lite2.blocks()]
     theirs = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
     for i, block in enumerate(blocks):
         theirs |= {f"{block}_expand": (f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0")}
         theirs |= {f"{block}_project": (f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")}
         theirs |= {block: (f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1")}
-    kinds = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+    kinds = {
+        "gamma": "weight",
+        "beta": "bias",
+        "moving_mean": "running_mean",
+        "moving_variance": "running_var",
+    }
     for layer in plain.layers[:-1]:
         name, _, part = layer.name.rpartition("_")
         for variable in layer.weights:
@@ -263,13 +285,20 @@ def test_efficientnets_checkpoint_under_our_names(monkeypatch):
                 state[f"{theirs[name][0]}.weight"] = turned
             variable.assign(value)
     state |= {"_fc.weight": np.zeros((1000, 1280)), "_fc.bias": np.zeros(1000)}
-    converted = weights.efficientnet_lite2_from_pytorch(state)
+    converted = converting.efficientnet_lite2_from_pytorch(state)
     monkeypatch.setattr(weights, "load", lambda name: converted)
     model = classifier("efficientnet-lite2", CLASSES)
-    assert set(model.pretrained) == {layer.name for layer in model.layers[:-1] if layer.weights}
+    layers = {layer.name for layer in model.layers[:-1] if layer.weights}
+    assert set(imagenet_weights("efficientnet-lite2").layers) == layers
     for ours, known in zip(model.layers[:-1], plain.layers[:-1], strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), known.get_weights(), strict=True)), ours.name
-    assert converted["block3a_dwconv/kernel"][1, 2, 7, 0] == state["_blocks.4._depthwise_conv.weight"][7, 0, 1, 2]
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(ours.get_weights(), known.get_weights(), strict=True)
+        ), ours.name
+    assert (
+        converted["block3a_dwconv/kernel"][1, 2, 7, 0]
+        == state["_blocks.4._depthwise_conv.weight"][7, 0, 1, 2]
+    )
 
 
 @pytest.mark.parametrize("name, file", [("resnet50", "resnet"), ("densenet121", "densenet")])
@@ -279,5 +308,4 @@ def test_without_internet_keras_applications_says_what_to_do(name, file, monkeyp
 
     monkeypatch.setattr(f"keras.src.applications.{file}.file_utils.get_file", unreachable)
     with pytest.raises(WeightsError, match=r"nothing there.*\n?.*imagenet=False"):
-        imagenet.SOURCES[name]()
-    assert set(imagenet.SOURCES) == set(NETWORKS)
+        imagenet_weights(name)

@@ -1,0 +1,300 @@
+"""`SafBage`: detector, ML-Net and classifiers together, as one calls them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from safbage import classifiers, reweighting, saliency
+from safbage.photos import list_photos
+from safbage.pipeline import batching, stages
+from safbage.pipeline.explanation import Explanation, answer_columns, answers, columns
+from safbage.runtime import backend
+from safbage.runtime.backend import keras
+from safbage.tasks import CLASSES, FACE_SIZE
+
+
+class SafBage:
+    """Detector, ML-Net and classifiers together. Build it with `SafBage.load`.
+
+    `ratio` may be set at any time; a run that has begun keeps the one that it began with. To see
+    what it does to a face, give `at_ratio` what `explain` found: then only the classifiers run
+    again.
+    """
+
+    def __init__(
+        self,
+        tasks: tuple[str, ...],
+        ratio: float,
+        mlnet: keras.Model,
+        classifier: keras.Model,
+        batch_size: int,
+    ):
+        self.tasks, self.ratio, self.batch_size = tuple(tasks), ratio, batch_size
+        self.classifier = classifier
+        self.network = stages.network(mlnet, classifier)
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        tasks: tuple[str, ...] = tuple(CLASSES),
+        ratio: float = reweighting.RATIO,
+        network: str = "alexnet-gap",
+        saliency: str | Path = "mlnet",
+        batch_size: int | None = None,
+        precision: str | None = None,
+    ) -> "SafBage":
+        """Load the networks.
+
+        Args:
+            tasks: which of "age", "gender", "expression" to answer.
+            ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
+            network: "alexnet-gap", after the paper; or "efficientnet-lite2", of today, right more
+                often on test faces of its own data sets (its card has the figures).
+            saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times
+                cheaper (its effect is on the model card); or a file of ML-Net weights, as
+                `saliency.load` takes.
+            batch_size: faces that go through the networks together, a power of two; by default what
+                suits the machine, see `backend.batch_size`.
+            precision: Keras's dtype policy for the convolutions; by default "mixed_bfloat16" on a
+                GPU, Keras's own policy (float32) on a CPU. Answers are float32 in any case.
+
+        Raises:
+            ValueError: a task, the network, the ratio or the batch size is unknown or out of range.
+            WeightsError: weights are missing and cannot be fetched, or are damaged.
+            CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or
+                not there.
+            RuntimeError: in a process forked from one that has loaded networks, see
+                `backend.check_process`.
+        """
+        backend.check_process()
+        named = isinstance(tasks, list | tuple) and len(tasks) > 0
+        if not named or any(task not in CLASSES for task in tasks):
+            raise ValueError(
+                f"tasks is a tuple of one or more of {', '.join(CLASSES)}; got {tasks!r}"
+            )
+        tasks, ratio = tuple(dict.fromkeys(tasks)), reweighting.check_ratio(ratio)
+        classifiers.check_network(network)
+        size = backend.batch_size() if batch_size is None else batch_size
+        if not isinstance(size, int) or size < 1 or size & (size - 1):
+            raise ValueError(f"batch_size is a power of two, such as 16; got {size!r}")
+        own = keras.config.dtype_policy().name
+        policy = precision or ("mixed_bfloat16" if backend.has_gpu() else own)
+        with backend.precision(policy):
+            return cls(tasks, ratio, _mlnet(saliency), classifiers.load_joint(tasks, network), size)
+
+    @property
+    def ratio(self) -> float:
+        """How strongly saliency reweights the face, 0–1; ValueError if set to anything else."""
+        return self._ratio
+
+    @ratio.setter
+    def ratio(self, ratio: float):
+        self._ratio = reweighting.check_ratio(ratio)
+
+    def predict(
+        self,
+        photos,
+        *,
+        probabilities: bool = False,
+        progress: bool | None = None,
+        min_face: float = 0,
+        max_faces: int | None = None,
+    ) -> pd.DataFrame:
+        """Answer photos.
+
+        Args:
+            photos: a path, an array (H×W×3 RGB), a PIL image, a folder (every file in it and
+                below), or several of these: a list, or anything that gives one after the other.
+            probabilities: add a column per class, such as ``age[25-32]``.
+            progress: show a bar; by default for more than one photo.
+            min_face: pass over faces whose box has a shorter side of fewer pixels.
+            max_faces: answer only so many faces of each photo, the largest.
+
+        Returns:
+            A row per face, in the order of the photos, surest face first; and one for each photo
+            without a face (status "no face") or that could not be read ("failed: …"): nothing is
+            lost. Columns: photo, face, status, box_left, box_top, box_width, box_height (pixels),
+            score, quality (what speaks against the answers, see `faces.describe_quality`; "" where
+            nothing does), and per task its class and that class's probability.
+
+        Raises:
+            TypeError: `photos` is nothing of this.
+            ValueError: `min_face` or `max_faces` is out of its range.
+            RuntimeError: in a process forked from the one that loaded the networks.
+        """
+        rows, options = [], dict(progress=progress, min_face=min_face, max_faces=max_faces)
+        for seen in self.explain_each(photos, keep_images=False, **options):
+            rows += seen.rows(probabilities=probabilities)
+        return self.table(rows, probabilities=probabilities)
+
+    def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
+        """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
+        names = columns(self.tasks, probabilities=probabilities)
+        table = pd.DataFrame(rows, columns=names, dtype=object)
+        plain = ["photo", "face", "status", "quality", *self.tasks]
+        table[plain] = table[plain].where(table[plain].notna(), None)  # missing numbers are NaN
+        return table.astype({name: float for name in names if name not in plain})
+
+    def explain(self, photo, *, min_face: float = 0, max_faces: int | None = None) -> Explanation:
+        """All that is computed for one photo (a path, an array or a PIL image).
+
+        `min_face` and `max_faces` are those of `predict`.
+
+        Raises:
+            FileNotFoundError, ImageError: the photo cannot be read.
+            TimeoutError: it took longer than `photos.SECONDS`.
+            ValueError: not exactly one photo was given, or an option is out of its range.
+        """
+        listed = list(islice(list_photos(photo), 2))
+        if len(listed) != 1:
+            raise ValueError("explain takes one photo, neither none nor several; see explain_each")
+        limits = dict(min_face=min_face, max_faces=max_faces)
+        (seen,) = self.explain_each(listed, progress=False, **limits)
+        if seen.error:
+            raise seen.error
+        return seen
+
+    def at_ratio(self, seen: Explanation, ratio: float, *, mode: str = "blend") -> Explanation:
+        """The faces of an explanation at another ratio: neither the detector nor ML-Net runs again.
+
+        Args:
+            seen: what `explain` gave.
+            ratio: of the reweighting, 0–1.
+            mode: its formula, one of `reweighting.MODES`.
+
+        Raises:
+            ValueError: the ratio or the mode is unknown or out of range, or there is no face.
+        """
+        if not len(seen.crops):
+            raise ValueError(f"{seen.photo} has no face to reweight: {seen.status}")
+        outputs = self.answer(seen.crops, maps=seen.maps, ratio=ratio, mode=mode)
+        probabilities = {task: outputs[task] for task in self.tasks}
+        cams = {task: outputs[f"cam_{task}"] for task in self.tasks}
+        return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
+
+    def explain_each(self, photos, **options) -> Iterator[Explanation]:
+        """Explain photos one after the other, while their faces go through the networks in batches.
+
+        A photo that fails comes back with its status; the others go on. Memory is bounded whatever
+        the number of photos and their size. Options are those of `explain_batches`.
+        """
+        for batch in self.explain_batches(photos, **options):
+            while batch:
+                yield batch.pop(0)  # nobody but the caller holds it then
+
+    def explain_batches(
+        self,
+        photos,
+        *,
+        keep_images: bool = True,
+        progress: bool | None = None,
+        min_face: float = 0,
+        max_faces: int | None = None,
+    ) -> Iterator[list[Explanation]]:
+        """As `explain_each`, a list at a time: the photos whose last face has been answered.
+
+        Threads read photos and find faces ahead, while the networks run on batches of faces of the
+        photos before. No more photos are asked for than that takes.
+
+        Args:
+            photos: as for `predict`.
+            keep_images: keep each photo's pixels with what was found; it takes less memory without.
+            progress: show a bar of photos, with their faces and how many failed; as for `predict`.
+            min_face: as for `predict`.
+            max_faces: as for `predict`.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as for `predict`.
+        """
+        counted = max_faces is None or (isinstance(max_faces, int) and max_faces >= 1)
+        if not (min_face >= 0 and counted):
+            raise ValueError(
+                "expected min_face ≥ 0 and max_faces None or ≥ 1; "
+                f"got {min_face!r} and {max_faces!r}"
+            )
+        backend.check_process()
+        return batching.explain(
+            list_photos(photos),
+            self,
+            keep_images=keep_images,
+            progress=progress,
+            min_face=min_face,
+            max_faces=max_faces,
+        )
+
+    def classify(
+        self, crops: np.ndarray, *, maps: np.ndarray | None = None, probabilities: bool = False
+    ) -> pd.DataFrame:
+        """Answer face crops, without detection.
+
+        Args:
+            crops: N×224×224×3 uint8 RGB, cropped as by `faces.crop_face`.
+            maps: their saliency, N×28×28 in [0, 1] (another size is stretched); predicted if None.
+            probabilities: as for `predict`.
+
+        Returns:
+            A row per crop: face, and per task its class and that class's probability.
+
+        Raises:
+            ValueError: the crops or maps have another shape or type.
+        """
+        crops = np.asarray(crops)
+        if crops.shape[1:] != (FACE_SIZE, FACE_SIZE, 3) or crops.dtype != np.uint8:
+            raise ValueError(
+                f"expected crops N×224×224×3 of uint8; got {crops.shape} of {crops.dtype}"
+            )
+        if maps is not None:
+            maps = np.asarray(maps, "float32")
+            shaped = maps.ndim == 3 and len(maps) == len(crops) and 0 not in maps.shape[1:]
+            if not shaped or not ((maps >= 0) & (maps <= 1)).all():
+                raise ValueError(
+                    f"expected {len(crops)} maps N×h×w in [0, 1], one for each crop; "
+                    f"got shape {maps.shape}"
+                )
+        rows = []
+        if len(crops):
+            outputs = self.answer(crops, maps=maps)
+            found = {task: outputs[task] for task in self.tasks}
+            for i in range(len(crops)):
+                rows.append({"face": i, **answers(found, i, probabilities=probabilities)})
+        names = ["face", *answer_columns(self.tasks, probabilities=probabilities)]
+        return pd.DataFrame(rows, columns=names)
+
+    def answer(
+        self,
+        crops: np.ndarray,
+        *,
+        maps: np.ndarray | None = None,
+        ratio: float | None = None,
+        mode: str = "blend",
+    ) -> dict[str, np.ndarray]:
+        """What the networks give for face crops, as arrays: the outputs of `stages.network`.
+
+        Args:
+            crops: N×224×224×3 uint8 RGB, at least one.
+            maps: their saliency, N×h×w in [0, 1]. Where they are given, ML-Net does not run, and
+                "map" is not among the outputs.
+            ratio: of the reweighting, 0–1; the model's own by default.
+            mode: one of `reweighting.MODES`; any but "blend" needs `maps`.
+
+        Raises:
+            ValueError: the ratio, the mode or the maps are not as described.
+        """
+        ratio = self.ratio if ratio is None else reweighting.check_ratio(ratio)
+        if maps is None:
+            if mode != "blend":
+                raise ValueError(f"the formula {mode!r} needs maps")
+            inputs = {"face": crops, "ratio": np.full((len(crops), 1), ratio, "float32")}
+            return backend.predict_batches(self.network, inputs, self.batch_size)
+        darkened = reweighting.reweight(crops, maps, ratio, mode=mode, rounded=False)
+        return backend.predict_batches(self.classifier, darkened, self.batch_size)
+
+
+def _mlnet(source):
+    """ML-Net's network; the shipped one is shared by all that ask for it."""
+    return (saliency.load_default() if source == "mlnet" else saliency.load(source)).network

@@ -1,0 +1,57 @@
+"""What all figures share: colours, and text that others have written."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+__all__ = [
+    "ANSWER_COLOUR",
+    "ARM_COLOURS",
+    "BAR_COLOUR",
+    "QUIET_COLOUR",
+    "WRONG_COLOUR",
+    "percentages",
+    "readable",
+]
+
+BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
+WRONG_COLOUR, QUIET_COLOUR, GRID_COLOUR = "#b3261e", "#6b7580", "#e6eaee"
+ARM_COLOURS = (ANSWER_COLOUR, "#d95f02", "#3b8f5a", "#8e5aa8", "#8c6d31", "#555555")
+PLAIN = {"parse_math": False}
+"""How text by others is drawn: a dollar sign in it is a dollar sign."""
+
+
+def readable(text: str) -> str:
+    """Text with □ for every character that none of matplotlib's fonts in use has.
+
+    Without that, matplotlib would warn at each of them.
+    """
+    families = plt.rcParams["font.family"]
+    fonts = [get_font(findfont(FontProperties(family=[family]))) for family in families]
+    known = {c: any(font.get_char_index(ord(c)) for font in fonts) for c in set(str(text))}
+    return "".join(c if c == "\n" or known[c] else "□" for c in str(text))
+
+
+def axes(ax=None, size: tuple[float, float] | None = None):
+    """The axes given, or new ones: the only axes of a figure of that size, in inches."""
+    return ax or plt.subplots(figsize=size, layout="constrained" if size else None)[1]
+
+
+def titled(ax, title: str):
+    """The axes, under a title that is drawn as it stands."""
+    ax.set_title(readable(title), **PLAIN)
+    return ax
+
+
+def percentages(shares: Sequence[float]) -> list[str]:
+    """Shares in [0, 1] as percentages, with just enough decimals to tell them apart: "99.98 %".
+
+    Only a share of 1 is written as 100 %. There are one to four decimals.
+    """
+    for digits in range(1, 5):
+        texts = [f"{100 * share:.{digits}f} %" for share in shares]
+        certain = [t.startswith("100") and s < 1 for t, s in zip(texts, shares, strict=True)]
+        if len(set(texts)) == len(set(shares)) and not any(certain):
+            break
+    return texts
