@@ -21,6 +21,8 @@ import numpy as np
 import psutil
 import pytest
 from conftest import REPOSITORY
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import sync_playwright
 
 from safbage import images, reweighting
 from safbage.tasks import CLASSES
@@ -81,8 +83,6 @@ def chromium():
         pytest.fail("needs Chromium: install it, or say where it is in CHROMIUM")
     if path is None:
         pytest.skip("needs Chromium (install it, or say where it is in CHROMIUM)")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox"]
@@ -194,6 +194,21 @@ new MutationObserver(() => said.add(document.getElementById('loading_text')?.tex
 """What a page says while it is loading is kept in `said`."""
 
 
+def run_first_cell(page):
+    """Run a notebook's first cell. Keys pressed before JupyterLab listens are lost, so they are pressed until it has begun."""
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    begun = cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]"))
+    deadline = time.monotonic() + WAIT / 1000
+    while True:
+        cell.locator(".cm-content").click(timeout=WAIT)
+        page.wait_for_selector('[data-status="idle"]', timeout=WAIT, state="attached")
+        page.keyboard.press("Control+Enter")
+        try:
+            return begun.wait_for(timeout=10_000)
+        except PlaywrightError:
+            assert time.monotonic() < deadline, page.inner_text("body")[-3000:]
+
+
 @pytest.fixture(scope="module")
 def opened(chromium, server):
     """(name, page with the explorer in view, its working folder, what the console had to complain about)."""
@@ -206,12 +221,16 @@ def opened(chromium, server):
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
     if name == "jupyterlab":
         page.goto(url.replace("/lab?", "/lab/tree/explorer.ipynb?"), timeout=WAIT)
-        page.locator(".jp-Notebook .cm-content").first.click(timeout=WAIT)
-        page.wait_for_selector('[data-status="idle"]', timeout=WAIT, state="attached")
-        page.keyboard.press("Shift+Enter")
+        run_first_cell(page)
     else:
         page.goto(url, timeout=WAIT)
-    page.wait_for_selector("[data-class]", timeout=WAIT)
+    try:
+        page.wait_for_selector("[data-class]", timeout=WAIT)
+    except PlaywrightError as error:
+        shoot(page, f"{name}-failed")
+        raise AssertionError(
+            f"no explorer; the page says: {page.inner_text('body')[-3000:]}; {complaints}"
+        ) from error
     yield name, page, folder, complaints
     page.close()
 
