@@ -111,7 +111,7 @@ def network(tool, name):
 
 def main():
     torch.set_grad_enabled(False)
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever the packages print is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever the packages print is not an answer
     torch.set_num_threads(os.cpu_count())
     lacking = {
         tool: [name for name in needs if importlib.util.find_spec(name) is None]

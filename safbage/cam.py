@@ -1,7 +1,7 @@
 """Where the evidence for a class lies in a face.
 
 Class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
-`class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP.
+`class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP does.
 `grad_cam`, `grad_cam_plus_plus` and `occlusion` take any network of `classifiers.classifier`, on
 any backend. All give raw maps, in which zero means nothing.
 """
@@ -43,7 +43,7 @@ def contrast(maps: np.ndarray) -> np.ndarray:
 
     A softmax sees differences only. What is added to all classes alike changes no answer, and is
     zero here. The mean of such a map, plus `contrast` of the biases, is the class's score minus the
-    mean of the others'. Of two classes it is the whole answer, as log-odds.
+    mean of the others'. With two classes it is the whole answer, as log-odds.
 
     Args:
         maps: raw maps h×w×C or N×h×w×C (or C biases), classes last.
@@ -86,7 +86,8 @@ def grad_cam(
         N×h×w float32, ≥ 0, of the layer's size and any range.
 
     Raises:
-        ValueError: faces, target or layer do not fit the network, or its last layer is no softmax.
+        ValueError: faces, target or layer do not fit the network, or its last layer is not a
+            softmax.
     """
     features, gradient = _evidence(model, faces, target, layer)
     return np.maximum((features * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1), 0)
@@ -104,9 +105,9 @@ def grad_cam_plus_plus(
     As `grad_cam`, but only gradients that speak for the class weigh, and places that share a
     feature with few others weigh more.
 
-    The paper's equations 10 and 19 of the exponential of the score, which cancels out up to the
-    map's scale. (The authors' code and tf-keras-vis divide each feature's shares by their sum as
-    well, which the equations do not.)
+    This is the paper's equations 10 and 19 with the exponential of the score, which only scales
+    the map. (The authors' code and tf-keras-vis also divide each feature's shares by their sum; the
+    equations do not.)
     """
     features, gradient = _evidence(model, faces, target, layer)
     speaking = np.maximum(gradient, 0)

@@ -99,6 +99,7 @@ def inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def within(points, size):
+    """Which points (N×2: x, y) lie in a picture of some height and width, N bool."""
     return (points >= 0).all(axis=1) & (points < size[::-1]).all(axis=1)
 
 
@@ -227,7 +228,7 @@ def _read_fixations(table):
             table, dtype={"image": str, "subject": str}, keep_default_na=False
         )  # a viewer may be called NA
     except ValueError as error:
-        raise SceneError(f"{table} is no table of text: {error}") from error
+        raise SceneError(f"{table} is not a table of text: {error}") from error
     lacking = [column for column in COLUMNS if column not in rows]
     if lacking:
         raise SceneError(

@@ -34,7 +34,7 @@ def read(path: str | Path) -> np.ndarray:
 
     The photo is turned upright by its EXIF orientation, and its ICC profile brings the colours to
     sRGB. Grey, palette, CMYK, LAB and 16-bit files are converted. Transparent pixels are laid over
-    white. Of an animation, the first frame is taken.
+    white. The first frame of an animation is taken.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -170,7 +170,7 @@ def _orientation(image, name):
         return 1
 
 
-MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}
+COLOUR_MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}
 """The mode in which an ICC profile takes an image's colours, by Pillow's mode.
 
 All other modes become RGB.
@@ -186,7 +186,7 @@ def _to_rgb(image, name):
         image = Image.fromarray(_grey(image))
     elif image.mode in ("La", "RGBa"):  # colours multiplied by the opacity
         image = image.convert(image.mode.upper())
-    mode, opacity = MODES.get(image.mode, "RGB"), None
+    mode, opacity = COLOUR_MODES.get(image.mode, "RGB"), None
     if image.has_transparency_data:
         whole = image.convert("RGBA")
         image, opacity = whole if mode == "RGB" else image, whole.getchannel("A")

@@ -14,9 +14,8 @@ import numpy as np
 
 from safbage import images
 from safbage.runtime.backend import ops
+from safbage.tasks import RATIO
 
-RATIO = 0.3
-"""The ratio the paper settles on (Figure 3)."""
 VERSION = 1
 """The version of the formulas. Raise it when one changes: what was computed by another version is
 not reused."""

@@ -393,7 +393,7 @@ def _without_clashes(values, taken, prefix):
 
 
 def _single_values(values, before=""):
-    """Name and value of all that is no list, nested dicts as ``outer.inner``."""
+    """Name and value of all that is not a list, nested dicts as ``outer.inner``."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _single_values(value, f"{before}{name}.")

@@ -26,6 +26,10 @@ FACE_SIZE = 224
 """Side of a cropped face, in pixels."""
 MAP_SIZE = (28, 28)
 """Rows and columns of a face's saliency map."""
+MARGIN = 0.3
+"""How much wider than its squared box a face is cropped (section III-A)."""
+RATIO = 0.3
+"""How strongly saliency reweights a face, 0–1: what the paper settles on (Figure 3)."""
 
 NETWORKS = (
     "alexnet",

@@ -12,7 +12,7 @@ from safbage.runtime.backend import layers
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 CAFFE_MEAN = np.array([123.68, 116.779, 103.939])
-"""Of the original VGG-16, which subtracts it (RGB, 0–255) and divides by nothing."""
+"""What the original VGG-16 subtracts (RGB, 0–255); it divides by nothing."""
 
 BVLC_MEAN = np.array([122.67891434, 116.66876762, 104.00698793])
 """Of Caffe's AlexNet: the mean over the pixels of its ImageNet mean image (RGB, 0–255)."""
@@ -24,9 +24,8 @@ VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 def imagenet_normalization(name="normalization"):
     """RGB 0–255 to torchvision's normalised range, as a layer; the trunks' weights expect it."""
     scale, offset = 1 / (255 * IMAGENET_STD), -IMAGENET_MEAN / IMAGENET_STD
-    return layers.Rescaling(
-        scale.tolist(), offset.tolist(), dtype="float32", name=name
-    )  # float16 would round pixels
+    # In float32, since float16 would round pixels.
+    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name=name)
 
 
 def caffe_normalization(name="normalization", *, mean=CAFFE_MEAN):

@@ -222,7 +222,7 @@ for each: what `SafBage.load(network="efficientnet-lite2")` and `safbage predict
 {count("efficientnet-faces")} values, float16. It takes a face of 224×224 pixels, cropped 30 % wider than MTCNN's box and
 reweighted by ML-Net's saliency (at ratio 0.3, unless told otherwise), and halves it to 112×112.
 
-It is no part of SAF-BAGE, whose network is AlexNet: it shows what a network of today answers to the same reweighted faces.
+It is not a part of SAF-BAGE, whose network is AlexNet: it shows what a network of today answers to the same reweighted faces.
 Its class activation maps have 4×4 cells, each of which sees nearly the whole face: they hardly tell where the evidence lies
 (often they light up below the mouth). To look at evidence, take AlexNet-GAP, or occlusion.
 

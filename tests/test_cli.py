@@ -331,7 +331,7 @@ def test_without_weights_or_network_the_message_says_what_to_do(photos, tmp_path
     assert examined.returncode == 1
     assert (
         "[FAIL] weights vgg16-conv" in examined.stdout
-        and "mend: safbage weights --fetch" in examined.stdout
+        and "fix: safbage weights --fetch" in examined.stdout
     )
 
 

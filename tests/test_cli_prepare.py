@@ -48,7 +48,7 @@ def test_it_says_what_was_prepared_and_what_failed(whole):
     assert len(Prepared(output)) == 20 and Prepared(output).codes("gender").tolist() == [1] * 20
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_killed_it_makes_the_same_bytes(table, whole, kills, tmp_path):
     """SIGKILL to the whole process group after each further shard; then to the end."""

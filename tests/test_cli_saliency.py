@@ -67,7 +67,7 @@ def test_training_says_where_the_result_lies(trained):
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(
     "after", [pytest.param("features.done", marks=pytest.mark.slow), "epoch-1.weights.h5"]
 )

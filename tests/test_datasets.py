@@ -739,7 +739,7 @@ def test_fer2013_in_folders(tmp_path, picture):
         and got["im2.jpg"][0] == "happy"
     )
     assert set(found.faces.split) == {"train", "validation", "test"}
-    assert reasons(found) == {"c.jpg": "the folder's name is no expression: contempt"}
+    assert reasons(found) == {"c.jpg": "the folder's name is not an expression: contempt"}
     picture("test/fearful/t.jpg")
     got = labels(datasets.fer2013(tmp_path, progress=False), "expression", "split")
     assert got["t.jpg"] == ["fear", "test"] and got["v.jpg"] == ["surprise", "validation"]
@@ -857,7 +857,7 @@ def test_ferplus_by_names(tmp_path, picture):
             f"{name}.jpg": "FER+ has no votes for it"
             for name in ("empty", "text", "short", "unlisted")
         },
-        "other.jpg": "the folder's name is no expression: bored",
+        "other.jpg": "the folder's name is not an expression: bored",
     }
     assert "8 pictures (expression 3)" in found.report()
     assert (
@@ -1080,7 +1080,7 @@ def test_appareal_as_crops_with_guesses_beside(tmp_path, picture, caplog):
         (folder / "CLAP2016.json").write_text(damaged)
         with pytest.raises(
             DatasetError,
-            match=r"CLAP2016.json is no list of img_path, age and std_age .*fetch it again",
+            match=r"CLAP2016.json is not a list of img_path, age and std_age .*fetch it again",
         ):
             datasets.appareal(folder, progress=False)
 
@@ -1098,7 +1098,7 @@ def test_folders_of_any_task(tmp_path, picture):
         "c.jpg": ["sad", "validation"],
     }
     assert reasons(found) == {
-        "d.jpg": "the folder's name is no expression: other",
+        "d.jpg": "the folder's name is not an expression: other",
         "e.jpg": "in no class's folder",
     }
     for name in ("(8, 12)/a.jpg", "60+/b.jpg", "25_32/c.jpg", "23/d.jpg", "30/e.jpg"):

@@ -211,7 +211,7 @@ def test_two_processes_make_the_same_and_resumed_the_same_bytes(table, prepared,
     assert contents(again) == contents(first)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.slow
 def test_a_dask_cluster_makes_the_same_though_a_worker_is_killed(table, prepared, tmp_path):
     """A real scheduler and two worker processes, one of them killed (SIGKILL) while it works."""
@@ -361,7 +361,7 @@ def test_types_survive_a_shard_in_which_all_fails(table, tmp_path):
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is no signal of Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.slow
 def test_workers_end_with_their_parent(table, tmp_path):
     code = f"""

@@ -27,7 +27,7 @@ def test_a_comparison_by_hand():
     assert result.summary["accuracy"] == {"mean": 0.9, "error": 0.0, "folds": 5}
     assert result.confusion == [[50, 0], [10, 40]] and result.groups == {}
     (test,) = comparison.tests
-    assert (test.without, test.against) == (Arm("alexnet", 0.0), Arm("alexnet", 0.3))
+    assert (test.without, test.arm) == (Arm("alexnet", 0.0), Arm("alexnet", 0.3))
     counts = [test.mcnemar[name] for name in ("both", "only_a", "only_b", "neither")]
     assert counts == [60, 0, 30, 10]
     for found in (test.accuracy, test.mean_recall):
@@ -64,7 +64,7 @@ def test_only_the_same_networks_are_compared():
     runs = two_arms(first(0.5, 40), first(0.6, 40))
     comparison = compare(runs | {Arm("vgg16", 0.3): Run(answers(first(0.7, 40)))})
     assert len(comparison.arms) == 3
-    assert [test.against for test in comparison.tests] == [Arm("alexnet", 0.3)]
+    assert [test.arm for test in comparison.tests] == [Arm("alexnet", 0.3)]
 
 
 def test_other_faces_are_refused():

@@ -63,7 +63,7 @@ def test_no_more_room_is_taken_than_there_is():
             reached.set()
         return size
 
-    options = dict(threads=2, limit=4, size=lambda size: size, room=10)
+    options = dict(threads=2, limit=4, size=lambda size: size, budget=10)
     results = ahead(call, [4, 5, 2, 30, 1], **options)
     assert next(results) == 4 and reached.wait(60)
     assert begun[:2] == [4, 5] and 30 not in begun
@@ -81,7 +81,7 @@ def test_what_takes_more_than_all_room_goes_alone():
             held.remove(i)
         return i
 
-    assert list(ahead(call, range(20), threads=4, limit=8, size=lambda i: 3, room=2)) == list(
+    assert list(ahead(call, range(20), threads=4, limit=8, size=lambda i: 3, budget=2)) == list(
         range(20)
     )
     assert max(most) == 1

@@ -39,7 +39,7 @@ def test_the_first_import_is_silent():
 @pytest.mark.parametrize(
     "setting, found", [("image_data_format", "channels_first"), ("floatx", "float16")]
 )
-def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_the_mend(
+def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_the_fix(
     tmp_path, setting, found
 ):
     """On importing, also by `doctor`: networks built under them fail with every photo."""

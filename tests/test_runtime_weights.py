@@ -19,7 +19,7 @@ from conftest import REPOSITORY
 from safbage.errors import CheckpointError, WeightsError, WorkError
 from safbage.runtime import weights
 from safbage.runtime.weights import checkpoints, converting, fetching, stored
-from safbage.runtime.weights.registry import Entry, Source
+from safbage.runtime.weights.registry import Entry, Origin
 
 MEMBER = "tiny-1.0/tiny/net.ckpt"
 
@@ -75,7 +75,7 @@ def tiny(tmp_path, monkeypatch, generator):
     content = archive_of(
         pickle.dumps(layers | {"NetLinLayer_0": {"Conv_0": {"kernel": np.zeros(1)}}})
     )
-    source = Source(
+    source = Origin(
         "tiny-1.0.tar.gz",
         len(content),
         hashlib.sha256(content).hexdigest(),
@@ -289,7 +289,7 @@ def test_foreign_content_in_the_cache_is_made_anew(tiny):
 def test_an_archive_with_other_content_is_refused_and_nothing_is_unpacked(tiny, monkeypatch):
     """Members are read one by one, never unpacked, so none can escape."""
     content = archive_of(pickle.dumps({"a": np.zeros(2)}), "../../escaped")
-    source = Source("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest())
+    source = Origin("tiny-1.0.tar.gz", len(content), hashlib.sha256(content).hexdigest())
     monkeypatch.setitem(
         weights.REGISTRY, "tiny", Entry("tiny", source, "MIT", weights.REGISTRY["tiny"].convert)
     )

@@ -366,7 +366,7 @@ def test_curves_of_arms_and_folds(history):
     assert ax.lines[1].get_ydata() == pytest.approx([0.6, 0.65, 0.7])
     assert len(ax.collections) == 1  # the band from the worst fold to the best
     alone = plots.training_curves({"with": history}, measure="loss")
-    assert alone.get_title() == "training" and alone.lines[0].get_linestyle() == "-"
+    assert alone.get_title() == "loss" and alone.lines[0].get_linestyle() == "-"
     with pytest.raises(ValueError, match="'with' has no column recall; it has epoch"):
         plots.training_curves({"with": history}, measure="recall")
 

@@ -36,7 +36,7 @@ TAKEN = [
 ]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FOLDERS = re.compile(r"(?<![\w.:/<~])/(?:[\w.+-]+/)+")
-"""Of a whole path, all but its last part, which pandas may have cut short."""
+"""An absolute path but for its last part, which pandas may have cut short."""
 PROGRESS = re.compile(r"\d+%\|")
 NOTE = (
     "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
@@ -47,7 +47,7 @@ ENOUGH = 80
 
 
 def lay_out(executed: Path, pages: Path) -> None:
-    """Write everything that Sphinx reads into the folder `pages`, which is made anew."""
+    """Write everything that Sphinx reads into the folder `pages`, which is emptied first."""
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(
         Path(__file__).parent, pages, ignore=shutil.ignore_patterns("*.py", "__pycache__")

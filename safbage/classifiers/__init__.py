@@ -17,13 +17,11 @@ from safbage.classifiers.registry import (
     network,
 )
 from safbage.classifiers.shipped import check_network, load, load_joint
-from safbage.tasks import FACE_SIZE as SIZE
 from safbage.tasks import NETWORKS, SHIPPED
 
 __all__ = [
     "NETWORKS",
     "SHIPPED",
-    "SIZE",
     "ImagenetWeights",
     "Network",
     "Shipped",

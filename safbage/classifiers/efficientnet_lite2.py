@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 (Tan and Le 2019), of today; it ships trained for all three tasks.
+"""EfficientNet-Lite2 (Tan and Le 2019), a modern network; it ships trained for all three tasks.
 
 Lite is the variant of 2020 for small machines, without squeeze and excitation. Layers are named as
 those of keras.applications' EfficientNets.
@@ -34,7 +34,7 @@ def efficientnet_lite2(classes: int, *, dropout: float = 0.2) -> keras.Model:
 
 
 def blocks():
-    """Of each block in turn: its name, kernel, stride, expansion and filters."""
+    """Each block in turn: its name, kernel, stride, expansion and filters."""
     for stage, (repeats, kernel, stride, expansion, filters) in enumerate(STAGES, 1):
         repeats = repeats if stage in (1, len(STAGES)) else math.ceil(repeats * DEPTH)
         filters = int(filters * WIDTH + 4) // 8 * 8

@@ -83,6 +83,16 @@ Shipped = StrEnum("Shipped", {name.upper().replace("-", "_"): name for name in S
 Network = Annotated[
     Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is of today.")
 ]
+MlNet = Annotated[
+    str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
+]
+"""The saliency network, as `safbage.saliency.load` takes it."""
+Precision = Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes on this machine.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
+]
 
 
 def set_streams() -> None:
@@ -198,7 +208,9 @@ def refuse_to_overwrite(path: Path, beginning: str, *, marked: bool = True) -> N
         own = marked and file.read(len(beginning)) == beginning
     if not own:
         raise fail(
-            f"{path} is not of this command, and would be overwritten; choose another --output", 2
+            f"{path} was not written by this command and would be overwritten; "
+            "choose another --output",
+            2,
         )
 
 

@@ -16,7 +16,7 @@ commands = typer.Typer(
 app.add_typer(commands, name="data")
 
 TOLD = ("title", "what", "pictures", "size", "licence", "citation", "where", "layout", "hub")
-"""Of a set's record."""
+"""Fields of a set's record that are printed."""
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of your data sets, each in its own folder. By default SAFBAGE_DATA."),
@@ -31,7 +31,7 @@ def list_sets(
         typer.Option("--json", help="Print JSON instead of a table: also citations and layouts."),
     ] = False,
 ):
-    """List the data sets: what each is, and where it is or is from."""
+    """List the data sets: what each is, and where it lies or comes from."""
     from safbage.datasets import catalogue
 
     rows = []

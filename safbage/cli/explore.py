@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from safbage.cli.base import Network, Shipped, app, say
+from safbage.tasks import RATIO
 
 TITLE = """# The ratio explorer
 
@@ -41,11 +42,11 @@ def explore(
         Path | None,
         typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too."),
     ] = None,
-    ratio: Annotated[float, typer.Option(min=0, max=1, help="To begin with.")] = 0.3,
+    ratio: Annotated[float, typer.Option(min=0, max=1, help="Ratio to begin with.")] = RATIO,
     network: Network = Shipped.ALEXNET_GAP,
     save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
     port: Annotated[
-        int, typer.Option(help="Of the page; the next free one where it is taken.")
+        int, typer.Option(help="Port of the page; the next free one where it is taken.")
     ] = 8866,
     host: Annotated[
         str,
@@ -57,7 +58,7 @@ def explore(
 ):
     """Open the ratio explorer in the browser. Ctrl-C ends it.
 
-    The page's address holds a token, made anew each time: without it, nobody else on this machine
+    The page's address holds a token, another one each time: without it, nobody else on this machine
     can open it either. All tabs show the same explorer: one that is loaded again goes on where it
     was. Half a minute after the last was closed, its memory is free.
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import Network, Shipped, app, chosen_tasks, say, wrong_arguments
+from safbage.cli.base import MlNet, Network, Shipped, app, chosen_tasks, say, wrong_arguments
 
 
 @app.command()
@@ -16,9 +16,7 @@ def export(
         str, typer.Option(help="What it is to answer, separated by commas.")
     ] = "age,gender,expression",
     network: Network = Shipped.ALEXNET_GAP,
-    saliency: Annotated[
-        str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
-    ] = "mlnet",
+    saliency: MlNet = "mlnet",
 ):
     """Write the network for other programs, ONNX and others.
 

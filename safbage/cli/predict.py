@@ -14,6 +14,8 @@ import typer
 from rich.table import Column, Table
 
 from safbage.cli.base import (
+    AsJson,
+    MlNet,
     Network,
     Shipped,
     app,
@@ -26,8 +28,9 @@ from safbage.cli.base import (
     visible,
     wrong_arguments,
 )
+from safbage.tasks import RATIO
 
-SMALL = 20
+SAYS_LITTLE = 20
 """Pixels of a face's shorter side below which its answers say little."""
 SECONDS_BETWEEN_LINES = 15
 LONGEST = 200
@@ -44,20 +47,18 @@ def predict(
         Path | None,
         typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     ratio: Annotated[
         float,
         typer.Option(
             help="How strongly saliency reweights the face, 0 to 1; the networks learnt at 0.3."
         ),
-    ] = 0.3,
+    ] = RATIO,
     tasks: Annotated[
         str, typer.Option(help="What to answer, separated by commas.")
     ] = "age,gender,expression",
     network: Network = Shipped.ALEXNET_GAP,
-    saliency: Annotated[
-        str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
-    ] = "mlnet",
+    saliency: MlNet = "mlnet",
     min_face: Annotated[
         float,
         typer.Option(
@@ -146,12 +147,12 @@ def _told(batches, count):
 def _note_small_faces(rows):
     """Say so where a good part of the faces has too few pixels."""
     found = [row for row in rows if row["face"] is not None]
-    small = sum(min(row["box_width"], row["box_height"]) < SMALL for row in found)
+    small = sum(min(row["box_width"], row["box_height"]) < SAYS_LITTLE for row in found)
     if small > len(found) / 4:
         say(
-            f"{small} of {len(found)} faces are smaller than {SMALL} px; "
+            f"{small} of {len(found)} faces are smaller than {SAYS_LITTLE} px; "
             "their answers are hardly more than guesses "
-            f"(--min-face {SMALL} leaves them out)."
+            f"(--min-face {SAYS_LITTLE} leaves them out)."
         )
 
 
@@ -204,7 +205,7 @@ class _ResultFolder:
 
     @contextmanager
     def opened(self):
-        """Make the folder, and keep other processes out; the lock is hidden, so it is no photo."""
+        """Make the folder and keep other processes out; the lock is hidden, so not a photo."""
         from safbage.runtime.work import locked
 
         with locked(self.folder / ".safbage"):

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, say, stoppable
+from safbage.cli.base import MlNet, Precision, Scheduler, Workers, app, say, stoppable
+from safbage.tasks import MARGIN
 
 
 @app.command()
@@ -33,13 +34,11 @@ def prepare(
     min_face: Annotated[
         float, typer.Option(help="Smallest face looked for, as a share of the shorter side.")
     ] = 0.2,
-    margin: Annotated[float, typer.Option(help="How much wider than the box the crop is.")] = 0.3,
-    saliency: Annotated[
-        str, typer.Option(help="mlnet, light, or a file of ML-Net weights.")
-    ] = "mlnet",
-    precision: Annotated[
-        str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")
-    ] = "float32",
+    margin: Annotated[
+        float, typer.Option(help="How much wider than the box the crop is.")
+    ] = MARGIN,
+    saliency: MlNet = "mlnet",
+    precision: Precision = "float32",
     image_format: Annotated[str, typer.Option(help="jpeg or png.")] = "jpeg",
     shard_size: Annotated[int, typer.Option(help="Pictures per shard.")] = 128,
     limit: Annotated[
@@ -48,10 +47,8 @@ def prepare(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Make shards with failures again.")
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
-    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
 ):
     """Detect, crop and map every face of a data set once.
 

@@ -5,14 +5,23 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, draw_into_files, refuse_to_overwrite, say, stoppable
+from safbage.cli.base import (
+    Precision,
+    Scheduler,
+    Workers,
+    app,
+    draw_into_files,
+    refuse_to_overwrite,
+    say,
+    stoppable,
+)
 
 BEGINNING = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <title>SAF-BAGE, reproduced</title>"""
-"""Of every report."""
+"""How every report begins."""
 
 
 @app.command()
@@ -39,9 +48,7 @@ def reproduce(
     data_dir: Annotated[
         Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")
     ] = None,
-    precision: Annotated[
-        str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")
-    ] = "float32",
+    precision: Precision = "float32",
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -49,10 +56,8 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
-    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
 ):
     """Run the paper's experiments, and write one report.
 

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from safbage.cli.base import app, fail, refuse_to_overwrite, say, stdout, stoppable, wrong_arguments
+from safbage.cli.base import (
+    AsJson,
+    Precision,
+    app,
+    fail,
+    refuse_to_overwrite,
+    say,
+    stdout,
+    stoppable,
+    wrong_arguments,
+)
 
 Folders = Annotated[
     list[Path],
@@ -35,7 +45,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only so many scenes of e
 Share = Annotated[
     float, typer.Option(help="Share of each folder's scenes that training leaves to evaluating.")
 ]
-Seed = Annotated[int, typer.Option(help="Of everything random, --hold-back's draw among it.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random, --hold-back's draw among it.")]
 
 
 @app.command("train-saliency")
@@ -76,9 +86,7 @@ def train_saliency(
     hold_back: Share = 0.2,
     limit: Limit = None,
     seed: Seed = 0,
-    precision: Annotated[
-        str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")
-    ] = "float32",
+    precision: Precision = "float32",
 ):
     """Train ML-Net on recorded fixations.
 
@@ -127,7 +135,7 @@ def evaluate_saliency(
     output: Annotated[
         Path | None, typer.Option(help="Also write the values of every scene to this CSV.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ):
     """Measure a saliency model on scenes it has not seen.
 

@@ -11,7 +11,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from safbage.cli.base import app, messages, say, stoppable
+from safbage.cli.base import Scheduler, Workers, app, messages, say, stoppable
 
 SHOWN = 12
 """Points that finished last, in the live table."""
@@ -35,10 +35,8 @@ def sweep(
         Path | None,
         typer.Option("--from", help="YAML file with `set` and `grid`; options add to it."),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")
-    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run the points again that failed before.")
     ] = False,
@@ -72,7 +70,7 @@ def sweep(
     say(f"{(table.status == sweeps.FINISHED).sum()} of {len(table)} points are done")
     print(output / "results.csv")
     if len(failed):
-        say("after mending what failed, run the same command with --retry-failed")
+        say("once the cause is fixed, run the same command with --retry-failed")
         raise typer.Exit(1)
 
 
@@ -85,7 +83,7 @@ def read_file(path):
     try:
         content = yaml.load(path.read_bytes(), _loader()) or {}
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not set(content) <= {"set", "grid"}:
         raise ValueError(
             f"{path} holds `set` and `grid`, each a mapping of parameters; got {content!r:.200}"
@@ -166,7 +164,7 @@ def _json(text):
     except ValueError as error:
         quoted = "a text that begins so goes into a file for --from, in quotes"
         raise ValueError(
-            f"{text} is no list or mapping as JSON writes them ({error}); {quoted}"
+            f"{text} is not a list or mapping as JSON writes them ({error}); {quoted}"
         ) from error
 
 

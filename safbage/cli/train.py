@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import app, fail, refuse_to_overwrite, say, stdout, stoppable
-from safbage.tasks import NETWORKS, SHIPPED
+from safbage.cli.base import Precision, app, fail, refuse_to_overwrite, say, stdout, stoppable
+from safbage.tasks import NETWORKS, RATIO, SHIPPED
 
 Folder = Annotated[
     Path, typer.Argument(help="Prepared faces: the folder that `safbage prepare` filled.")
@@ -26,7 +26,7 @@ Batch = Annotated[
     typer.Option(help="Images per step; by default the recipe's 128.", show_default=False),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many faces, drawn at random.")]
-Seed = Annotated[int, typer.Option(help="Of initial weights, dropout and order.")]
+Seed = Annotated[int, typer.Option(help="Seed of initial weights, dropout and order.")]
 Imagenet = Annotated[
     bool,
     typer.Option("--imagenet/--from-scratch", help="Start from what ImageNet weights are at hand."),
@@ -37,9 +37,6 @@ Cache = Annotated[
         help="Folder for the frozen layers' features; by default features/ in PREPARED.",
         show_default=False,
     ),
-]
-Precision = Annotated[
-    str, typer.Option(help="mixed_bfloat16 or mixed_float16 where the hardware has it.")
 ]
 
 
@@ -55,8 +52,8 @@ def train(
         typer.Option(help=f"{', '.join(NETWORKS)}."),
     ] = "alexnet",
     ratio: Annotated[
-        float, typer.Option(help="Of the reweighting, 0 (without saliency) to 1.")
-    ] = 0.3,
+        float, typer.Option(help="Ratio of the reweighting, 0 (without saliency) to 1.")
+    ] = RATIO,
     fold: Annotated[
         int | None, typer.Option(help="Test this fold; without it the table's split is used.")
     ] = None,
@@ -157,7 +154,7 @@ def evaluate(
         else:
             options = dict(
                 networks=tuple(network or ("alexnet",)),
-                ratios=tuple(ratio or (experiments.WITHOUT, experiments.WITH)),
+                ratios=tuple(ratio or (experiments.NO_SALIENCY, RATIO)),
                 folds=range(folds) if folds else None,
                 recipe=_recipe(task, epochs, rate, batch),
                 limit=limit,
@@ -183,7 +180,7 @@ def _compare_shipped(faces, task, networks, limit):
     runs = {}
     for name in networks or SHIPPED:
         answers = experiments.answer_as_shipped(faces, (task,), network=name, limit=limit)
-        runs[experiments.Arm(f"shipped {name}", experiments.WITH)] = experiments.Run(answers[task])
+        runs[experiments.Arm(f"shipped {name}", RATIO)] = experiments.Run(answers[task])
     comparison = experiments.compare(runs, task)
     networks = experiments.compare_networks(runs)
     return replace(comparison, networks=networks), {"weights": weights.shipped_hashes()}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from safbage.cli.base import app, fail, say, stdout
+from safbage.cli.base import AsJson, app, fail, say, stdout
 
 
 @app.command()
@@ -17,7 +17,7 @@ def weights(
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ):
     """Show the networks' weights, or fetch them."""
     from safbage.runtime import weights as store
@@ -59,7 +59,7 @@ def weights(
 
 @app.command()
 def doctor():
-    """Check that all is here; say how to mend what is not."""
+    """Check that everything is here; say how to fix what is not."""
     from safbage.runtime import doctor as examiner
 
     findings = examiner.examine()

@@ -35,7 +35,7 @@ from safbage.runtime.ahead import ahead
 from safbage.runtime.backend import keras
 from safbage.runtime.files import clear_asides, fingerprint, sha256, write_whole
 from safbage.runtime.work import resuming
-from safbage.tasks import BOX
+from safbage.tasks import BOX, MARGIN
 
 CHOICES = {
     "detect": ("mtcnn", "box", "none"),
@@ -46,7 +46,7 @@ CHOICES = {
 """What the options of `Preparation` may be."""
 RESERVED = ("row", "score", "crop", "map", "shard", "place")
 """Columns of the result that a table may not have."""
-READERS = 2
+THREADS = 2
 """Threads that read and detect ahead while ML-Net runs."""
 
 
@@ -74,7 +74,7 @@ class Preparation:
     detect: str = "mtcnn"
     without_face: str = "fail"
     min_face: float = 0.2
-    margin: float = 0.3
+    margin: float = MARGIN
     saliency: str = "mlnet"
     precision: str = "float32"
     image_format: str = "jpeg"
@@ -107,10 +107,10 @@ def make_shard(table: pd.DataFrame, folder: str, number: int, options: Preparati
     found = ahead(
         lambda row: (row, _find(row, options)),
         table.to_dict("records"),
-        threads=READERS,
-        limit=2 * max(batch, READERS),
+        threads=THREADS,
+        limit=2 * max(batch, THREADS),
         size=lambda row: images.pixels(row["image"]),
-        room=PIXELS,
+        budget=PIXELS,
         seconds=SECONDS,
         late=lambda row: (row, f"took longer than {SECONDS:g} s"),
     )
@@ -183,7 +183,7 @@ def most_central(found: list[Face], size: tuple[int, int]) -> Face:
         return left <= width / 2 <= left + w and top <= height / 2 <= top + h
 
     central = [face for face in found if holds_middle(face)]
-    return max(central, key=lambda face: face.box[2] * face.box[3]) if central else found[0]
+    return max(central, key=lambda face: face.area) if central else found[0]
 
 
 def finish(waiting, network, options):
@@ -237,9 +237,8 @@ def _provenance(options):
 
 def _weights(options):
     """Digests of all networks that a shard's content depends on."""
-    if options.saliency in ("mlnet", "light"):
-        trunk = {"mlnet": "vgg16-conv", "light": "alexnet-conv"}[options.saliency]
-        name = {"mlnet": "mlnet", "light": "mlnet-light"}[options.saliency]
+    if options.saliency in saliency.SHIPPED:
+        trunk, name = saliency.SHIPPED[options.saliency]
         return {trunk: weights.REGISTRY[trunk].digest, name: weights.shipped_hashes()[name]}
     if not Path(options.saliency).is_file():
         raise FileNotFoundError(
@@ -275,7 +274,7 @@ def prepare(
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, ``tcp://host:8786``, whose workers make the shards
             (needs ``safbage[cluster]``).
-        retry_failed: make shards with failures again, after the cause was mended.
+        retry_failed: make shards with failures again, once the cause is removed.
         progress: show a bar with rate and time left.
 
     Returns:

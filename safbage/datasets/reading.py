@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 NO_FILE = "the picture is not there"
 """The reason of rows that are left out because their picture is missing."""
 OTHER_FILE = "not a kind of picture that is read"
-"""The reason of files that are left out because their suffix is no picture's."""
+"""The reason of files that are left out because their suffix is not a picture's."""
 
 
 def check_folder(folder: str | Path, *needed: str) -> Path:
-    """The folder as a whole path.
+    """The folder as an absolute path.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -73,7 +73,7 @@ def read_rows(
 
     Raises:
         FileNotFoundError: there is no such file.
-        DatasetError: a needed column is missing, or the file is no table.
+        DatasetError: a needed column is missing, or the file is not a table.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")

@@ -147,7 +147,7 @@ def _labels(number, shard):
         part = with_labels(part)
     except DatasetError as error:
         raise DatasetError(
-            f"{shard}: {error}; mend the table and prepare again into another folder"
+            f"{shard}: {error}; correct the table and prepare again into another folder"
         ) from error
     return part.assign(shard=number, place=np.arange(len(part)))
 
@@ -233,7 +233,7 @@ def _damage_of(shard) -> Iterator[None]:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise DatasetError(
             f"{shard} is damaged, or not made by safbage ({what}). "
-            "Prepare again into the same folder, and it is made anew."
+            "Prepare again into the same folder, and it is replaced."
         ) from error
 
 

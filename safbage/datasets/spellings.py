@@ -70,7 +70,7 @@ def age_group(text: str) -> str | None:
 def nearest_age_group(text: str) -> str | None:
     """The age group nearest to a single age, or to the middle of a range of ages.
 
-    The younger of two that are equally near; None where the text is no age.
+    The younger of two that are equally near; None where the text is not an age.
     """
     span = years(text)
     if span is None:

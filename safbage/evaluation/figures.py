@@ -69,12 +69,12 @@ def _check_probabilities(predictions, classes):
 
 
 def codes(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
-    """Of each value its class's number."""
+    """The number of each value's class."""
     return pd.Categorical(values, categories=list(classes)).codes.astype(int)
 
 
 def right(predictions: pd.DataFrame) -> np.ndarray:
-    """Of each row whether it was answered rightly, N bool."""
+    """Whether each row was answered rightly, N bool."""
     return (predictions.label.astype(str) == predictions.answer.astype(str)).to_numpy()
 
 

@@ -83,12 +83,12 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _accuracy(hits, faces):
-    """Of right answers and faces by class (…×C) the accuracy (…)."""
+    """Accuracy (…) from right answers and faces by class (…×C)."""
     return hits.sum(axis=-1) / faces.sum(axis=-1)
 
 
 def _mean_recall(hits, faces):
-    """Of the same the mean recall, over the classes that have faces."""
+    """Mean recall from the same, over the classes that have faces."""
     shares = np.divide(hits, faces, out=np.zeros(hits.shape), where=faces > 0)
     return shares.sum(axis=-1) / (faces > 0).sum(axis=-1)
 

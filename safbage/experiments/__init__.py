@@ -11,8 +11,7 @@ so that paired tests hold. Here are numbers; `show.words` and its neighbours say
 """
 
 from safbage.experiments.arms import (
-    WITH,
-    WITHOUT,
+    NO_SALIENCY,
     Arm,
     Run,
     Training,
@@ -41,9 +40,8 @@ __all__ = [
     "CHOSEN",
     "FIGURES",
     "LEVEL",
+    "NO_SALIENCY",
     "RESULTS",
-    "WITH",
-    "WITHOUT",
     "Arm",
     "ArmResult",
     "Comparison",

@@ -21,7 +21,8 @@ from safbage.tasks import CLASSES, GROUPS, LABELS
 from safbage.training import RECIPES, Recipe, fine_tune, first_layer
 from safbage.training.division import choose
 
-WITHOUT, WITH = 0.0, RATIO
+NO_SALIENCY = 0.0
+"""The ratio of the arm to which the others are compared."""
 
 
 class Arm(NamedTuple):
@@ -32,12 +33,12 @@ class Arm(NamedTuple):
 
     def __str__(self):
         percent = f"ratio {100 * self.ratio:g} %"
-        return f"{self.network}, " + ("without saliency" if self.ratio == WITHOUT else percent)
+        return f"{self.network}, " + ("without saliency" if self.ratio == NO_SALIENCY else percent)
 
     @property
     def is_papers(self) -> bool:
         """Whether the paper's confusion matrices are of this arm."""
-        return self == Arm("alexnet", WITH)
+        return self == Arm("alexnet", RATIO)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def cross_validate(
     *,
     work: str | Path,
     networks: Iterable[str] = ("alexnet",),
-    ratios: Iterable[float] = (WITHOUT, WITH),
+    ratios: Iterable[float] = (NO_SALIENCY, RATIO),
     folds: Iterable[int] | None = range(5),
     recipe: Recipe | None = None,
     seed: int = 0,
@@ -167,7 +168,7 @@ def check(
     task: str,
     *,
     networks: Iterable[str] = ("alexnet",),
-    ratios: Iterable[float] = (WITHOUT, WITH),
+    ratios: Iterable[float] = (NO_SALIENCY, RATIO),
     folds: Iterable[int] | None = range(5),
     recipe: Recipe | None = None,
     limit: int | None = None,

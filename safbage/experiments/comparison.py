@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from safbage import evaluation
-from safbage.experiments.arms import WITHOUT, Arm, Run, Training
+from safbage.experiments.arms import NO_SALIENCY, Arm, Run, Training
 from safbage.runtime.backend import keras
 from safbage.runtime.files import read_json, write_text
 from safbage.tasks import CLASSES, GROUPS
@@ -29,7 +29,7 @@ clone of the repository.
 :meta hide-value:
 """
 KEYS = {"task", "arms", "verdict"}
-"""Of every file that `save` writes."""
+"""What every file holds that `save` writes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class PairedTest:
 
     Attributes:
         without: the arm without saliency.
-        against: the other.
+        arm: the other.
         mcnemar: as `evaluation.mcnemar` returns it.
         accuracy: as `evaluation.paired_bootstrap` returns it, with `p_holm`, corrected for the
             number of `tests`, and `alike` of `folds`: those whose difference has the whole's sign.
@@ -72,7 +72,7 @@ class PairedTest:
     """
 
     without: Arm
-    against: Arm
+    arm: Arm
     mcnemar: dict
     accuracy: dict
     mean_recall: dict
@@ -102,7 +102,7 @@ class Comparison:
     def as_dict(self) -> dict:
         """What JSON can hold; arms by their names."""
         tests = [
-            {"without": str(test.without), "with": str(test.against)}
+            {"without": str(test.without), "with": str(test.arm)}
             | {"mcnemar": test.mcnemar, "accuracy": test.accuracy, "mean_recall": test.mean_recall}
             for test in self.tests
         ]
@@ -124,7 +124,7 @@ class Comparison:
         tests = [
             PairedTest(
                 without=arms[test["without"]].arm,
-                against=arms[test["with"]].arm,
+                arm=arms[test["with"]].arm,
                 **{name: test[name] for name in ("mcnemar", "accuracy", "mean_recall")},
             )
             for test in data["tests"]
@@ -171,7 +171,7 @@ def compare(runs: Mapping[Arm, Run], task: str, *, repetitions: int = 10_000) ->
         ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.
     """
     results = {arm: describe(arm, run, CLASSES[task]) for arm, run in runs.items()}
-    pairs = [(Arm(arm.network, WITHOUT), arm) for arm in runs if arm.ratio != WITHOUT]
+    pairs = [(Arm(arm.network, NO_SALIENCY), arm) for arm in runs if arm.ratio != NO_SALIENCY]
     pairs = [pair for pair in pairs if pair[0] in runs]
     tables = [[runs[arm].predictions for arm in pair] for pair in pairs]
     figures = {name: [] for name in ("accuracy", "mean_recall")}
@@ -271,7 +271,7 @@ def save(
     libraries = ("safbage", "keras", backend, "numpy", "pandas", "scipy")
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
     made = provenance | {
-        "command": " ".join(words),  # of whole paths the last part
+        "command": " ".join(words),  # paths by their last part
         "backend": backend,
         "versions": {name: version(name) for name in libraries},
     }

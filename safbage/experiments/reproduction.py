@@ -321,7 +321,7 @@ def timings(output: str | Path) -> dict[str, float]:
     path = Path(output) / "timings.json"
     table = read_json(path, dict) if path.exists() else {}
     if not all(isinstance(seconds, int | float) for seconds in table.values()):
-        raise damaged(path, "a time is no number")
+        raise damaged(path, "a time is not a number")
     return table
 
 

@@ -5,9 +5,10 @@ import numpy as np
 
 from safbage import images
 from safbage.faces.detect import Face
+from safbage.tasks import FACE_SIZE, MAP_SIZE, MARGIN
 
 
-def square(box: tuple[float, float, float, float], margin: float = 0.3) -> tuple[int, int, int]:
+def square(box: tuple[float, float, float, float], margin: float = MARGIN) -> tuple[int, int, int]:
     """The square that is cropped: left, top and side in whole pixels; it may reach beyond the
     photo.
 
@@ -29,8 +30,8 @@ def crop_face(
     image: np.ndarray,
     face: Face | tuple[float, float, float, float],
     *,
-    margin: float = 0.3,
-    size: int = 224,
+    margin: float = MARGIN,
+    size: int = FACE_SIZE,
 ) -> np.ndarray:
     """Crop a face with its margin, repeat the last pixels beyond the photo's border, resize once.
 
@@ -59,7 +60,7 @@ def crop_face(
 
 
 def near_landmarks(
-    face: Face, size: tuple[int, int] = (28, 28), *, radius: float = 0.16, margin: float = 0.3
+    face: Face, size: tuple[int, int] = MAP_SIZE, *, radius: float = 0.16, margin: float = MARGIN
 ) -> np.ndarray:
     """Which cells of a crop's map lie on eyes, nose or mouth.
 

@@ -8,7 +8,7 @@ from safbage import images
 from safbage.faces.mtcnn import CELL, networks
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-SMALL = 160
+ENLARGED = 160
 """Shorter side, in pixels, to which `detect_enlarged` enlarges smaller pictures."""
 
 
@@ -25,6 +25,11 @@ class Face:
     box: tuple[float, float, float, float]
     score: float
     landmarks: dict[str, tuple[float, float]]
+
+    @property
+    def area(self) -> float:
+        """The box's, in pixels²."""
+        return self.box[2] * self.box[3]
 
 
 def detect_faces(
@@ -50,7 +55,7 @@ def detect_faces(
         The faces, an empty list where there is none.
 
     Raises:
-        ImageError: the array is no photo.
+        ImageError: the array is not a photo.
         ValueError: an option is out of its range.
     """
     return detection_stages(
@@ -79,7 +84,7 @@ def detect_enlarged(image: np.ndarray, *, min_face: float = 0.0, **options) -> l
     """
     image = images.as_rgb(image)
     height, width = image.shape[:2]
-    scale = max(1, min(SMALL / min(height, width), 2000 / max(height, width)))
+    scale = max(1, min(ENLARGED / min(height, width), 2000 / max(height, width)))
     if scale > 1:
         image = images.resize(image, (round(height * scale), round(width * scale)))
     found = detect_faces(image, min_face_size=max(20, min_face * min(image.shape[:2])), **options)
@@ -151,5 +156,5 @@ def largest(found: list[Face], *, min_face: float = 0, max_faces: int | None = N
         max_faces: how many, at most; None for all.
     """
     fit = [i for i, face in enumerate(found) if min(face.box[2:]) >= min_face]
-    kept = sorted(fit, key=lambda i: -found[i].box[2] * found[i].box[3])[:max_faces]
+    kept = sorted(fit, key=lambda i: -found[i].area)[:max_faces]
     return [found[i] for i in sorted(kept)]

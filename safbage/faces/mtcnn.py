@@ -22,7 +22,7 @@ CELL = 12
 _LOCK = threading.Lock()
 
 
-def networks() -> "Networks":
+def networks() -> "Cascade":
     """The three networks, built once in a process, whichever thread asks first.
 
     Raises:
@@ -35,18 +35,18 @@ def networks() -> "Networks":
 
 @functools.cache
 def _built():
-    return Networks()
+    return Cascade()
 
 
-class Networks:
+class Cascade:
     """MTCNN's proposal, refinement and output networks, and the way through them."""
 
     def __init__(self):
         tf = tensorflow()
         from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-        # Whole paths: given a bare name, the package would first unpickle a file of that name that
-        # lies in the working directory.
+        # Absolute paths: given a bare name, the package would first unpickle a file of that name
+        # that lies in the working directory.
         folder = files("mtcnn.assets.weights")
         propose = _proposal(StagePNet(weights=str(folder / "pnet.lz4")).model)
         refine = _as_graph(StageRNet(weights=str(folder / "rnet.lz4")).model)

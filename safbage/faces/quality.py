@@ -7,21 +7,21 @@ from safbage.faces.crop import crop_face
 from safbage.faces.detect import LANDMARKS, Face
 
 FEW_PIXELS = 32
-"""Of a box's shorter side: a face with fewer is called small. Crops of 48 pixels, boxes of 37, cost
-the networks up to three points of accuracy; crops of 24, boxes of 18, three to twelve (README,
-worse pictures)."""
+"""Pixels of a box's shorter side; a face with fewer is called small. Crops of 48 pixels, boxes of
+37, cost the networks up to three points of accuracy; crops of 24, boxes of 18, three to twelve
+(README, worse pictures)."""
 LEAST_SHARPNESS = 0.03
 """A face below is called blurred. None of 403 faces of UTKFace is; under a blur of 1/64, 1/32 and
 3/64 of the box's width 10, 87 and 99 % are. The second costs the networks ten points of
 accuracy."""
 FURTHEST_NOSE = 0.4
-"""Of the nose from the middle between the eyes, along their line, in distances of the eyes: a face
-beyond is called turned away. So are 0.5 % of UTKFace's faces, and in EyeCrowd's crowds 3 % of the
-frontal ones and 67 % of the profiles."""
+"""How far the nose is from the middle between the eyes, along their line, in distances of the eyes;
+a face beyond is called turned away. So are 0.5 % of UTKFace's faces, and in EyeCrowd's crowds 3 %
+of the frontal ones and 67 % of the profiles."""
 NEAREST_BORDER = 0.5
-"""Of a landmark to the photo's border, in lengths from eye to eye or from eyes to mouth: a face
-closer is called cut. So are 0.5 % of UTKFace's faces, though nearly all boxes of its tight crops
-touch the border."""
+"""How far a landmark is from the photo's border, in lengths from eye to eye or from eyes to mouth;
+a face closer is called cut. So are 0.5 % of UTKFace's faces, though nearly all boxes of its tight
+crops touch the border."""
 
 
 def describe_quality(image: np.ndarray, face: Face) -> str:
@@ -72,7 +72,7 @@ def _nose_from_middle(face):
 
 
 def _to_border(face, size):
-    """Of the outermost landmark, in the face's own lengths; below 0 beyond the border."""
+    """From the outermost landmark to the border in the face's own lengths; below 0 beyond."""
     *_, across, down = _axes(face)
     height, width = size
     nearest = min(min(x, y, width - x, height - y) for x, y in face.landmarks.values())

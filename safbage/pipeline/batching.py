@@ -48,7 +48,7 @@ class Found:
     def is_answered(self) -> bool:
         return self.error is not None or len(self.outputs) == len(self.faces)
 
-    def explained(self, tasks: Iterable[str], ratio: float) -> Explanation:
+    def explanation(self, tasks: Iterable[str], ratio: float) -> Explanation:
         """All of it put together."""
         if self.error:
             return Explanation.failed(self.photo.name, ratio, self.error)
@@ -107,11 +107,11 @@ class Queue:
         for i, (found, _) in enumerate(batch):
             found.outputs.append({name: values[i] for name, values in outputs.items()})
 
-    def leave(self) -> list[Explanation]:
+    def pop_answered(self) -> list[Explanation]:
         """The photos at the front whose faces are all answered."""
         left = []
         while self.photos and self.photos[0].is_answered():
-            left.append(self.photos.popleft().explained(self.model.tasks, self.ratio))
+            left.append(self.photos.popleft().explanation(self.model.tasks, self.ratio))
         return left
 
 
@@ -137,7 +137,7 @@ def explain(
         threads=THREADS,
         limit=2 * THREADS,
         size=Photo.pixels,
-        room=PIXELS,
+        budget=PIXELS,
         seconds=SECONDS,
         late=lambda photo: Found(photo, error=TimeoutError(f"took longer than {SECONDS:g} s")),
     )
@@ -150,7 +150,7 @@ def explain(
                 answered += queue.answer()
                 bar.set_postfix(faces=answered, failed=failed)
             del found
-            if batch := queue.leave():
+            if batch := queue.pop_answered():
                 failed += sum(seen.error is not None for seen in batch)
                 bar.set_postfix(faces=answered, failed=failed, refresh=False)
                 bar.update(len(batch))

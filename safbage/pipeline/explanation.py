@@ -56,7 +56,7 @@ class Explanation:
 
     @classmethod
     def failed(cls, photo: str, ratio: float, error: Exception) -> "Explanation":
-        """Of a photo that could not be answered."""
+        """The explanation of a photo that could not be answered."""
         kind = "" if isinstance(error, ImageError | OSError) else f"{type(error).__name__}: "
         return cls(photo, ratio, printable(f"failed: {kind}{error}"), error=error)
 

@@ -138,9 +138,8 @@ def _write_whole(network, kind, path, aside):
             str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs]
         )
         check(network, kind.open(str(aside / path.name)), path)
-        for part in sorted(
-            aside.iterdir(), key=lambda part: part.name == path.name
-        ):  # that of the whole's name last
+        last = path.name  # the others must be there when it appears
+        for part in sorted(aside.iterdir(), key=lambda part: part.name == last):
             part.rename(path.with_name(part.name))
     except tensorflow().errors.OpError as error:
         raise ExportError(f"{path} could not be written: {error.message}") from error

@@ -123,7 +123,7 @@ class SafBage:
             nothing does), and per task its class and that class's probability.
 
         Raises:
-            TypeError: `photos` is nothing of this.
+            TypeError: `photos` is none of these.
             ValueError: `min_face` or `max_faces` is out of its range.
             RuntimeError: in a process forked from the one that loaded the networks.
         """

@@ -19,7 +19,7 @@ def ahead(
     threads: int,
     limit: int,
     size: Callable | None = None,
-    room: float = 0,
+    budget: float = 0,
     seconds: float | None = None,
     late: Callable | None = None,
 ) -> Iterator:
@@ -33,8 +33,9 @@ def ahead(
         items: what they do it with.
         threads: how many there are.
         limit: items that are begun or done and have not been taken, at most.
-        size: ``size(item)`` is the room that an item takes from when it is begun until it is taken.
-        room: how much room there is. An item that alone takes more waits until no other takes any.
+        size: ``size(item)`` is what an item costs from when it is begun until it is taken.
+        budget: what all items may cost together. An item that alone costs more waits until no other
+            costs anything.
         seconds: how long the iterator waits for an item that it has come to. Then the item is
             given up, and a new thread takes the place of the one that is stuck with it. A stuck
             thread does not keep the process from ending.
@@ -48,7 +49,7 @@ def ahead(
     following = next(sized, None)
 
     def fits():
-        return not begun or following[1] + sum(job[1] for job in begun) <= room
+        return not begun or following[1] + sum(job[1] for job in begun) <= budget
 
     def begin():
         """Begin as many as may be."""

@@ -1,4 +1,4 @@
-"""Check that all that safbage needs is here: a line per requirement, with the mend for a fault."""
+"""Check that all that safbage needs is here: a line per requirement, and how to fix a fault."""
 
 import importlib.metadata
 import os
@@ -15,12 +15,12 @@ DISK_NEEDED = 300_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """A requirement, whether it is met, what was found, and how to mend it."""
+    """A requirement, whether it is met, what was found, and how to fix it."""
 
     what: str
     ok: bool
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> list[Finding]:
@@ -36,9 +36,9 @@ def _weights():
         ok, place = weights.is_cached(name), weights.home()
         found = f"in {place}" if ok else f"not in {place}, or damaged"
         yield Finding(f"weights {name}", ok, f"{found} ({purpose})", "safbage weights --fetch")
-    mend = "install safbage again, or restore safbage/trained with git"
+    fix = "install safbage again, or restore safbage/trained with git"
     for name, ok in weights.check_shipped().items():
-        yield Finding(f"weights {name}", ok, "shipped" if ok else "missing or damaged", mend)
+        yield Finding(f"weights {name}", ok, "shipped" if ok else "missing or damaged", fix)
 
 
 def _disk():
@@ -46,10 +46,10 @@ def _disk():
     places = (weights.home(), *weights.home().parents)
     folder = next(path for path in places if os.path.exists(path))
     free = shutil.disk_usage(folder).free
-    mend = f"free {DISK_NEEDED / 1e6:.0f} MB, or set SAFBAGE_HOME to another disk"
-    yield Finding("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free at {folder}", mend)
+    fix = f"free {DISK_NEEDED / 1e6:.0f} MB, or set SAFBAGE_HOME to another disk"
+    yield Finding("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free at {folder}", fix)
     writable = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
-    found = "writable" if writable else f"{folder} is no folder that can be written"
+    found = "writable" if writable else f"{folder} is not a folder that can be written"
     yield Finding("weights folder", writable, found, "set SAFBAGE_HOME to a folder of yours")
 
 
@@ -60,17 +60,17 @@ def packages():
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        mend = f'pip install "{requirement.name}{requirement.specifier}"'
+        fix = f'pip install "{requirement.name}{requirement.specifier}"'
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(requirement.name, False, "not installed", mend)
+            yield Finding(requirement.name, False, "not installed", fix)
         else:
             ok = requirement.specifier.contains(version, prereleases=True)
             right += ok
             if not ok:
                 found = f"{version}, but {requirement.specifier} is needed"
-                yield Finding(requirement.name, False, found, mend)
+                yield Finding(requirement.name, False, found, fix)
     yield Finding("packages", True, f"{right} are here in the versions needed")
 
 
@@ -81,8 +81,8 @@ def _opencv():
     rivals = names & {"opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"}
     if rivals:
         install = "pip install --force-reinstall opencv-python-headless"
-        mend = f"pip uninstall {' '.join(rivals)} && {install}"
-        yield Finding("OpenCV", False, f"also installed: {', '.join(rivals)}", mend)
+        fix = f"pip uninstall {' '.join(rivals)} && {install}"
+        yield Finding("OpenCV", False, f"also installed: {', '.join(rivals)}", fix)
 
 
 def _backend():
@@ -92,11 +92,11 @@ def _backend():
         backend = keras.config.backend()
         gpus = tensorflow().config.list_physical_devices("GPU")
     except Exception as error:  # whatever a broken installation raises is the finding
-        mend = (
+        fix = (
             "do what that says; else unset KERAS_BACKEND or install that backend, "
             "or install safbage in a fresh environment"
         )
-        yield Finding("Keras backend", False, f"{type(error).__name__}: {error}", mend)
+        yield Finding("Keras backend", False, f"{type(error).__name__}: {error}", fix)
         return
     yield Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}")
     none = "none seen by TensorFlow; the CPU is used, which is fine"
@@ -109,5 +109,5 @@ def report(findings: list[Finding] | None = None) -> str:
     for finding in examine() if findings is None else findings:
         lines.append(f"{'[OK]  ' if finding.ok else '[FAIL]'} {finding.what}: {finding.found}")
         if not finding.ok:
-            lines.append(f"       mend: {finding.mend}")
+            lines.append(f"       fix: {finding.fix}")
     return "\n".join(lines)

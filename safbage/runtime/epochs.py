@@ -64,11 +64,8 @@ class EpochLog:
 def _save_weights(model, path):
     try:
         model.save_weights(path)
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # HDF5 tells of a full disk in many lines, or of a file that cannot be closed
+    except (OSError, RuntimeError) as error:
+        # HDF5 tells of a full disk in many lines, or of a file that cannot be closed.
         code = getattr(error, "errno", None)
-        raise (
-            OSError(code, os.strerror(code)) if code else OSError(str(error).splitlines()[0])
-        ) from error
+        reason = (code, os.strerror(code)) if code else str(error).splitlines()[:1]
+        raise OSError(*reason) from error

@@ -106,7 +106,7 @@ def read_json(path: Path, kind: type):
 def damaged(path: Path, what) -> WorkError:
     """The error of a file in a work folder that holds what this library did not write there."""
     return WorkError(
-        f"{path} is damaged ({what}). Name another folder, or delete {path.parent} and begin anew."
+        f"{path} is damaged ({what}). Name another folder, or delete {path.parent} and start again."
     )
 
 
@@ -127,7 +127,7 @@ def fingerprint(*parts: str | bytes | memoryview, digits: int = 8) -> str:
 def printable(text: str | Path, *, harmful: str = "", kept: str = "") -> str:
     """A path or message as text that files and tables can take, and still the path where possible.
 
-    Control characters and what is no character at all (odd bytes of a name) are escaped; every
+    Control characters and what is not a character at all (odd bytes of a name) are escaped; every
     other name stays true. A terminal needs more care, see `cli.base.visible`.
 
     Args:

@@ -60,11 +60,12 @@ def in_processes(function: Callable, jobs: Sequence[tuple], workers: int) -> Ite
             yield future.result()
     except BrokenProcessPool as error:
         raise WorkError(
-            "a worker process died, perhaps for want of memory; "
+            "a worker process died, perhaps because memory ran out; "
             "the same call goes on: try it with fewer workers"
         ) from error
     finally:
-        for process in (pool._processes or {}).values():  # nobody waits for what is half done
+        # Nobody waits for what is half done. Python 3.14 has a public way to end the processes.
+        for process in (pool._processes or {}).values():
             if not all(future.done() for future in futures):
                 process.terminate()
         pool.shutdown(cancel_futures=True)
@@ -97,7 +98,7 @@ def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Ite
 
     Raises:
         ImportError: Dask is missing.
-        ValueError: `scheduler` is no address.
+        ValueError: `scheduler` is not an address.
         WorkError: the scheduler cannot be reached or was lost, several workers died of one job, or
             a worker's `versions` are not those of this process.
         Whatever `function` raises.
@@ -119,7 +120,7 @@ def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Ite
                 raise WorkError(f"lost the scheduler at {scheduler}; {KEPT}") from error
             except distributed.KilledWorker as error:
                 raise WorkError(
-                    f"workers died of the same piece, perhaps for want of memory ({error}); {KEPT}"
+                    f"workers died of the same piece, perhaps as memory ran out ({error}); {KEPT}"
                 ) from error
             yield result
 
@@ -129,7 +130,7 @@ def _connected(distributed, scheduler):
         return distributed.Client(scheduler)
     except ValueError as error:
         raise ValueError(
-            f"{scheduler!r} is no scheduler's address, such as tcp://host:8786: {error}"
+            f"{scheduler!r} is not a scheduler's address, such as tcp://host:8786: {error}"
         ) from error
     except OSError as error:
         raise WorkError(f"no scheduler answers at {scheduler}: {error}") from error

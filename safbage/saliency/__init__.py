@@ -6,7 +6,7 @@ import numpy as np
 
 from safbage import images
 from safbage.runtime.backend import batch_size, check_process, keras, predict_batches
-from safbage.saliency.trained import SCENE_SIZE, SaliencyModel, load
+from safbage.saliency.trained import SCENE_SIZE, SHIPPED, SaliencyModel, load
 from safbage.tasks import MAP_SIZE
 
 SMALLEST = 64
@@ -45,7 +45,7 @@ def predict(
         H×W float32 in [0, 1], maximum 1; all zero where the network sees nothing salient.
 
     Raises:
-        ImageError: the array is no photo.
+        ImageError: the array is not a photo.
         WeightsError: the weights are missing and cannot be fetched.
     """
     image, model = images.as_rgb(image), model or load_default()
@@ -94,6 +94,7 @@ def normalize(maps, array=np):
 
 __all__ = [
     "SCENE_SIZE",
+    "SHIPPED",
     "SaliencyModel",
     "load",
     "load_default",

@@ -20,8 +20,8 @@ HEAD = (
     "pre_final_conv/bias",
     "prior/prior",
 )
-SHIPPED = {"mlnet": "mlnet", "light": "mlnet-light"}
-"""The name of a shipped ML-Net to that of its weights."""
+SHIPPED = {"mlnet": ("vgg16-conv", "mlnet"), "light": ("alexnet-conv", "mlnet-light")}
+"""Names of the weights of each shipped ML-Net: of its trunk, and of what was trained on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def load(source: str | Path = "mlnet") -> SaliencyModel:
     """
     check_process()
     if source in SHIPPED:
-        name = SHIPPED[source]
+        _, name = SHIPPED[source]
         return _assemble(weights.load(name), weights.shipped_metadata(name))
     path = Path(source)
     if not path.is_file():
@@ -91,9 +91,9 @@ def _noted(metadata, name, default):
     try:
         value = json.loads(metadata[name])
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"the file's {name} is no JSON ({error})") from error
+        raise CheckpointError(f"the file's {name} is not JSON ({error})") from error
     if not isinstance(value, list):
-        raise CheckpointError(f"the file's {name} is no list, but {value!r}")
+        raise CheckpointError(f"the file's {name} is not a list, but {value!r}")
     return value
 
 

@@ -1,8 +1,8 @@
 """Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like.
 
 `number` compares. Below it there is a check for each exercise, in the course's order. They stand
-here because a notebook is no place for its own answers, folded or not. Each takes the student's
-answer, and those of the notebook's numbers on which the right one depends.
+here because answers do not belong into the notebook that asks, folded or not. Each takes the
+student's answer, and those of the notebook's numbers on which the right one depends.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def number(
         print(f"not yet: a single number is expected, this is {type(answer).__name__}")
         return
     if not np.isfinite(value):
-        print(f"not yet: {value} is no number; was something divided by zero?")
+        print(f"not yet: {value} is not a number; was something divided by zero?")
         return
     if np.isclose(value, expected, rtol=tolerance, atol=tolerance):
         print(f"right: {_shown(value)}")

@@ -31,7 +31,7 @@ def _headline(measured):
     (test,) = measured.tests
     figure = experiments.FIGURES[measured.task]
     found = getattr(test, figure)
-    rows = words.beside_paper(measured).set_index("arm").loc[[str(test.without), str(test.against)]]
+    rows = words.beside_paper(measured).set_index("arm").loc[[str(test.without), str(test.arm)]]
     ours, theirs = (
         [words.plus_minus(*pair) for pair in zip(rows[name], rows[f"± {name}"], strict=True)]
         for name in (figure, "paper")

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 from safbage import paper
-from safbage.experiments import FIGURES, LEVEL, WITH, WITHOUT, Comparison, PairedTest, Training
+from safbage.experiments import FIGURES, LEVEL, Comparison, PairedTest, Training
+from safbage.experiments.arms import NO_SALIENCY
+from safbage.tasks import RATIO
 
 PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
 """The networks beside which the paper's figures stand: AlexNet, in either form."""
@@ -28,7 +30,7 @@ def verdict(test: PairedTest, figure: str) -> str:
     helps = "saliency helps" if found["difference"] > 0 else "saliency costs"
     says = helps if found["p_holm"] < LEVEL else "no difference is shown"
     difference = _difference(found, figure.replace("_", " "), p)
-    line = f"{test.against}: on these trained networks {says}: {difference}"
+    line = f"{test.arm}: on these trained networks {says}: {difference}"
     if found["folds"] > 1 and found["difference"]:  # equal arms have no side
         line += f", to the same side in {found['alike']} of {found['folds']} folds"
     return line
@@ -62,7 +64,7 @@ def beside_paper(comparison: Comparison) -> pd.DataFrame:
         for figure in ("accuracy", "mean_recall"):
             mean, error = (result.summary[figure][name] for name in ("mean", "error"))
             row |= {figure: 100 * mean, f"± {figure}": np.nan if error is None else 100 * error}
-        method = {WITHOUT: paper.WITHOUT, WITH: paper.WITH}.get(result.arm.ratio)
+        method = {NO_SALIENCY: paper.WITHOUT, RATIO: paper.WITH}.get(result.arm.ratio)
         known = result.arm.network in PAPERS_NETWORKS and method
         row["paper"], row["± paper"] = (
             published.loc[method, ["value", "error"]] if known else (np.nan, np.nan)

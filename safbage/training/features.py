@@ -24,7 +24,7 @@ from safbage.tasks import BOX, FACE_SIZE
 from safbage.training.recipes import Variant
 
 FORMAT = 2
-"""Of the features' files, to be raised when the same faces and layers give other features."""
+"""Version of the features' files; raise it when the same faces and layers give other features."""
 TOGETHER = 32
 """Images that the frozen layers are given at once: VGG-16 takes 1.6 GB for them."""
 

@@ -8,10 +8,9 @@ class Momentum(keras.optimizers.SGD):
     """`keras.optimizers.SGD(rate, momentum)`: velocity = momentum · velocity − rate · gradient;
     weight += velocity.
 
-    Of the 54.5 million weights of fc6 to fc8 the update is the most expensive thing in a step but
-    for the products of fc6, and bound by memory. TensorFlow has an operation that does it in place,
-    without the arrays of the weights' size that Keras's formula
-    makes on the way.
+    The update of fc6 to fc8, 54.5 million weights, is the most expensive thing in a step but for
+    the products of fc6, and bound by memory. TensorFlow has an operation that does it in place,
+    without the arrays of the weights' size that Keras's formula makes on the way.
     """
 
     def build(self, variables):

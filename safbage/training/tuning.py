@@ -66,7 +66,7 @@ def fine_tune(
         ratio: of the reweighting, 0–1.
         recipe: the paper's by default, `RECIPES[task]`.
         fold: the fold to be tested: one of the table's own, or where it has none or only one, of
-            five drawn by subject. Of the others' subjects a tenth validates. None: the table's
+            five drawn by subject. A tenth of the others' subjects validates. None: the table's
             split.
         seed: of initial weights, dropout and order; never of splits.
         imagenet: start from what ImageNet weights there are.
@@ -81,8 +81,8 @@ def fine_tune(
             network cannot be cut.
         DatasetError: no such labels; a split without faces, or two with the same subject or
             picture; a class that no training face has.
-        WorkError: the folder was begun with other settings, the loss is no number, or the disk is
-            full.
+        WorkError: the folder was begun with other settings, the loss is not a number, or the disk
+            is full.
         WeightsError: ImageNet weights are missing and cannot be fetched.
     """
     faces = choose(prepared, task, fold, limit)
@@ -213,7 +213,7 @@ def run_epoch(
     """Train one epoch (counted from 0) on some rows; gives the mean loss.
 
     Raises:
-        WorkError: the loss is no number.
+        WorkError: the loss is not a number.
     """
     model.optimizer.learning_rate = recipe.rate_in(epoch)
     _seed_dropouts(model, seed, epoch)

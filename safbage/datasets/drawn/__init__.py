@@ -53,7 +53,7 @@ HAIR = {
 }
 """How often each hair style is drawn: lengths overlap, so hair alone does not tell the gender."""
 FACIAL_HAIR = {"none": 0.5, "stubble": 0.24, "moustache": 0.08, "beard": 0.18}
-"""Of grown men; nobody else is drawn with any."""
+"""How often grown men have which; nobody else is drawn with any."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 HUES = (0.03, 0.08, 0.11, 0.36, 0.48, 0.55, 0.6, 0.7)
-"""Of the walls: clay to sand, sage, teal, blues and lavender."""
+"""Hues of the walls: clay to sand, sage, teal, blues and lavender."""
 
 
 def hue_rgb(hue, saturation, value):

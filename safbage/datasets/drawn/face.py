@@ -12,8 +12,8 @@ import numpy as np
 from safbage.datasets.drawn.canvas import closed_curve, mirrored, path
 
 UNIT = 0.212
-"""Of a picture's side is one face unit at scale 1; the face's box is then about half as high as the
-picture."""
+"""One face unit at scale 1, as a share of the picture's side; the face's box is then about half as
+high as the picture."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from safbage.datasets.drawn.canvas import (
 
 IRISES = np.array([(0.25, 0.14, 0.08), (0.42, 0.28, 0.14), (0.38, 0.45, 0.25), (0.30, 0.48, 0.62)])
 DARK = np.array((0.16, 0.09, 0.08))
-"""Of lashes, and of the line between the lips."""
+"""Colour of lashes, and of the line between the lips."""
 FURROW = (0.62, 0.53, 0.51)
 """What skin in a furrow is multiplied by: shadows on skin are red."""
 SIDES = ((-1, 1), (1, 1))

@@ -28,7 +28,7 @@ OTHER_LABELS = {
     10: "labelled: no face",
 }
 PUBLISHED = {"train": 283_901, "test": 3_500}
-"""Of the seven expressions, in the published training and validation sets."""
+"""How many pictures the published training and validation sets hold of the seven expressions."""
 TABLES = {"train": "training.csv", "test": "validation.csv"}
 FOLDERS = {
     "train": ("train_set", "train", "training"),
@@ -88,7 +88,7 @@ def affectnet(
         parts = [_newer(path.parent, split, progress) for split, path in sets.items() if path]
     else:
         raise DatasetError(
-            f"{folder} is no AffectNet: expected training.csv and validation.csv, or train_set/ "
+            f"{folder} is not AffectNet: expected training.csv and validation.csv, or train_set/ "
             f"and val_set/ with images/ and annotations/; {list_contents(folder)}"
         )
     table, dropped = check_pictures(listing(row for part in parts for row in part), folder)

@@ -57,7 +57,7 @@ def appareal(folder: str | Path, *, progress: bool = True) -> Listing:
     tables = [(at, table) for at in sorted(folder.iterdir()) if (table := _table(at))]
     if not tables:
         raise DatasetError(
-            f"{folder} is no APPA-REAL: expected train/, valid/ and test/ with gt_avg_train.csv … "
+            f"{folder} is not APPA-REAL: expected train/, valid/ and test/ with gt_avg_train.csv … "
             f"or train_labels.csv …; {list_contents(folder)}"
         )
     tables.sort(key=lambda of: SPLITS.index(spellings.split(of[0].name)), reverse=True)
@@ -75,7 +75,7 @@ def appareal(folder: str | Path, *, progress: bool = True) -> Listing:
 
 
 def _table(at):
-    """The table of a part's folder; None where there is none, or the folder is no part."""
+    """The table of a part's folder; None where there is none, or the folder is not a part."""
     tables = (
         [at.parent / f"gt_avg_{at.name}.csv", at.parent / f"{at.name}_labels.csv"]
         if spellings.split(at.name)
@@ -90,7 +90,7 @@ def _lines(table):
 
 
 def _guesses(folder):
-    """Of pictures, by split and name, what the authors' table says of the guesses; of none where
+    """What the authors' table says of the guesses, by the pictures' split and name; empty where
     the file is not there."""
     path = next((at / GUESSES for at in (folder, folder.parent) if (at / GUESSES).is_file()), None)
     if path is None:
@@ -105,7 +105,7 @@ def _guesses(folder):
             }
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DatasetError(
-            f"{path} is no list of img_path, age and std_age ({error!r}); "
+            f"{path} is not a list of img_path, age and std_age ({error!r}); "
             "fetch it again, or remove it"
         ) from error
     return guesses

@@ -27,7 +27,7 @@ def csv(path: str | Path, *, require_files: bool = True, **columns: str) -> List
 
     Raises:
         FileNotFoundError: there is no such file.
-        TypeError: a keyword is no column of this library.
+        TypeError: a keyword is not a column of this library.
         DatasetError: a mapped column, the image or every label is missing from the file; or no row
             is left, and why.
     """

@@ -85,7 +85,7 @@ def fairface(
         rows = [row for path in parquet for row in _parquet_rows(path, cache, progress)]
     else:
         raise DatasetError(
-            f"{folder} is no FairFace: expected {' and '.join(TABLES.values())}, "
+            f"{folder} is not FairFace: expected {' and '.join(TABLES.values())}, "
             f"or Parquet files train-… and validation-…; {list_contents(folder)}"
         )
     faces, dropped = check_pictures(

@@ -40,8 +40,8 @@ def fer2013(
 
     The csv's Training, PublicTest and PrivateTest are `train`, `validation` and `test`. In the form
     of folders, ``test`` is `test`; where there is no ``test``, ``validation`` is; and where no
-    validation set is left, one is drawn from ``train``. Of pictures with the same pixels one is
-    kept, none where their expressions disagree.
+    validation set is left, one is drawn from ``train``. One of several pictures with the same
+    pixels is kept, none where their expressions disagree.
 
     Args:
         path: ``fer2013.csv`` (columns emotion, pixels, Usage), a folder with it, or one with
@@ -102,7 +102,7 @@ def _from_folders(folder):
     }
     if "train" not in sets.values():
         raise DatasetError(
-            f"{folder} is no FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; "
+            f"{folder} is not FER2013: expected fer2013.csv, or train/<class>/ and test/<class>/; "
             f"{list_contents(folder)}"
         )
     if "test" not in sets.values():
@@ -116,7 +116,7 @@ def _from_folders(folder):
             problem = (
                 {}
                 if expression
-                else {"reason": f"the folder's name is no expression: {image.parent.name}"}
+                else {"reason": f"the folder's name is not an expression: {image.parent.name}"}
             )
             rows.append({"image": str(image), "split": split, "expression": expression} | problem)
     return rows, others

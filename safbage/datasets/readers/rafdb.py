@@ -28,9 +28,9 @@ def rafdb(
 ) -> Listing:
     """RAF-DB's basic part: aligned faces, one expression each (Li, Deng, Du 2017).
 
-    `split` is its own; a validation set is drawn from the training set. Of pictures with the same
-    pixels one is kept, the test set's where it has one; none is kept where their expressions
-    disagree. The set does not say who is shown.
+    `split` is its own; a validation set is drawn from the training set. One of several pictures
+    with the same pixels is kept, the test set's where it has one; none is kept where their
+    expressions disagree. The set does not say who is shown.
 
     Args:
         folder: holds, in it or below, ``list_patition_label.txt`` (name, number of the expression),
@@ -73,7 +73,7 @@ def _lines(folder):
     ]
     if not found:
         raise DatasetError(
-            f"{folder} is no RAF-DB: expected {LIST}, or {' and '.join(TABLES)}; "
+            f"{folder} is not RAF-DB: expected {LIST}, or {' and '.join(TABLES)}; "
             f"{list_contents(folder)}"
         )
     header, form = ("image", "label"), {"delimiter": " ", "header": ("image", "label")}

@@ -25,9 +25,9 @@ def utkface(
     """UTKFace by its file names (Zhang, Song, Qi 2017).
 
     A further column is `race`, with the set's five names. Ages in the gaps between Adience's groups
-    have no `age_group`. Of pictures with the same pixels one is kept, none where their ages or
-    genders disagree. Then a split is drawn, for the set has none. It does not say who is shown, so
-    a person may be in train and test with different pictures.
+    have no `age_group`. One of several pictures with the same pixels is kept, none where their
+    ages or genders disagree. Then a split is drawn, for the set has none. It does not say who is
+    shown, so a person may be in train and test with different pictures.
 
     Args:
         folder: pictures named ``age_gender_race_time.jpg`` or ``….jpg.chip.jpg``, in it or in part

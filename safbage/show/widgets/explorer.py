@@ -31,7 +31,7 @@ EMBEDDED, GIVEN = "the embedded photo", "the given photo"
 UPLOADED, PREPARED = "a photo of your own", "a face of the data set"
 ANSWER = -1
 """Stands for "the class that is answered" among the CAM's classes."""
-FORMULAS = {"blend": "blend: (1 − r) + r · S", "clip": "clip: where S ≥ r"}
+FORMULA_TITLES = {"blend": "blend: (1 − r) + r · S", "clip": "clip: where S ≥ r"}
 """How formulas are offered; one without an entry is offered by its name."""
 STYLE = {"description_width": "64px"}
 CHOOSE = (
@@ -109,7 +109,7 @@ class RatioExplorer(ipywidgets.VBox):
         self.ratio = ipywidgets.IntSlider(min=0, max=100, description="ratio, %", style=STYLE)
         self.ratio.value, self.ratio.layout.width = round(100 * self.model.ratio), "560px"
         self.papers = ipywidgets.Button(description=f"as the paper ({reweighting.RATIO:.0%})")
-        formulas = [(FORMULAS.get(mode, mode), mode) for mode in reweighting.MODES]
+        formulas = [(FORMULA_TITLES.get(mode, mode), mode) for mode in reweighting.MODES]
         self.formula = ipywidgets.Dropdown(options=formulas, description="formula", style=STYLE)
         tasks = list(self.model.tasks)
         self.task = ipywidgets.Dropdown(options=tasks, description="CAM of", style=STYLE)

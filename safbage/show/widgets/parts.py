@@ -126,7 +126,7 @@ def redrawn(
     draw: Callable[[], tuple[np.ndarray, str]],
     picture: Picture,
 ) -> ipywidgets.VBox:
-    """Controls over a picture, which `draw` makes anew, with its caption, whenever one is moved."""
+    """Controls over a picture, which `draw` makes again, caption and all, whenever one is moved."""
     controls, message = list(controls), Message()
 
     def update(_=None):

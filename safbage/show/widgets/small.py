@@ -11,7 +11,7 @@ from safbage.faces import Face
 from safbage.pipeline import Explanation
 from safbage.show import plots
 from safbage.show.widgets.parts import Picture, evidence_scale, pixels, redrawn
-from safbage.tasks import CLASSES
+from safbage.tasks import CLASSES, MARGIN
 
 METHODS = {
     "Grad-CAM": cam.grad_cam,
@@ -21,7 +21,7 @@ METHODS = {
 WIDE = {"description_width": "130px"}
 
 
-def margin(photo: np.ndarray, face: Face, *, value: float = 0.3) -> ipywidgets.Widget:
+def margin(photo: np.ndarray, face: Face, *, value: float = MARGIN) -> ipywidgets.Widget:
     """A slider for the margin around a face, 0–100 %, over the crop that it gives."""
     slider = ipywidgets.FloatSlider(value=value, min=0, max=1, step=0.05, readout_format=".0%")
     slider.description = "margin"
