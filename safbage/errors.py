@@ -35,3 +35,8 @@ class WorkError(SafbageError, RuntimeError):
 
 class ExportError(SafbageError, RuntimeError):
     """The exported network does not answer as ours, or could not be written."""
+
+
+def install_extra(name: str) -> str:
+    """How to get the packages that only some uses need."""
+    return f'install the extra "{name}" (in a clone: pip install -e ".[{name}]")'

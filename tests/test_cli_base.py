@@ -102,7 +102,11 @@ def test_explore_names_the_extra_that_it_lacks(monkeypatch):
     monkeypatch.delitem(sys.modules, "safbage.cli.page", raising=False)
     monkeypatch.setenv("JUPYTER_PATH", "")  # the command adds to it
     done = CliRunner().invoke(base.app, ["explore", "--no-browser"])
-    assert done.exit_code == 1 and 'explore needs Voilà: pip install "safbage[page]"' in done.stderr
+    assert (
+        done.exit_code == 1
+        and 'explore needs Voilà: install the extra "page" (in a clone: pip install -e ".[page]")'
+        in done.stderr
+    )
 
 
 PRINTING = {

@@ -134,9 +134,7 @@ def test_of_two_that_write_one_file_the_second_is_refused(small, tmp_path):
 
 def test_a_missing_package_and_an_unknown_format_are_named(small, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], needs=("os", "no_such_package")))
-    with pytest.raises(
-        ImportError, match=r'onnx needs no_such_package: pip install "safbage\[export\]"'
-    ):
+    with pytest.raises(ImportError, match='onnx needs no_such_package: install the extra "export"'):
         export.export(small, "onnx", tmp_path / "net")
     with pytest.raises(ValueError, match="saved-model, onnx"):
         export.export(small, "gguf", tmp_path / "net")

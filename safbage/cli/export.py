@@ -25,7 +25,7 @@ def export(
     (N×1 float32, the paper's 0.3). Its outputs, all float32: "map" (N×28×28 saliency, 0 to 1), and
     for every task its probabilities under its name and its raw class activation maps under "cam_"
     and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All
-    formats but saved-model need packages: pip install "safbage[export]".
+    formats but saved-model need the extra "export": in a clone, pip install -e ".[export]".
     """
     from safbage.pipeline import SafBage
     from safbage.pipeline import export as exporter

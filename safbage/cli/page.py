@@ -14,11 +14,12 @@ from pathlib import Path
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from safbage.cli.base import say
+from safbage.errors import install_extra
 
 try:
     from voila.app import Voila
 except ImportError as error:
-    raise ImportError('explore needs Voilà: pip install "safbage[page]"') from error
+    raise ImportError(f"explore needs Voilà: {install_extra('page')}") from error
 
 WITHOUT_PAGE = 30
 """Seconds that the kernel is kept for a page that is loaded again."""

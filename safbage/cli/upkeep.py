@@ -59,7 +59,7 @@ def weights(
 
 @app.command()
 def doctor():
-    """Check that everything is here; say how to fix what is not."""
+    """Check what is here, and say how to fix what is not."""
     from safbage.runtime import doctor as examiner
 
     findings = examiner.examine()

@@ -14,7 +14,7 @@ from safbage.datasets.readers.csv import csv
 from safbage.datasets.shards import Prepared
 from safbage.datasets.source import Source
 from safbage.datasets.tables import Listing
-from safbage.errors import DatasetError, FetchError
+from safbage.errors import DatasetError, FetchError, install_extra
 from safbage.tasks import LABELS
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def fetch(name: str, to: str | Path, *, config: str = "0.25") -> Path:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise ImportError('fetching needs huggingface_hub: pip install "safbage[hub]"') from error
+        raise ImportError(f"fetching needs huggingface_hub: {install_extra('hub')}") from error
     files = f"{config}/*.parquet"
     try:
         huggingface_hub.snapshot_download(

@@ -273,7 +273,7 @@ def prepare(
         options: see `Preparation`.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, ``tcp://host:8786``, whose workers make the shards
-            (needs ``safbage[cluster]``).
+            (needs the extra ``cluster``).
         retry_failed: make shards with failures again, once the cause is removed.
         progress: show a bar with rate and time left.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from safbage import faces, images, reweighting
-from safbage.errors import ExportError
+from safbage.errors import ExportError, install_extra
 from safbage.runtime.backend import keras, tensorflow
 from safbage.runtime.work import locked
 
@@ -110,7 +110,7 @@ def export(network: keras.Model, format: str, path: str | Path) -> Path:
     kind, path = FORMATS[format], Path(path)
     lacking = [name for name in kind.needs if importlib.util.find_spec(name) is None]
     if lacking:
-        raise ImportError(f'{format} needs {" and ".join(lacking)}: pip install "safbage[export]"')
+        raise ImportError(f"{format} needs {' and '.join(lacking)}: {install_extra('export')}")
     path = path if path.suffix == kind.suffix else path.with_name(path.name + kind.suffix)
     for target in (path, *map(path.with_suffix, kind.beside)):
         if os.path.lexists(target):

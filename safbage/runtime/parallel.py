@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 
-from safbage.errors import WorkError
+from safbage.errors import WorkError, install_extra
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Ite
     try:
         from dask import distributed
     except ImportError as error:
-        raise ImportError('a cluster needs Dask: pip install "safbage[cluster]"') from error
+        raise ImportError(f"a cluster needs Dask: {install_extra('cluster')}") from error
     if not jobs:
         return
     with _connected(distributed, scheduler) as client:

@@ -45,7 +45,7 @@ def write(
     templates = Environment(
         loader=PackageLoader("safbage.show"), autoescape=True, undefined=StrictUndefined
     )
-    stations = plots.explanation(SafBage.load().explain(images.astronaut()))
+    one_photo = plots.explanation(SafBage.load().explain(images.astronaut()))
     text = templates.get_template("report.html.j2").render(
         date=date.today().isoformat(),
         parts=[_part(comparison, histories) for comparison in comparisons.values()],
@@ -55,7 +55,7 @@ def write(
             row | {"values": " / ".join(f"{value:g}" for value in row["values"])}
             for row in paper.CONTRADICTIONS
         ],
-        stations=_picture(stations, "One photo through every stage"),
+        one_photo=_picture(one_photo, "One photo through every stage"),
     )
     write_text(Path(path), text)
 
