@@ -76,7 +76,7 @@ def grad_cam(
     in pooling and softmax this is CAM where that is positive, up to scale.
 
     Args:
-        model: faces to probabilities; its last layer is a softmax.
+        model: faces to probabilities; its last layer is a softmax, with or without weights.
         faces: N×H×W×3 in 0–255, as the network takes them: reweighted, where it learnt so.
         target: the class's number, one for all faces or one each; the class that the network
             answers where None.
@@ -238,9 +238,10 @@ def _evidence(model, faces, target, layer):
     faces = _checked(model, faces)
     below, _ = split_after(model, layer or last_convolution(model))
     softmax = model.layers[-1]
-    if not isinstance(softmax, layers.Dense) or softmax.activation is not keras.activations.softmax:
+    dense = isinstance(softmax, layers.Dense) and softmax.activation is keras.activations.softmax
+    if not dense and not isinstance(softmax, layers.Softmax):
         raise ValueError(
-            f"{model.name} ends in {softmax.name}; expected a Dense layer with softmax"
+            f"{model.name} ends in {softmax.name}; expected a Dense layer with softmax, or Softmax"
         )
     if len(below.outputs[0].shape) != 4:
         raise ValueError(
@@ -250,12 +251,14 @@ def _evidence(model, faces, target, layer):
     before = keras.Model(below.outputs[0], softmax.input)
 
     def score(x, chosen):
-        inputs, kernel, bias = before(x, training=False), softmax.kernel, softmax.bias
-        inputs, kernel, bias = (ops.cast(values, "float32") for values in (inputs, kernel, bias))
-        scores = ops.matmul(inputs, kernel) + bias
+        scores = ops.cast(before(x, training=False), "float32")
+        if dense:
+            kernel, bias = (ops.cast(v, "float32") for v in (softmax.kernel, softmax.bias))
+            scores = ops.matmul(scores, kernel) + bias
         return ops.sum(ops.multiply(scores, chosen), axis=-1)
 
-    chosen = np.eye(softmax.units, dtype="float32")[_targets(target, _predicted(model, faces))]
+    classes = model.outputs[0].shape[-1]
+    chosen = np.eye(classes, dtype="float32")[_targets(target, _predicted(model, faces))]
     found = []
     for i in range(0, len(faces), BATCH):
         features = np.asarray(below.predict_on_batch(faces[i : i + BATCH]), "float32")

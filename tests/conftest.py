@@ -155,6 +155,14 @@ def light():
     return SafBage.load(saliency="light")
 
 
+@pytest.fixture(scope="session")
+def alexnet_gap():
+    """The paper's network, with the light ML-Net."""
+    from safbage import SafBage
+
+    return SafBage.load(network="alexnet-gap", saliency="light")
+
+
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)

@@ -7,6 +7,7 @@ import pytest
 
 from safbage import cam, classifiers, images
 from safbage.runtime.backend import keras, layers
+from safbage.tasks import CLASSES
 
 
 def test_a_map_of_5_by_5_by_hand():
@@ -64,10 +65,15 @@ def test_features_and_kernel_must_fit():
         cam.class_activation_maps(np.zeros((5, 5, 3)), np.zeros((4, 2)))
 
 
-def test_cams_of_the_pipeline_explain_its_probabilities(model, astronaut):
-    seen = model.explain(astronaut)
-    for task in model.tasks:
-        bias = np.asarray(model.classifier.get_layer(f"softmax_{task}").bias)
+@pytest.mark.parametrize(
+    "name, tasks", [("alexnet_gap", CLASSES), ("model", ("gender", "expression"))]
+)
+def test_cams_of_the_pipeline_explain_its_probabilities(request, name, tasks, astronaut):
+    """Those of age in years have a test of their own."""
+    answering = request.getfixturevalue(name)
+    seen = answering.explain(astronaut)
+    for task in tasks:
+        bias = np.asarray(answering.classifier.get_layer(f"softmax_{task}").bias)
         scores = seen.cams[task][0].mean(axis=(0, 1)) + bias
         softmax = np.exp(scores - scores.max())
         assert np.allclose(softmax / softmax.sum(), seen.probabilities[task][0], atol=1e-4)
@@ -178,19 +184,24 @@ def test_grad_cam_of_alexnet_is_that_of_tf_keras_vis(alexnet, two_faces):
 
 
 @pytest.mark.parametrize("task", ["age", "gender", "expression"])
-def test_grad_cam_of_alexnet_gap_is_cam(model, astronaut, task):
-    seen = model.explain(astronaut)
+def test_grad_cam_of_alexnet_gap_is_cam(alexnet_gap, astronaut, task):
+    seen = alexnet_gap.explain(astronaut)
     target = int(seen.probabilities[task][0].argmax())
     positive = np.maximum(seen.cams[task][0, :, :, target], 0)
-    found = cam.grad_cam(classifiers.load(task), seen.reweighted)[0]
+    found = cam.grad_cam(classifiers.load(task, "alexnet-gap"), seen.reweighted)[0]
     assert np.corrcoef(positive.ravel(), found.ravel())[0, 1] > 0.999
 
 
-def test_the_shipped_classifier_of_one_task_answers_as_the_pipeline(model, astronaut):
-    seen = model.explain(astronaut)
-    for task in model.tasks:
+@pytest.mark.parametrize(
+    "name, network", [("model", "face-mobilenet"), ("alexnet_gap", "alexnet-gap")]
+)
+def test_the_shipped_classifier_of_one_task_answers_as_the_pipeline(
+    request, name, network, astronaut
+):
+    seen = request.getfixturevalue(name).explain(astronaut)
+    for task in CLASSES:
         alone = np.asarray(
-            classifiers.load(task).predict_on_batch(seen.reweighted.astype("float32"))
+            classifiers.load(task, network).predict_on_batch(seen.reweighted.astype("float32"))
         )
         assert np.allclose(
             alone, seen.probabilities[task], atol=0.01

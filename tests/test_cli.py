@@ -202,7 +202,7 @@ def test_exit_status_when_nothing_could_be_done(photos, tmp_path):
         (("--ratio", "30"), "between 0 and 1"),
         (("--tasks", "mood"), "age, gender, expression"),
         (("--crops",), "--output"),
-        (("--network", "vgg16"), "efficientnet-lite2"),
+        (("--network", "vgg16"), "face-mobilenet"),
     ],
 )
 def test_wrong_options_are_explained_without_a_traceback(photos, options, word):
@@ -263,7 +263,12 @@ def test_predict_with_either_network_that_ships(photos):
         )
         (answers[network],) = csv.DictReader(io.StringIO(done.stdout))
         assert answers[network]["status"] == "ok" and answers[network]["expression"] == "happy"
-    assert answers["alexnet-gap"]["age_p"] != answers["efficientnet-lite2"]["age_p"]
+    assert answers["alexnet-gap"]["age_p"] != answers["face-mobilenet"]["age_p"]
+    assert "age_years" not in answers["alexnet-gap"]
+    low, years, high = (
+        float(answers["face-mobilenet"][name]) for name in ("age_low", "age_years", "age_high")
+    )
+    assert 20 < low < years < high < 43
 
 
 def test_demo_answers_the_embedded_photo(tmp_path):

@@ -26,6 +26,7 @@ class Network:
 
     def __init__(self):
         self.asked, self.between, self.tasks = None, lambda: None, ("age",)
+        self.years = {"age_years": 30.0, "age_low": 24.0, "age_high": 37.0}
 
     def explain_batches(self, photos, **options):
         self.asked = options | {"photos": [photo.content.name for photo in photos]}
@@ -40,6 +41,7 @@ class Network:
                     "quality": "" if size == 40 else "small: 12 px",
                     "age": "25-32",
                     "age_p": 0.5,
+                    **self.years,
                 }
                 for i, size in enumerate(sizes)
             ]
@@ -200,6 +202,30 @@ def test_the_table_on_a_terminal_shows_quality_where_there_is_any(network, tmp_p
         with pytest.raises(SystemExit):
             base.app(["predict", str(tmp_path / name), "--tasks", "age"])
         assert ("quality" in sys.stdout.text()) == ("small: 12 px" in sys.stdout.text()) == shown
+
+
+def test_an_age_in_years_is_one_cell_on_a_terminal_and_three_columns_elsewhere(
+    network, photos, monkeypatch
+):
+    (row, *_) = json.loads(predict(photos, "--json").stdout)
+    assert list(row)[-5:] == ["age", "age_p", "age_years", "age_low", "age_high"]
+    assert (row["age_years"], row["age_low"], row["age_high"]) == (30, 24, 37)
+    (row, *_) = csv.DictReader(io.StringIO(predict(photos).stdout))
+    assert (row["age_years"], row["age_low"], row["age_high"]) == ("30.0", "24.0", "37.0")
+    monkeypatch.setattr(sys, "stdout", Stream("utf-8", terminal=True))
+    with pytest.raises(SystemExit):
+        base.app(["predict", str(photos / "a.jpg"), "--tasks", "age"])
+    assert "30 (24–37)" in sys.stdout.text() and "age_low" not in sys.stdout.text()
+
+
+@pytest.mark.parametrize("options", [("--network", "alexnet-gap"), ("--tasks", "gender")])
+def test_there_are_no_columns_of_years_where_age_has_groups_alone_or_is_not_asked(
+    network, photos, options
+):
+    network.years = {}
+    tasks = () if "--tasks" in options else ("--tasks", "age")
+    done = CliRunner().invoke(base.app, ["predict", str(photos / "broken.jpg"), *tasks, *options])
+    assert done.exit_code == 1 and "status" in done.stdout and "age_years" not in done.stdout
 
 
 def test_a_locked_folder_holds_no_file_under_a_name_of_the_users(photos, network):

@@ -106,7 +106,7 @@ def test_evaluate_prints_saves_and_resumes(tmp_path, prepared, trainings):
 
 
 def test_evaluate_measures_what_ships(tmp_path, prepared, shipped):
-    output, arms = tmp_path / "shipped.json", ("shipped alexnet-gap", "shipped efficientnet-lite2")
+    output, arms = tmp_path / "shipped.json", ("shipped face-mobilenet", "shipped alexnet-gap")
     code, out, err = safbage(
         "evaluate",
         prepared.folder,
@@ -126,7 +126,7 @@ def test_evaluate_measures_what_ships(tmp_path, prepared, shipped):
         and made["faces_answered"] == {f"{arm}, ratio 30 %": 3 for arm in arms}
     )
     assert made["weights"] == weights.shipped_hashes()
-    same = "shipped efficientnet-lite2 beside shipped alexnet-gap: no difference is shown: +0.0 points of accuracy"
+    same = "shipped alexnet-gap beside shipped face-mobilenet: no difference is shown: +0.0 points of accuracy"
     assert same in out and json.loads(output.read_text())["verdict"][0].startswith(same)
 
 
@@ -222,6 +222,11 @@ def test_what_is_missing_is_told(tmp_path, prepared):
     assert code == 2 and "--work" in err
     code, _, err = safbage("evaluate", folder, "--task", "race", "--shipped")
     assert code == 2 and "got 'race'" in err
+    for name in ("train", "evaluate"):
+        options = ("--task", "gender", "--network", "face-mobilenet", "--work", tmp_path / "work")
+        code, _, err = safbage(name, folder, *options)
+        assert code == 2 and "face-mobilenet is not trained here: it has learnt from" in err
+        assert not (tmp_path / "work").exists()
     for name in ("train", "evaluate"):
         code, _, err = safbage(name, tmp_path, "--task", "gender", "--work", tmp_path / "work")
         assert code == 1 and "holds no prepared faces" in err

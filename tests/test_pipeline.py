@@ -14,11 +14,12 @@ from conftest import data_folder
 from PIL import Image
 
 from safbage import SafBage, faces, images, saliency
+from safbage.classifiers import years
 from safbage.photos import list_photos
 from safbage.pipeline import batching
 from safbage.pipeline.batching import PHOTOS, THREADS
 from safbage.pipeline.explanation import columns
-from safbage.tasks import CLASSES
+from safbage.tasks import CLASSES, YEARS
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def folder(tmp_path, astronaut):
 
 def test_a_folder_gives_a_row_for_each_photo_and_face(light, folder):
     table = light.predict(folder, progress=False)
-    assert list(table.columns) == columns(light.tasks)
+    assert list(table.columns) == columns(light.tasks, years=True)
     photos = [Path(path).name for path in table.photo]
     assert sorted(set(photos)) == sorted(p.name for p in folder.iterdir())
     assert photos == sorted(photos)
@@ -419,7 +420,7 @@ def test_explain_holds_every_stage(model, astronaut):
     assert np.array_equal(seen.image, astronaut)
     assert np.array_equal(seen.crops[0], faces.crop_face(astronaut, seen.faces[0]))
     assert np.allclose(seen.maps, saliency.predict_faces(seen.crops), atol=1e-5)
-    assert seen.reweighted.shape == (1, 224, 224, 3) and seen.cams["age"].shape == (1, 13, 13, 8)
+    assert seen.reweighted.shape == (1, 224, 224, 3) and seen.cams["age"].shape == (1, 7, 7, 8)
     assert seen.reweighted.mean() < seen.crops.mean()
     blank = model.explain(np.zeros((100, 100, 3), "uint8"))
     assert blank.status == "no face" and len(blank.crops) == len(blank.reweighted) == 0
@@ -521,11 +522,10 @@ def test_some_tasks_only(astronaut):
     assert SafBage.load(tasks=("gender", "gender")).predict(astronaut).equals(table)
 
 
-@pytest.mark.slow
-def test_efficientnet_goes_the_same_way(model, astronaut):
-    other = SafBage.load(network="efficientnet-lite2", saliency="light")
-    seen = other.explain(astronaut)
-    assert seen.cams["expression"].shape == (1, 4, 4, 7) and seen.rows()[0]["expression"] == "happy"
+def test_the_papers_network_goes_the_same_way(model, alexnet_gap, astronaut):
+    other, seen = alexnet_gap, alexnet_gap.explain(astronaut)
+    assert seen.cams["expression"].shape == (1, 13, 13, 7)
+    assert seen.rows()[0]["expression"] == "happy"
     darker = other.at_ratio(seen, 0.9)
     assert np.array_equal(darker.maps, seen.maps)
     assert not np.allclose(darker.probabilities["age"], seen.probabilities["age"], atol=1e-3)
@@ -534,6 +534,40 @@ def test_efficientnet_goes_the_same_way(model, astronaut):
         answers.age_p, model.classify(seen.crops, maps=seen.maps).age_p, atol=1e-3
     )
     assert np.allclose(answers.age_p, seen.probabilities["age"].max(), atol=1e-4)
+
+
+def test_age_in_years_stands_behind_its_group_wherever_answers_do(light, astronaut):
+    seen = light.explain(astronaut)
+    (row,) = seen.rows()
+    assert list(row)[-8:-3] == ["age_p", *YEARS, "gender"]
+    assert [row[name] for name in YEARS] == seen.years[0].tolist()
+    assert all(type(row[name]) is float and row[name].is_integer() for name in YEARS)
+    json.loads(json.dumps(row))
+    answers = light.answer(seen.crops)["years"]
+    assert np.array_equal(seen.years, years.summary(answers, light.tail))
+    assert np.array_equal(light.at_ratio(seen, 0.3).years, seen.years)
+    assert not np.array_equal(light.at_ratio(seen, 1).years, seen.years)
+    assert np.array_equal(seen.only(0).years, seen.years)
+    classified = light.classify(seen.crops, maps=seen.maps)
+    assert list(classified)[:7] == ["face", "age", "age_p", *YEARS, "gender"]
+    assert classified[list(YEARS)].to_numpy().tolist() == seen.years.tolist()
+    assert list(light.classify(seen.crops[:0])) == list(classified)
+
+
+def test_a_table_of_years_has_a_row_for_what_has_none(light, astronaut):
+    table = light.predict([astronaut, np.zeros((64, 64, 3), "uint8"), "none.jpg"], progress=False)
+    assert list(table) == columns(light.tasks, years=True)
+    assert all(table[name].dtype == "float64" for name in YEARS)
+    assert table.age_years.notna().tolist() == [True, False, False]
+
+
+def test_there_are_no_years_without_age_or_by_the_papers_network(alexnet_gap, astronaut):
+    for other in (SafBage.load(tasks=("gender",), saliency="light"), alexnet_gap):
+        seen = other.explain(astronaut)
+        assert not other.in_years and seen.years is None and "age_years" not in seen.rows()[0]
+        assert other.at_ratio(seen, 0.5).years is None
+        for table in (other.predict(astronaut), other.classify(seen.crops, maps=seen.maps)):
+            assert not set(YEARS) & set(table)
 
 
 @pytest.mark.parametrize(

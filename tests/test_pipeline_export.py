@@ -17,7 +17,7 @@ from safbage.runtime.work import locked
 
 @pytest.fixture(
     scope="module",
-    params=["alexnet-gap", pytest.param("efficientnet-lite2", marks=pytest.mark.slow)],
+    params=["face-mobilenet", pytest.param("alexnet-gap", marks=pytest.mark.slow)],
 )
 def network(request):
     """Of the light ML-Net, for the sake of time."""

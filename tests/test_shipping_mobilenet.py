@@ -5,6 +5,7 @@ import json
 import mobilenet
 import numpy as np
 
+from safbage.classifiers import face_mobilenet
 from safbage.runtime import weights
 from safbage.runtime.backend import keras
 
@@ -64,7 +65,7 @@ def test_the_last_bias_comes_through_cut_to_0_and_6(tmp_path):
     arrays["conv_pw_13_bn/batchnorm_1/sub"][:3] = 2.5, -1, 9
     tensors = mobilenet.converted(write_graph_model(tmp_path, arrays))
     face = keras.Input((64, 64, 3))
-    model = keras.Model(face, mobilenet.features(face))
+    model = keras.Model(face, face_mobilenet.features(face))
     weights.assign(
         model,
         {name: value for name, value in tensors.items() if not name.startswith(mobilenet.HEADS)},

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import warnings
 
 import matplotlib
@@ -153,6 +154,17 @@ def test_the_answer_is_the_strong_bar():
     assert ax.get_title() == "gender: female (80%)"
 
 
+def test_an_age_in_years_is_told_with_its_interval(seen, alexnet_gap):
+    assert plots.age_in_words([30, 24, 37]) == "30 years (24–37)"
+    assert plots.age_in_words([1, 0, 2]) == "1 year (0–2)"
+    told = plots.age_in_words(seen.years[0])
+    for figure in (plots.explanation(seen), plots.reweighted_view(seen, "gender")):
+        with_years = [ax for ax in figure.axes if ax.get_title().endswith(f"\n{told}")]
+        assert len(with_years) == 1 and "25-32" in with_years[0].get_title()
+    without = plots.explanation(alexnet_gap.explain(seen.image))
+    assert not any("years" in ax.get_title() for ax in without.axes)
+
+
 def test_the_whole_explanation_of_one_and_of_many_faces(model, seen, astronaut):
     one = plots.explanation(seen)
     titles = [ax.get_title() for ax in one.axes]
@@ -186,6 +198,13 @@ def test_a_group_is_shown_once_and_its_largest_faces_below(model, astronaut):
     assert "small: 40 px" in [
         text.get_text() for ax in plots.explanation(small).axes for text in ax.texts
     ]
+
+
+@pytest.mark.parametrize("name, word", [("model", r"\d+ years"), ("alexnet_gap", r"\d+-\d+")])
+def test_the_labels_of_a_group_tell_years_where_there_are_any(request, name, word, astronaut):
+    pair = request.getfixturevalue(name).explain(np.hstack([astronaut, astronaut[:, ::-1]]))
+    said = sorted(text.get_text() for text in plots.explanation(pair).axes[0].texts)
+    assert [bool(re.fullmatch(rf"\d: {word}, \w+, happy", text)) for text in said] == [True] * 2
 
 
 def test_labels_cover_neither_each_other_nor_another_box():
@@ -225,7 +244,7 @@ def test_words_of_others_are_drawn_as_they_stand(seen, predictions):
     pair = dataclasses.replace(
         named,
         **{part: getattr(named, part) * 2 for part in ("faces", "quality")},
-        **{part: np.concatenate([getattr(named, part)] * 2) for part in ("crops", "maps")},
+        **{part: np.concatenate([getattr(named, part)] * 2) for part in ("crops", "maps", "years")},
         **{
             part: {task: np.concatenate([v] * 2) for task, v in getattr(named, part).items()}
             for part in ("probabilities", "cams")

@@ -65,13 +65,14 @@ def seen(model):
     return model.explain(images.astronaut())
 
 
-def test_class_evidence_draws_the_chosen_method_class_and_layer(seen):
+def test_class_evidence_draws_the_chosen_method_class_and_layer(alexnet_gap, astronaut):
+    seen = alexnet_gap.explain(astronaut)
     task, wanted, method, layer, picture, message = widgets.class_evidence(seen).children
     assert wanted.label.endswith("(the answer)")
     task.value, wanted.value, method.value, layer.value = "expression", 3, "Grad-CAM++", "conv3"
     crop = seen.reweighted.astype("float32")
     contrast = cam.grad_cam_plus_plus(
-        classifiers.load("expression"), crop, target=3, layer="conv3"
+        classifiers.load("expression", "alexnet-gap"), crop, target=3, layer="conv3"
     )[0]
     expected = plots.tinted(seen.reweighted[0], contrast, reach=contrast.max())
     assert near(picture, expected) and not message.value
@@ -112,6 +113,8 @@ def test_the_explorer_shows_what_the_library_computes_at_every_ratio(explorer, m
             found = figures(explorer.bars[task])
             assert list(found) == list(CLASSES[task])
             assert np.allclose(list(found.values()), 100 * values[0], atol=0.06)
+            years = plots.age_in_words(expected.years[0])
+            assert (years in explorer.bars[task].value) == (task == "age")
         target = expected.probabilities["age"][0].argmax()
         evidence, reach = (
             cam.contrast(expected.cams["age"][0])[:, :, target],
@@ -123,6 +126,14 @@ def test_the_explorer_shows_what_the_library_computes_at_every_ratio(explorer, m
         assert explorer.message.value == ""
     assert near(explorer.pictures["face"], seen.crops[0])
     assert near(explorer.pictures["map"], plots.blended(seen.crops[0], seen.maps[0]))
+
+
+def test_the_explorer_of_the_papers_network_has_no_years(alexnet_gap, tmp_path):
+    explorer = widgets.ratio_explorer(alexnet_gap, save_to=tmp_path)
+    explorer.ratio.value = 60
+    assert explorer.message.value == "" and "years" not in explorer.bars["age"].value
+    explorer.save.click()
+    assert "saved" in explorer.message.value and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_move_runs_neither_detector_nor_ml_net(explorer, model, monkeypatch):

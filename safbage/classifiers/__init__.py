@@ -4,7 +4,8 @@ future work.
 `classifier` builds a network by name, to be fine-tuned; `freeze_below`, `split_at` and
 `split_after` part what is trained from what is not. `load` gives a shipped network of one task,
 `load_joint` one of several tasks, for the pipeline. Inputs are RGB faces, 0–255, N×224×224×3;
-layers are named as in the papers. `network` gives the record of a network.
+layers are named as in the papers. `network` gives the record of a network. `years` makes age groups
+and an interval of a distribution over years.
 """
 
 from safbage.classifiers.cutting import freeze_below, split_after, split_at
@@ -15,8 +16,9 @@ from safbage.classifiers.registry import (
     classifier,
     imagenet_weights,
     network,
+    trainable,
 )
-from safbage.classifiers.shipped import check_network, load, load_joint
+from safbage.classifiers.shipped import check_network, load, load_joint, tail_of
 from safbage.tasks import NETWORKS, SHIPPED
 
 __all__ = [
@@ -34,4 +36,6 @@ __all__ = [
     "network",
     "split_after",
     "split_at",
+    "tail_of",
+    "trainable",
 ]

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 (Tan and Le 2019), a modern network; it ships trained for all three tasks.
+"""EfficientNet-Lite2 (Tan and Le 2019), a modern network.
 
 Lite is the variant of 2020 for small machines, without squeeze and excitation. Layers are named as
 those of keras.applications' EfficientNets.
@@ -7,7 +7,7 @@ those of keras.applications' EfficientNets.
 import math
 
 from safbage.classifiers.parts import face_input, pooled, softmax
-from safbage.classifiers.registry import Network, Shipped
+from safbage.classifiers.registry import Network
 from safbage.runtime import weights
 from safbage.runtime.backend import keras, layers
 from safbage.tasks import CLASSES
@@ -72,22 +72,8 @@ def _normalized(x, name):
     return layers.BatchNormalization(epsilon=1e-3, name=name)(x)
 
 
-def shipped_features(x, suffixes):
-    """The same features for all tasks, of faces at 112×112, where the network learnt."""
-    half = layers.AveragePooling2D(2, dtype="float32", name="half")(x)
-    return [features(half)] * len(suffixes)
-
-
-def shipped_tensors(tasks):
-    """All layers, tuned on faces, but for the other tasks' softmax."""
-    others = tuple(f"softmax_{task}/" for task in CLASSES if task not in tasks)
-    tensors = weights.load("efficientnet-faces")
-    return {name: value for name, value in tensors.items() if not name.startswith(others)}
-
-
 NETWORK = Network(
     efficientnet_lite2,
     imagenet=lambda: weights.load("efficientnet-lite2"),
     trained_from=dict.fromkeys(CLASSES, "softmax"),
-    ships=Shipped(shipped_features, shipped_tensors),
 )

@@ -2,13 +2,13 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from safbage.runtime import weights
 from safbage.runtime.backend import check_process, keras
-from safbage.tasks import NETWORKS
+from safbage.tasks import NETWORKS, SHIPPED
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,13 @@ class Shipped:
         features: from faces (N×224×224×3, RGB 0–255, a Keras tensor) and a suffix for each task to
             what each task pools, N×h×w×K. Layers of one task alone bear its suffix.
         tensors: from tasks to their weights by name, with the suffixes ``_<task>``.
+        tail: where the network answers age as a distribution over years (`years`), gives the share
+            of it that the 80 % interval leaves out at each end.
     """
 
     features: Callable[[keras.KerasTensor, Sequence[str]], list[keras.KerasTensor]]
     tensors: Callable[[Sequence[str]], dict[str, np.ndarray]]
+    tail: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,15 @@ class Network:
         imagenet: gives its ImageNet weights by name (``"conv1/kernel"``), or an empty dict.
         trained_from: the first trained layer by task; all below it stay frozen.
         ships: the trained network that safbage ships, if it does.
+        not_trained: why safbage does not train it; "" where it does. Without training there is only
+            what ships.
     """
 
-    build: Callable[..., keras.Model]
-    imagenet: Callable[[], dict[str, np.ndarray]]
-    trained_from: Mapping[str, str]
+    build: Callable[..., keras.Model] | None = None
+    imagenet: Callable[[], dict[str, np.ndarray]] = dict
+    trained_from: Mapping[str, str] = field(default_factory=dict)
     ships: Shipped | None = None
+    not_trained: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,20 +71,30 @@ class ImagenetWeights:
 
 
 def network(name: str) -> Network:
-    """The record of a network; ValueError where there is none of this name."""
-    if name not in NETWORKS:
+    """The record of a network that ships or can be trained; ValueError where there is none."""
+    if name not in NETWORKS + SHIPPED:
         raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
     return importlib.import_module(f"safbage.classifiers.{name.replace('-', '_')}").NETWORK
+
+
+def trainable(name: str) -> Network:
+    """The record of a network that can be trained; ValueError where it cannot, or there is none."""
+    record = network(name)
+    if record.not_trained:
+        raise ValueError(
+            f"{name} is not trained here: {record.not_trained}. Train one of {', '.join(NETWORKS)}"
+        )
+    return record
 
 
 def imagenet_weights(name: str) -> ImagenetWeights:
     """The ImageNet weights at hand for a network, fetched where they can be.
 
     Raises:
-        ValueError: no such network.
+        ValueError: no such network, or it is not trained here.
         WeightsError: they are missing and cannot be fetched, or are damaged.
     """
-    return ImagenetWeights(network(name).imagenet())
+    return ImagenetWeights(trainable(name).imagenet())
 
 
 def classifier(
@@ -96,11 +112,11 @@ def classifier(
             the layers that get them. All others start at random, the last one always.
 
     Raises:
-        ValueError: no such network.
+        ValueError: no such network, or it is not trained here.
         WeightsError: as `imagenet_weights`, where `imagenet`.
     """
     check_process()
-    model = network(name).build(classes, dropout=dropout)
+    model = trainable(name).build(classes, dropout=dropout)
     if imagenet:
         weights.assign(model, imagenet_weights(name).tensors)
     return model

@@ -1,9 +1,10 @@
 """The shipped networks: of all tasks in one, as the pipeline runs them, or of one task alone."""
 
+from safbage.classifiers import years
 from safbage.classifiers.parts import face_input, pooled, softmax
 from safbage.classifiers.registry import network as record
 from safbage.runtime import weights
-from safbage.runtime.backend import check_process, keras, ops
+from safbage.runtime.backend import check_process, keras, layers, ops
 from safbage.tasks import CLASSES, SHIPPED
 
 
@@ -13,12 +14,15 @@ def load_joint(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model
     Input: faces, reweighted where they are to be, N×224×224×3 in 0–255.
     Outputs: for every task its probabilities N×C under its name, and its class activation maps
     N×h×w×C under ``cam_<task>`` (`cam.class_activation_maps` of the last convolution's output and
-    the softmax's weights, computed inside).
+    the softmax's weights, computed inside). Where the network answers age in years, also the
+    distribution over them, N×101 under ``years``. `years.group` makes the age groups of it. A
+    group's map is the mean of its years' maps, weighted by the years' probabilities: the features,
+    weighted by the gradient of the log of the group's sum.
 
     Args:
         tasks: some of `CLASSES`.
-        network: "alexnet-gap", after the paper, with CAMs of 13×13; or "efficientnet-lite2", of
-            today, with CAMs of 4×4, which hardly tell where the evidence lies.
+        network: "face-mobilenet", which answers best, with CAMs of 7×7 and age in years; or
+            "alexnet-gap", after the paper, with CAMs of 13×13.
 
     Raises:
         ValueError: a network that does not ship.
@@ -32,12 +36,26 @@ def load_joint(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model
     for task, features in zip(
         tasks, ships.features(face, [f"_{task}" for task in tasks]), strict=True
     ):
-        head = softmax(len(CLASSES[task]), f"softmax_{task}")
-        outputs[task] = head(pooled(features, f"_{task}"))
-        outputs[f"cam_{task}"] = ops.matmul(ops.cast(features, "float32"), head.kernel)
+        answer = _in_years if task == "age" and ships.tail else _in_classes
+        outputs |= answer(task, features)
     model = keras.Model(face, outputs, name="classifiers")
     weights.assign(model, ships.tensors(tasks))
     return model
+
+
+def _in_classes(task, features):
+    head = softmax(len(CLASSES[task]), f"softmax_{task}")
+    answer = head(pooled(features, f"_{task}"))
+    return {task: answer, f"cam_{task}": ops.matmul(ops.cast(features, "float32"), head.kernel)}
+
+
+def _in_years(task, features):
+    head = layers.Dense(years.COUNT, dtype="float32", name=f"softmax_{task}")
+    scores = head(pooled(features, f"_{task}"))
+    groups, shares = years.group(scores)
+    of_years = ops.matmul(ops.cast(features, "float32"), head.kernel)
+    maps = ops.matmul(of_years, ops.expand_dims(ops.transpose(shares, (0, 2, 1)), 1))
+    return {task: ops.softmax(groups), f"cam_{task}": maps, "years": ops.softmax(scores)}
 
 
 def load(task: str, network: str = SHIPPED[0]) -> keras.Model:
@@ -54,11 +72,27 @@ def load(task: str, network: str = SHIPPED[0]) -> keras.Model:
         raise ValueError(f"task is one of {', '.join(CLASSES)}; got {task!r}")
     ships, face = record(check_network(network)).ships, face_input()
     (features,) = ships.features(face, [""])
-    answer = softmax(len(CLASSES[task]))(pooled(features))
+    if task == "age" and ships.tail:
+        scores = layers.Dense(years.COUNT, dtype="float32", name="softmax")(pooled(features))
+        answer = layers.Softmax(dtype="float32", name="groups")(years.group(scores)[0])
+    else:
+        answer = softmax(len(CLASSES[task]))(pooled(features))
     model = keras.Model(face, answer, name=network.replace("-", "_"))
     tensors = ships.tensors((task,))
     weights.assign(model, {name.replace(f"_{task}/", "/"): v for name, v in tensors.items()})
     return model
+
+
+def tail_of(network: str) -> float | None:
+    """The tail with which `years.summary` takes a shipped network's distribution over years; None
+    where the network answers age groups alone.
+
+    Raises:
+        ValueError: a network that does not ship.
+        WeightsError: the file that tells it is missing or damaged.
+    """
+    ships = record(check_network(network)).ships
+    return ships.tail() if ships.tail else None
 
 
 def check_network(network: str) -> str:

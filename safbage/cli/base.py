@@ -81,7 +81,10 @@ messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 Shipped = StrEnum("Shipped", {name.upper().replace("-", "_"): name for name in SHIPPED})
 """The networks that ship, as an option's choices."""
 Network = Annotated[
-    Shipped, typer.Option(help="alexnet-gap is the paper's, efficientnet-lite2 is of today.")
+    Shipped,
+    typer.Option(
+        help="face-mobilenet answers best, and age in years, too; alexnet-gap is the paper's."
+    ),
 ]
 MlNet = Annotated[
     str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")

@@ -43,7 +43,7 @@ def explore(
         typer.Option(help="Offer the faces of a folder that `safbage prepare` filled, too."),
     ] = None,
     ratio: Annotated[float, typer.Option(min=0, max=1, help="Ratio to begin with.")] = RATIO,
-    network: Network = Shipped.ALEXNET_GAP,
+    network: Network = Shipped.FACE_MOBILENET,
     save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
     port: Annotated[
         int, typer.Option(help="Port of the page; the next free one where it is taken.")

@@ -15,7 +15,7 @@ def export(
     tasks: Annotated[
         str, typer.Option(help="What it is to answer, separated by commas.")
     ] = "age,gender,expression",
-    network: Network = Shipped.ALEXNET_GAP,
+    network: Network = Shipped.FACE_MOBILENET,
     saliency: MlNet = "mlnet",
 ):
     """Write the network for other programs, ONNX and others.
@@ -24,8 +24,9 @@ def export(
     network. Its inputs are "face" (N×224×224×3 uint8, RGB, the crop with 30 % margin) and "ratio"
     (N×1 float32, the paper's 0.3). Its outputs, all float32: "map" (N×28×28 saliency, 0 to 1), and
     for every task its probabilities under its name and its raw class activation maps under "cam_"
-    and its name; N is any number, with LiteRT 1. It is run once, and must answer as safbage. All
-    formats but saved-model need the extra "export": in a clone, pip install -e ".[export]".
+    and its name; with age by face-mobilenet, "years" (N×101, the probability of each year from 0 to
+    100). N is any number, with LiteRT 1. It is run once, and must answer as safbage. All formats
+    but saved-model need the extra "export": in a clone, pip install -e ".[export]".
     """
     from safbage.pipeline import SafBage
     from safbage.pipeline import export as exporter

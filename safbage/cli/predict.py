@@ -28,7 +28,7 @@ from safbage.cli.base import (
     visible,
     wrong_arguments,
 )
-from safbage.tasks import RATIO
+from safbage.tasks import RATIO, YEARS
 
 SAYS_LITTLE = 20
 """Pixels of a face's shorter side below which its answers say little."""
@@ -57,7 +57,7 @@ def predict(
     tasks: Annotated[
         str, typer.Option(help="What to answer, separated by commas.")
     ] = "age,gender,expression",
-    network: Network = Shipped.ALEXNET_GAP,
+    network: Network = Shipped.FACE_MOBILENET,
     saliency: MlNet = "mlnet",
     min_face: Annotated[
         float,
@@ -81,6 +81,7 @@ def predict(
     be read.
     """
     say("Starting …")
+    from safbage import classifiers
     from safbage.photos import list_photos
     from safbage.pipeline import SafBage
     from safbage.pipeline.explanation import columns
@@ -90,7 +91,8 @@ def predict(
     if "" in photos:
         raise fail("a photo's path is empty", 2)
     chosen = chosen_tasks(tasks)
-    names = columns(chosen, probabilities=probabilities)
+    years = "age" in chosen and classifiers.tail_of(network.value) is not None
+    names = columns(chosen, years=years, probabilities=probabilities)
     folder = _ResultFolder(output, names, crops) if output else None
     with wrong_arguments(FileNotFoundError):
         listed = list_photos(photos)
@@ -262,7 +264,10 @@ def _print_rows(rows, names, as_json):
         short = [
             name
             for name in names
-            if not name.startswith("box_") and not name.endswith("_p") and "[" not in name
+            if not name.startswith("box_")
+            and not name.endswith("_p")
+            and "[" not in name
+            and name not in YEARS[1:]
         ]
         if all(row["status"] == "ok" for row in rows):
             short.remove("status")
@@ -282,5 +287,8 @@ def _cell(row, name):
     value = row.get(name)
     if value is None:
         return ""
+    if name == YEARS[0]:
+        low, high = (row[end] for end in YEARS[1:])
+        return f"{value:.0f} ({low:.0f}–{high:.0f})"
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
     return (f"{value:.4f}" if isinstance(value, float) else str(value)) + sure

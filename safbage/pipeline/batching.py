@@ -48,8 +48,8 @@ class Found:
     def is_answered(self) -> bool:
         return self.error is not None or len(self.outputs) == len(self.faces)
 
-    def explanation(self, tasks: Iterable[str], ratio: float) -> Explanation:
-        """All of it put together."""
+    def explanation(self, model, ratio: float) -> Explanation:
+        """All of it put together; `model` is the `SafBage` that answered."""
         if self.error:
             return Explanation.failed(self.photo.name, ratio, self.error)
         if not self.faces:
@@ -63,9 +63,8 @@ class Found:
             faces=self.faces,
             crops=self.crops,
             maps=arrays["map"],
-            probabilities={task: arrays[task] for task in tasks},
-            cams={task: arrays[f"cam_{task}"] for task in tasks},
             quality=self.quality,
+            **model.parted(arrays),
         )
 
 
@@ -111,7 +110,7 @@ class Queue:
         """The photos at the front whose faces are all answered."""
         left = []
         while self.photos and self.photos[0].is_answered():
-            left.append(self.photos.popleft().explanation(self.model.tasks, self.ratio))
+            left.append(self.photos.popleft().explanation(self.model, self.ratio))
         return left
 
 

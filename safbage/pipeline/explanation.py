@@ -9,7 +9,7 @@ from safbage import reweighting
 from safbage.errors import ImageError
 from safbage.faces import Face
 from safbage.runtime.files import printable
-from safbage.tasks import BOX, CLASSES, FACE_SIZE, MAP_SIZE
+from safbage.tasks import BOX, CLASSES, FACE_SIZE, MAP_SIZE, YEARS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,12 +25,14 @@ class Explanation:
         crops: N×224×224×3 uint8.
         maps: ML-Net's saliency of the crops, N×28×28 float32 in [0, 1].
         probabilities: task to N×C float32.
-        cams: task to N×h×w×C float32, one raw class activation map per class: of 13×13 cells by
-            AlexNet-GAP, of 4×4 by EfficientNet-Lite2.
+        cams: task to N×h×w×C float32, one raw class activation map per class: of 7×7 cells by
+            face-mobilenet, of 13×13 by AlexNet-GAP.
         error: the exception behind a failure.
         mode: the formula of the reweighting, one of `reweighting.MODES`; "blend" is the paper's.
         quality: for each face what speaks against the answers to it, "" where nothing does; see
             `faces.describe_quality`.
+        years: N×3, age in whole years: the median, and low and high, between which 80 % of ages
+            lie. None where the network answers age groups alone, or age is not asked.
     """
 
     photo: str
@@ -47,6 +49,7 @@ class Explanation:
     error: Exception | None = None
     mode: str = "blend"
     quality: list[str] = field(default_factory=list)
+    years: np.ndarray | None = None
 
     def __repr__(self):
         return (
@@ -78,6 +81,7 @@ class Explanation:
             probabilities={task: values[one] for task, values in self.probabilities.items()},
             cams={task: values[one] for task, values in self.cams.items()},
             quality=self.quality[one],
+            years=None if self.years is None else self.years[one],
         )
 
     def rows(self, *, probabilities: bool = False) -> list[dict]:
@@ -92,24 +96,33 @@ class Explanation:
                 **dict(zip(BOX, face.box, strict=True)),
                 "score": face.score,
                 "quality": self.quality[i],
-                **answers(self.probabilities, i, probabilities=probabilities),
+                **answers(self.probabilities, i, years=self.years, probabilities=probabilities),
             }
             for i, face in enumerate(self.faces)
         ]
 
 
-def answers(outputs: dict[str, np.ndarray], i: int, *, probabilities: bool = False) -> dict:
+def answers(
+    outputs: dict[str, np.ndarray],
+    i: int,
+    *,
+    years: np.ndarray | None = None,
+    probabilities: bool = False,
+) -> dict:
     """The answers to one face as plain values: per task the class and its probability.
 
     Args:
         outputs: task to probabilities, N×C.
         i: which of the N faces.
+        years: as in `Explanation`; where given, they stand behind the age group.
         probabilities: give those of all classes, too.
     """
     row = {}
     for task, values in outputs.items():
         best = int(values[i].argmax())
         row |= {task: CLASSES[task][best], f"{task}_p": float(values[i, best])}
+        if task == "age" and years is not None:
+            row |= dict(zip(YEARS, map(float, years[i]), strict=True))
     if probabilities:
         for task, values in outputs.items():
             named = zip(CLASSES[task], values[i], strict=True)
@@ -117,15 +130,20 @@ def answers(outputs: dict[str, np.ndarray], i: int, *, probabilities: bool = Fal
     return row
 
 
-def columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
-    """Names of the columns of `Explanation.rows`, in order."""
+def columns(tasks: Iterable[str], *, years: bool = False, probabilities: bool = False) -> list[str]:
+    """Names of the columns of `Explanation.rows`, in order; `years` for a network that answers age
+    in years."""
     of_face = ["photo", "face", "status", *BOX, "score", "quality"]
-    return of_face + answer_columns(tasks, probabilities=probabilities)
+    return of_face + answer_columns(tasks, years=years, probabilities=probabilities)
 
 
-def answer_columns(tasks: Iterable[str], *, probabilities: bool = False) -> list[str]:
+def answer_columns(
+    tasks: Iterable[str], *, years: bool = False, probabilities: bool = False
+) -> list[str]:
     """Names of the columns that hold answers, in order."""
-    names = [name for task in tasks for name in (task, f"{task}_p")]
+    names = []
+    for task in tasks:
+        names += [task, f"{task}_p", *(YEARS if years and task == "age" else ())]
     if probabilities:
         names += [f"{task}[{name}]" for task in tasks for name in CLASSES[task]]
     return names

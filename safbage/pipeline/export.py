@@ -9,6 +9,8 @@ number N of faces (LiteRT: one):
     map           N×28×28 float32       ML-Net's saliency, 0–1
     age, …        N×C float32           probabilities for every task, as in `tasks.CLASSES`
     cam_age, …    N×h×w×C float32       raw class activation maps for every task
+    years         N×101 float32         with age, by a network that answers it in years: the
+                                        probability of each year from 0 to 100
 """
 
 import importlib.util
@@ -62,7 +64,8 @@ def _onnx(path):
 def _openvino(path):
     import openvino
 
-    network = openvino.Core().compile_model(path)
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where the CPU has it
+    network = openvino.Core().compile_model(path, config=exact)
     return lambda inputs: {port.get_any_name(): value for port, value in network(inputs).items()}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from safbage import classifiers, reweighting, saliency
+from safbage.classifiers import years
 from safbage.photos import list_photos
 from safbage.pipeline import batching, stages
 from safbage.pipeline.explanation import Explanation, answer_columns, answers, columns
@@ -22,7 +23,8 @@ class SafBage:
 
     `ratio` may be set at any time; a run that has begun keeps the one that it began with. To see
     what it does to a face, give `at_ratio` what `explain` found: then only the classifiers run
-    again.
+    again. `tail` is what the 80 % interval of an age leaves out at each end; None where age is not
+    answered in years.
     """
 
     def __init__(
@@ -32,9 +34,10 @@ class SafBage:
         mlnet: keras.Model,
         classifier: keras.Model,
         batch_size: int,
+        tail: float | None = None,
     ):
         self.tasks, self.ratio, self.batch_size = tuple(tasks), ratio, batch_size
-        self.classifier = classifier
+        self.classifier, self.tail = classifier, tail
         self.network = stages.network(mlnet, classifier)
 
     @classmethod
@@ -43,7 +46,7 @@ class SafBage:
         *,
         tasks: tuple[str, ...] = tuple(CLASSES),
         ratio: float = reweighting.RATIO,
-        network: str = "alexnet-gap",
+        network: str = classifiers.SHIPPED[0],
         saliency: str | Path = "mlnet",
         batch_size: int | None = None,
         precision: str | None = None,
@@ -53,8 +56,8 @@ class SafBage:
         Args:
             tasks: which of "age", "gender", "expression" to answer.
             ratio: how strongly saliency reweights the face, 0–1; the paper's 0.3.
-            network: "alexnet-gap", after the paper; or "efficientnet-lite2", of today, right more
-                often on test faces of its own data sets (its card has the figures).
+            network: "face-mobilenet", which answers best, and age in years, too; or "alexnet-gap",
+                after the paper, right less often (the cards have the figures).
             saliency: "mlnet", the shipped ML-Net; "light", its approximation on AlexNet, many times
                 cheaper (its effect is on the model card); or a file of ML-Net weights, as
                 `saliency.load` takes.
@@ -85,7 +88,9 @@ class SafBage:
         own = keras.config.dtype_policy().name
         policy = precision or ("mixed_bfloat16" if backend.has_gpu() else own)
         with backend.precision(policy):
-            return cls(tasks, ratio, _mlnet(saliency), classifiers.load_joint(tasks, network), size)
+            classifier = classifiers.load_joint(tasks, network)
+            tail = classifiers.tail_of(network) if "age" in tasks else None
+            return cls(tasks, ratio, _mlnet(saliency), classifier, size, tail)
 
     @property
     def ratio(self) -> float:
@@ -95,6 +100,11 @@ class SafBage:
     @ratio.setter
     def ratio(self, ratio: float):
         self._ratio = reweighting.check_ratio(ratio)
+
+    @property
+    def in_years(self) -> bool:
+        """Whether age is answered in years, besides its group."""
+        return self.tail is not None
 
     def predict(
         self,
@@ -120,7 +130,9 @@ class SafBage:
             without a face (status "no face") or that could not be read ("failed: …"): nothing is
             lost. Columns: photo, face, status, box_left, box_top, box_width, box_height (pixels),
             score, quality (what speaks against the answers, see `faces.describe_quality`; "" where
-            nothing does), and per task its class and that class's probability.
+            nothing does), and per task its class and that class's probability. Where age is
+            answered in years, behind it age_years, the median, and age_low and age_high, between
+            which 80 % of ages lie.
 
         Raises:
             TypeError: `photos` is none of these.
@@ -134,7 +146,7 @@ class SafBage:
 
     def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
         """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
-        names = columns(self.tasks, probabilities=probabilities)
+        names = columns(self.tasks, years=self.in_years, probabilities=probabilities)
         table = pd.DataFrame(rows, columns=names, dtype=object)
         plain = ["photo", "face", "status", "quality", *self.tasks]
         table[plain] = table[plain].where(table[plain].notna(), None)  # missing numbers are NaN
@@ -173,9 +185,7 @@ class SafBage:
         if not len(seen.crops):
             raise ValueError(f"{seen.photo} has no face to reweight: {seen.status}")
         outputs = self.answer(seen.crops, maps=seen.maps, ratio=ratio, mode=mode)
-        probabilities = {task: outputs[task] for task in self.tasks}
-        cams = {task: outputs[f"cam_{task}"] for task in self.tasks}
-        return replace(seen, ratio=ratio, mode=mode, probabilities=probabilities, cams=cams)
+        return replace(seen, ratio=ratio, mode=mode, **self.parted(outputs))
 
     def explain_each(self, photos, **options) -> Iterator[Explanation]:
         """Explain photos one after the other, while their faces go through the networks in batches.
@@ -238,7 +248,7 @@ class SafBage:
             probabilities: as for `predict`.
 
         Returns:
-            A row per crop: face, and per task its class and that class's probability.
+            A row per crop: face, and the answers as `predict` gives them.
 
         Raises:
             ValueError: the crops or maps have another shape or type.
@@ -259,11 +269,20 @@ class SafBage:
         rows = []
         if len(crops):
             outputs = self.answer(crops, maps=maps)
-            found = {task: outputs[task] for task in self.tasks}
+            found = self.parted(outputs)
+            given = dict(years=found["years"], probabilities=probabilities)
             for i in range(len(crops)):
-                rows.append({"face": i, **answers(found, i, probabilities=probabilities)})
-        names = ["face", *answer_columns(self.tasks, probabilities=probabilities)]
-        return pd.DataFrame(rows, columns=names)
+                rows.append({"face": i, **answers(found["probabilities"], i, **given)})
+        options = dict(years=self.in_years, probabilities=probabilities)
+        return pd.DataFrame(rows, columns=["face", *answer_columns(self.tasks, **options)])
+
+    def parted(self, outputs: dict[str, np.ndarray]) -> dict:
+        """What `answer` gave, as an `Explanation` holds it: probabilities, cams and years."""
+        return {
+            "probabilities": {task: outputs[task] for task in self.tasks},
+            "cams": {task: outputs[f"cam_{task}"] for task in self.tasks},
+            "years": years.summary(outputs["years"], self.tail) if self.in_years else None,
+        }
 
     def answer(
         self,

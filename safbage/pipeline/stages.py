@@ -27,7 +27,8 @@ def network(mlnet: keras.Model, classifier: keras.Model) -> keras.Model:
     Inputs: {"face": N×224×224×3 uint8 RGB, as `find` crops them; "ratio": N×1 float32 in [0, 1]}.
     Outputs, float32: "map", N×28×28 in [0, 1], and those of the classifier: for every task its
     probabilities N×C under its name, and its raw class activation maps N×h×w×C under
-    ``cam_<task>``.
+    ``cam_<task>``; of a network that answers age in years, also their distribution N×101 under
+    "years".
 
     Args:
         mlnet: ``saliency.load(…).network``.

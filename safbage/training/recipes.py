@@ -79,8 +79,9 @@ class Recipe:
 
 
 def first_layer(recipe: Recipe, network: str, task: str) -> str:
-    """The first layer of a network that a recipe trains for a task; ValueError: no such network."""
-    record = classifiers.network(network)
+    """The first layer that a recipe trains for a task; ValueError where there is no such network to
+    train."""
+    record = classifiers.trainable(network)
     return recipe.train_from or record.trained_from[task]
 
 

@@ -15,6 +15,7 @@ from safbage.runtime.weights.stored import (
     check_shipped,
     save,
     ship,
+    shipped_facts,
     shipped_hashes,
     shipped_metadata,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "load",
     "save",
     "ship",
+    "shipped_facts",
     "shipped_hashes",
     "shipped_metadata",
     "status",

@@ -1,5 +1,6 @@
 """Weights that this project trained: they ship in ``safbage/trained``, with model cards."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def shipped_metadata(name: str) -> dict[str, str]:
     """What a shipped file says of itself: "description", "licence", and more."""
     with safetensors.safe_open(path_of(name), "numpy") as file:
         return file.metadata()
+
+
+def shipped_facts(name: str) -> dict:
+    """What was measured of a shipped network, from the JSON file beside its weights.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    path = TRAINED / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is missing or damaged. Install safbage again, or restore it with git."
+        ) from error
 
 
 def save(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> Path:

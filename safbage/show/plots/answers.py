@@ -92,7 +92,9 @@ def class_activation(
     """What speaks for and against a class, over the reweighted face.
 
     The class is the answer unless `target` gives another. The map is `cam.contrast` of the raw
-    maps, in scores: its mean is how far the class's score lies above the mean of the others.
+    maps, in scores: its mean is how far the class's score lies above the mean of the others. (An
+    age group's score is no sum over places where age is a distribution over years; its map is the
+    gradient's, as `classifiers.load_joint` says.)
 
     The scale runs from −`reach` to `reach`, by default `evidence_reach`. So all pictures of a face
     have one scale: the same colour is the same value.
@@ -172,15 +174,20 @@ def _group(seen):
 def _overview(seen, rows, ax):
     """A photo with all its faces, labelled with their answers or, where these are many, numbers."""
     numbers = [str(i) for i in range(len(seen.faces))]
-    answers = [
-        [CLASSES[task][values[i].argmax()] for task, values in seen.probabilities.items()]
-        for i in range(len(seen.faces))
-    ]
+    answers = [_words(seen, i) for i in range(len(seen.faces))]
     worded = [f"{i}: {', '.join(words)}" for i, words in enumerate(answers)]
     labels = worded if len(worded) <= FACES_WORDED else numbers
     below = f"the {rows} largest" if len(seen.faces) > rows else "each"
     title = f"{Path(seen.photo).name}: {len(seen.faces)} faces, {below} below"
     boxes(seen.image, seen.faces, labels=labels, short=numbers, title=title, ax=ax)
+
+
+def _words(seen, face):
+    """A word for each task: the answer, or an age in years where there is one."""
+    words = {task: CLASSES[task][v[face].argmax()] for task, v in seen.probabilities.items()}
+    if seen.years is not None:
+        words["age"] = f"{seen.years[face, 0]:.0f} years"
+    return words.values()
 
 
 def _stages(seen, face, axes, *, title):
@@ -202,7 +209,14 @@ def _answers(seen, face, axes):
         class_activation(seen, task, face=face, ax=evidence_ax)
         values = seen.probabilities[task][face]
         title = f"{CLASSES[task][values.argmax()]} ({values.max():.0%})"
-        probabilities(task, values, title=title, ax=bars)
+        probabilities(task, values, title=_with_years(seen, task, face, title), ax=bars)
+
+
+def _with_years(seen, task, face, title):
+    """A title, and for age in a line of its own the years."""
+    if task != "age" or seen.years is None:
+        return title
+    return f"{title}\n{style.age_in_words(seen.years[face])}"
 
 
 def reweighted_view(
@@ -236,4 +250,5 @@ def reweighted_view(
     axes = bottom.subplots(1, len(seen.probabilities), squeeze=False)[0]
     for (name, values), bars in zip(seen.probabilities.items(), axes, strict=True):
         probabilities(name, values[0], ax=bars)
+        bars.set_title(_with_years(seen, name, 0, bars.get_title()), **style.PLAIN)
     return figure

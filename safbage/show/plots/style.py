@@ -11,6 +11,7 @@ __all__ = [
     "BAR_COLOUR",
     "QUIET_COLOUR",
     "WRONG_COLOUR",
+    "age_in_words",
     "percentages",
     "readable",
 ]
@@ -42,6 +43,12 @@ def titled(ax, title: str):
     """The axes, under a title that is drawn as it stands."""
     ax.set_title(readable(title), **PLAIN)
     return ax
+
+
+def age_in_words(years: Sequence[float]) -> str:
+    """A face's row of `Explanation.years`: "30 years (24–37)"."""
+    age, low, high = years
+    return f"{age:.0f} year{'' if age == 1 else 's'} ({low:.0f}–{high:.0f})"
 
 
 def percentages(shares: Sequence[float]) -> list[str]:

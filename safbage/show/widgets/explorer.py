@@ -253,7 +253,9 @@ class RatioExplorer(ipywidgets.VBox):
             )
             self._draw_cam()
             for task, values in self.shown.probabilities.items():
-                self.bars[task].value = bars(task, values[0])
+                in_years = task == "age" and self.shown.years is not None
+                years = self.shown.years[0] if in_years else None
+                self.bars[task].value = bars(task, values[0], years=years)
             self.message.value = ""
 
     def _draw_photo(self):

@@ -3,7 +3,7 @@
 import contextlib
 import html
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -77,11 +77,15 @@ class Message(ipywidgets.HTML):
             self.value = f'<div role="alert" style="color: #e0483e">{text}</div>'
 
 
-def bars(task: str, values: np.ndarray) -> str:
-    """A task's probabilities (C values) as HTML: the answer, then bar and figure for each class."""
+def bars(task: str, values: np.ndarray, *, years: Sequence[float] | None = None) -> str:
+    """A task's probabilities (C values) as HTML: the answer, then bar and figure for each class.
+
+    An age in years (a row of `Explanation.years`) stands beside the answer.
+    """
     best = int(np.argmax(values))
     answer = f"<b>{task}: {CLASSES[task][best]}</b> ({values[best]:.0%})"
-    lines = [f'<div style="margin-bottom: 2px">{answer}</div>']
+    answer += "" if years is None else f", {plots.age_in_words(years)}"
+    lines = [f'<div style="margin-bottom: 2px; line-height: 1.35">{answer}</div>']
     for i, (name, value) in enumerate(zip(CLASSES[task], values, strict=True)):
         colour = ANSWER_COLOUR if i == best else BAR_COLOUR
         bar = f"width: {100 * value:.1f}%; height: 100%; background: {colour}"

@@ -65,8 +65,10 @@ def thresholds(photo: np.ndarray) -> ipywidgets.Widget:
 def class_evidence(seen: Explanation, *, face: int = 0) -> ipywidgets.Widget:
     """Menus of task, class, method and layer, over the reweighted face and where the evidence lies.
 
+    It is AlexNet-GAP's evidence, whose layers the menu lists.
+
     Args:
-        seen: what `SafBage.explain` returned.
+        seen: what `SafBage.explain` returned, of a model with that network.
         face: the index of one of its faces.
 
     Raises:
@@ -78,7 +80,7 @@ def class_evidence(seen: Explanation, *, face: int = 0) -> ipywidgets.Widget:
     method = ipywidgets.Dropdown(options=list(METHODS), description="method", style=WIDE)
     layers = [f"conv{i}" for i in range(5, 0, -1)]
     layer = ipywidgets.Dropdown(options=layers, description="layer", style=WIDE)
-    shipped = functools.cache(classifiers.load)
+    shipped = functools.cache(functools.partial(classifiers.load, network="alexnet-gap"))
 
     def offer_classes(_=None):
         names = CLASSES[task.value]
