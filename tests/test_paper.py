@@ -1,63 +1,153 @@
+"""The paper's figures: typed in whole, held against each other, and against what the library does."""
+
+import importlib
+import re
 import subprocess
 import sys
+from inspect import signature
+from math import isnan
+from statistics import stdev
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY, data_folder
 
-from safbage import evaluation, paper
-from safbage.tasks import EXPRESSIONS
-
-
-def parts(generator, total, most, count):
-    """Whole numbers from 0 to `most` with the given sum."""
-    drawn = np.zeros(count, int)
-    for _ in range(total):
-        drawn[generator.choice(np.flatnonzero(drawn < most))] += 1
-    return drawn
+from safbage import classifiers, datasets, evaluation, paper, tasks, training
+from safbage.experiments import reproduction
+from safbage.paper import tables
+from safbage.tasks import AGE_GROUPS, EXPRESSIONS
 
 
-def matrix(generator, right, faces, classes):
-    """Counts with a given diagonal and faces per class; errors fall anywhere."""
-    cells = np.zeros((len(classes), len(classes)), int)
-    for i, n in enumerate(right):
-        others = [j for j in range(len(classes)) if j != i]
-        cells[i, others] = generator.multinomial(faces - n, np.full(len(others), 1 / len(others)))
-        cells[i, i] = n
-    return pd.DataFrame(cells, classes, classes)
+def disagreement(*words):
+    """The values of the one check whose place and figure hold these words, which does not agree."""
+    (check,) = [c for c in paper.CHECKS if all(word in f"{c.where}, {c.what}" for word in words)]
+    assert not check.agrees
+    return tuple(round(value, check.digits) for value in check.values)
 
 
-def test_2368_of_7_times_500_faces_are_one_accuracy_and_mean_recall(generator):
-    """Arithmetic of the reported sum, over a drawn diagonal: Table 5's own cells are not known."""
-    counts = matrix(generator, parts(generator, 2368, 500, 7), 500, EXPRESSIONS)
-    scores = evaluation.matrix_scores(counts)
+# --- Tables 2, 3 and 6 ----------------------------------------------------------------------------
+
+
+def test_headline_results():
+    found = paper.results("age").set_index("method")
+    assert found.value.to_dict() == {"without saliency": 52.2, "with saliency": 62.11}
+    assert found.error.to_dict() == {"without saliency": 3.9, "with saliency": 3.2}
+    assert found.value["with saliency"] == paper.DIAGONAL_MEANS[4]
+    both = paper.results()
+    assert both.groupby("task").size().to_dict() == {"age": 2, "gender": 2, "expression": 2}
+    places = both.drop_duplicates("task").set_index("task")["where"].to_dict()
+    assert places == {"age": "Table 2", "gender": "Table 3", "expression": "Table 6"}
+    assert {"MiVOLOv2", "POSTER V2"} <= set(paper.results(later=True).method) and set(
+        both.method
+    ) == {paper.WITH, paper.WITHOUT}
+    with pytest.raises(ValueError, match="age, gender, expression; got 'mood'"):
+        paper.results("mood")
+
+
+@pytest.mark.parametrize(
+    "task, references, best",
+    [
+        ("age", [28, 27, 27, 37, 33], 61.3),
+        ("gender", [28, 32, 38, 27, 27, 33], 91.0),
+        ("expression", [40, 39, 36], 64.53),
+    ],
+)
+def test_the_tables_list_others_in_rising_order_and_end_with_saliency(task, references, best):
+    table = paper.results(task, others=True)
+    others = table[table.reference.notna()]
+    assert others.reference.astype(int).tolist() == references and others.value.max() == best
+    assert table.value.is_monotonic_increasing and table.method.is_unique
+    assert table.method.iloc[-1] == paper.WITH
+    for row in others.itertuples():
+        assert row.source == paper.REFERENCES[row.reference][0] and row.source in row.method
+    assert len(paper.results(others=True)) == 7 + 8 + 5
+
+
+def test_every_reference_is_of_a_table():
+    listed = {row.reference for table in paper.TABLES.values() for row in table} - {None}
+    assert listed == set(paper.REFERENCES)
+
+
+def test_the_ablations_are_of_networks_that_the_library_has():
+    vgg16, gilnet = paper.ABLATIONS
+    assert (gilnet.value, gilnet.error) == (89.8, 1.3)
+    (alexnet,) = [row.value for row in paper.TABLES["gender"] if row.method == paper.WITH]
+    assert vgg16.value == pytest.approx(alexnet + 1.6) and isnan(vgg16.error)
+    assert f"{1.016 * alexnet:.1f} as a share" in vgg16.note
+    assert {vgg16.method, gilnet.method} <= set(tasks.NETWORKS)
+
+
+# --- Tables 1, 4 and 5 ----------------------------------------------------------------------------
+
+
+def test_table_1_adds_up():
+    split = paper.split()
+    assert tuple(split.sum()) == tables.TABLE_1_TOTALS and split.to_numpy().sum() == 287_400
+    shares = split.validation / (split.train + split.validation)
+    assert shares.round(3).eq(0.2).all()  # a fifth validates
+
+
+def test_the_reader_of_affectnet_divides_as_table_1():
+    split = paper.split()
+    default = signature(datasets.affectnet).parameters["validation"].default
+    assert default == pytest.approx(split.validation.sum() / 283_900, abs=1e-4)
+
+
+def test_table_1_has_one_picture_less_than_affectnet_publishes():
+    from safbage.datasets.readers.affectnet import PUBLISHED
+
+    assert (paper.split()[["train", "validation"]].sum().sum(), 3500) == (
+        PUBLISHED["train"] - 1,
+        PUBLISHED["test"],
+    )
+
+
+def test_table_4_comes_to_its_mean_recall():
+    recalls = np.diag(paper.confusion(4))
+    assert list(recalls) == [92.1, 70.2, 52.8, 36.3, 88.4, 29.2, 47.8, 80.1]
+    assert round(paper.diagonal_mean(paper.confusion(4)), 2) == paper.DIAGONAL_MEANS[4]
+    assert (paper.confusion(4).sum(axis=1).round(6) == 100).tolist() == [
+        name != "4-6" for name in AGE_GROUPS
+    ]
+
+
+def test_table_4_as_accuracy():
+    """Weighed by Adience's own counts, it is another figure than the mean recall."""
+    accuracy = np.average(np.diag(paper.confusion(4)), weights=tables.ADIENCE_FACES)
+    assert round(accuracy, 1) == paper.AGE_ACCURACY != round(paper.DIAGONAL_MEANS[4], 1)
+
+
+def test_adiences_counts_are_those_of_its_fold_files():
+    folder = data_folder("adience")
+    faces = datasets.adience(folder, require_files=False).faces
+    assert tuple(faces.age_group.value_counts()[list(AGE_GROUPS)]) == tables.ADIENCE_FACES
+    lines = [path.read_text().splitlines()[1:] for path in folder.glob("fold_*_data.txt")]
+    assert sum(map(len, lines)) == 19_487  # section 3.3's images
+
+
+def test_table_5s_counts_are_its_percentages():
+    assert (evaluation.percent(paper.counts()).round(1) == paper.confusion(5)).all(axis=None)
+    assert (paper.counts().sum(axis=1) == paper.split().test).all()
+    scores = evaluation.matrix_scores(paper.counts())
+    assert np.trace(paper.counts()) == 2368
     assert (
         round(100 * scores["accuracy"], 2)
         == round(100 * scores["mean_recall"], 2)
         == paper.DIAGONAL_MEANS[5]
     )
-    assert round(paper.diagonal_mean(evaluation.percent(counts)), 2) == paper.DIAGONAL_MEANS[5]
+    assert round(paper.diagonal_mean(paper.confusion(5)), 2) == paper.DIAGONAL_MEANS[5]
 
 
-@pytest.mark.parametrize("table", [4, 5])
-def test_the_cells_known_leave_room_for_the_printed_mean(table):
+@pytest.mark.parametrize("table, classes", [(4, AGE_GROUPS), (5, EXPRESSIONS)])
+def test_confusions_have_labels_and_answers_in_order(table, classes):
     percent = paper.confusion(table)
-    diagonal = np.diag(percent)
-    known, unknown = np.nansum(diagonal), np.isnan(diagonal).sum()
-    mean = paper.DIAGONAL_MEANS[table]
-    slack = 0.006 * len(diagonal)
-    assert (
-        known - slack <= mean * len(diagonal) <= known + 100 * unknown + slack
-    )  # both sides meet once all cells are in
-    assert (percent.isna() | percent.ge(0) & percent.le(100)).all(axis=None)
+    assert list(percent.index) == list(percent.columns) == list(classes)
+    assert (percent.index.name, percent.columns.name) == ("label", "answer")
+    assert percent.loc[classes[1], classes[0]] == {4: 22.2, 5: 3.8}[table]  # rows are labels
 
 
-def test_unknown_cells_are_not_averaged_over():
-    assert paper.confusion(4).loc["38-43", "38-43"] == 29.2
-    with pytest.raises(ValueError, match="not known at 0-2, 4-6"):
-        paper.diagonal_mean(paper.confusion(4))
-    with pytest.raises(ValueError, match="cells known"):
-        evaluation.matrix_scores(paper.confusion(5))
+def test_there_are_two_confusion_matrices():
     with pytest.raises(ValueError, match="Table 4"):
         paper.confusion(3)
 
@@ -68,35 +158,109 @@ def test_a_printed_row_is_averaged_as_it_is():
     assert 100 * evaluation.matrix_scores(printed)["mean_recall"] == pytest.approx(
         (80 / 1.018 + 60) / 2
     )
+    none = evaluation.percent(pd.DataFrame([[1, 0], [0, 0]], ["a", "b"], ["a", "b"]))
+    with pytest.raises(ValueError, match="no recall is known of b"):
+        paper.diagonal_mean(none)
 
 
-def test_headline_results():
-    found = paper.results("age").set_index("method")
-    assert found.value.to_dict() == {"without saliency": 52.2, "with saliency": 62.11}
-    assert found.error.to_dict() == {"without saliency": 3.9, "with saliency": 3.2}
-    assert found.value["with saliency"] == paper.DIAGONAL_MEANS[4]
-    both = paper.results()
-    assert both.groupby("task").size().to_dict() == {"age": 2, "gender": 2, "expression": 2}
-    assert {"MiVOLOv2", "POSTER V2"} <= set(paper.results(later=True).method) and set(
-        both.method
-    ) == {paper.WITH, paper.WITHOUT}
-    with pytest.raises(ValueError, match="age, gender, expression; got 'mood'"):
-        paper.results("mood")
+# --- the recipes ----------------------------------------------------------------------------------
 
 
-def test_contradictions_are_contradictions():
-    for entry in paper.CONTRADICTIONS:
-        first, second = entry["values"]
-        assert first != second
-    anger = next(entry["values"] for entry in paper.CONTRADICTIONS if entry["where"] == "anger")
-    assert all(
-        (value / 100 * 500) == pytest.approx(round(value / 100 * 500)) for value in anger
-    )  # whole faces of 500
-    assert paper.CELLS[4]["38-43", "38-43"] in next(
-        e["values"] for e in paper.CONTRADICTIONS if e["where"] == "age 38-43"
+@pytest.mark.parametrize("task", paper.RECIPES)
+def test_the_librarys_recipes_are_as_stated(task):
+    stated, ours = paper.RECIPES[task], training.RECIPES[task]
+    for name in ("epochs", "rate", "drop_after", "dropout", "batch"):
+        assert getattr(ours, name) == getattr(stated, name), name
+    assert len(ours.variants) == stated.pictures and ours.class_weighted == stated.weighted
+    assert classifiers.network("alexnet").trained_from[task] == stated.layers[0]
+
+
+def test_the_full_scale_has_the_ratios_of_figure_3():
+    assert reproduction.SCALES["full"].ratios == (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+
+
+# --- where it says two things ---------------------------------------------------------------------
+
+
+def test_contradictions_by_hand():
+    assert disagreement("Table 4, row 4-6") == (101.8, 100)
+    assert disagreement("38-43", "recall") == (27.3, 29.2)
+    assert disagreement("gender", "standard error") == (1.2, 1.7)
+    assert disagreement("anger", "recall") == (62.4, 62.8)
+    assert disagreement("expression with saliency", "Table 5") == (67.65, 67.66)
+    assert disagreement("over the age groups") == (
+        3.2,
+        round(stdev(np.diag(tables.TABLE_4)) / 8**0.5, 1),
     )
+    assert disagreement("neutral", "wrong answer") == (3.8, 8.8)
+    assert len(paper.CONTRADICTIONS) == sum(not check.agrees for check in paper.CHECKS) == 7
+
+
+def test_all_else_that_it_gives_twice_agrees():
+    agreeing = [check for check in paper.CHECKS if check.agrees]
+    assert len(agreeing) == len(paper.CHECKS) - 7
+    places = [check.where for check in agreeing]
+    assert sum(" answered " in place for place in places) == 7 * 7
+    assert sum(place.startswith("Table 4, row") for place in places) == 7
+    assert {"section 3.1", "age with saliency", "expression happy"} <= set(places)
+
+
+@pytest.mark.parametrize(
+    "values, digits, agrees",
+    [
+        ((0.8, 0.81), 1, True),
+        ((0.8, 0.851), 1, False),
+        ((62.11, 62.1125), 2, True),
+        ((5, 6), 0, False),
+    ],
+)
+def test_figures_agree_to_the_digits_printed(values, digits, agrees):
+    assert paper.Check("", "", values, digits).agrees == agrees
+
+
+@pytest.mark.parametrize(
+    "entry", (*paper.CONTRADICTIONS, *paper.IN_WORDS), ids=lambda e: e["where"]
+)
+def test_contradictions_are_contradictions(entry):
+    assert set(entry) == {"where", "what", "values"}
+    assert len(set(entry["values"])) == len(entry["values"]) >= 2
+
+
+def test_the_text_cites_other_methods_than_table_2_lists():
+    (entry,) = [entry for entry in paper.IN_WORDS if entry["where"].startswith("Table")]
+    assert entry["where"] == "Table 2"
+    assert entry["values"] == ("[28], [29], [33], [37]", "[27], [28], [33], [37]")
+
+
+def test_the_page_on_fidelity_tells_them_all():
+    page = (REPOSITORY / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    section = page.split("## Where the paper contradicts itself")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert f"{len(paper.CHECKS)} figures" in section and len(rows) == len(paper.CONTRADICTIONS)
+    for entry in paper.CONTRADICTIONS:
+        numbers = [
+            rf"(?<![\d.]){re.escape(format(value, 'g'))}(?![\d%]|\.\d)" for value in entry["values"]
+        ]
+        assert [row for row in rows if all(re.search(number, row) for number in numbers)], entry
+    assert f"{paper.AGE_ACCURACY} %" in page and f"{paper.DIAGONAL_MEANS[4]} %" in page
+
+
+def test_the_page_on_fidelity_names_what_there_is():
+    """Every name in it that begins with a module of this library leads somewhere."""
+    page = (REPOSITORY / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    names = re.findall(
+        r"`((?:faces|paper|plots|training|tasks|saliency|evaluation|datasets)\.[\w.]+)", page
+    )
+    assert len(set(names)) > 10
+    for name in names:
+        module, attributes = name.split(".")[0], name.split(".")[1:]
+        found = importlib.import_module(
+            "safbage.show.plots" if module == "plots" else f"safbage.{module}"
+        )
+        for attribute in attributes:
+            found = getattr(found, attribute)
 
 
 def test_importing_it_is_light():
-    code = "import sys, safbage.paper; sys.exit(any(name in sys.modules for name in ('pandas', 'keras', 'tensorflow')))"
+    code = "import sys, safbage.paper; sys.exit(any(name in sys.modules for name in ('numpy', 'pandas', 'keras')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -36,9 +36,13 @@ def test_crossed_groups_are_shown_and_few_faces_marked(shown):
     assert (faces["a, male"], faces["a, female"], faces["b, female"]) == ("40", "20*", "20*")
 
 
-def test_cells_of_the_paper_stand_beside_where_some_are_known(shown):
+def test_the_papers_matrices_stand_beside_that_of_its_network(shown):
     text = shown(age_comparison())
-    assert text.count("in brackets Table 4's cells") == 1 and " (29.2)" in text
+    assert text.count("in brackets the paper's Table 4") == 1
+    assert " (29.2)" in text and " (101.8)" not in text
     assert "The paper's 62.11 % is mean recall" in text
     table = answers(first(0.5, 70), classes=CLASSES["expression"])
-    assert "in brackets" not in shown(compare({Arm("alexnet", 0.3): Run(table)}, "expression"))
+    text = shown(compare({Arm("alexnet", 0.3): Run(table)}, "expression"))
+    assert text.count("in brackets the paper's Table 5") == 1 and "50.0 (62.4)" in text
+    genders = answers(first(0.5, 70))
+    assert "in brackets" not in shown(compare({Arm("alexnet", 0.3): Run(genders)}))

@@ -263,6 +263,7 @@ def test_words_of_others_are_drawn_as_they_stand(seen, predictions):
             plots.boxes(seen.image, seen.faces, labels=[name], title=name).figure,
             plots.by_group(groups, title=name).figure,
             plots.confusion(counts, title=name).figure,
+            plots.confusion_beside(counts, counts, title=name).figure,
             plots.training_curves({name: history}, measure="loss", title=name).figure,
             plots.gallery(wrong, np.zeros((60, 8, 8, 3), "uint8")).figure,
         ):
@@ -322,6 +323,7 @@ def test_every_evaluation_plot_draws_into_the_axes_given(predictions, history):
     crops = np.zeros((60, 8, 8, 3), "uint8")
     for draw in (
         lambda ax: plots.confusion(evaluation.confusion(predictions), ax=ax),
+        lambda ax: plots.confusion_beside(of := evaluation.confusion(predictions), of, ax=ax),
         lambda ax: plots.reliability(evaluation.reliability(predictions), ax=ax),
         lambda ax: plots.by_group(evaluation.by_group(predictions, "race"), ax=ax),
         lambda ax: plots.training_curves({"with": history}, ax=ax),
@@ -340,6 +342,28 @@ def test_confusion_shows_shares_counts_and_absent_classes():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a (4)", "b (2,000)", "c (0)"]
     assert ax.images[0].get_clim() == (0, 1)
     assert ax.get_title() == "accuracy 100.0%, mean recall 87.5%"
+
+
+def test_confusion_beside_shows_both_and_their_difference():
+    counts = pd.DataFrame([[3, 1, 0], [0, 2000, 0], [0, 0, 0]], list("abc"), list("abc"))
+    published = pd.DataFrame(
+        [[75.0, 20.0, 5.0], [90.0, 10.0, 0.0], [0.0, 0.0, 100.0]], list("abc"), list("abc")
+    )
+    ax = plots.confusion_beside(counts, published)
+    assert words(ax) == [
+        *("75.0", "75.0", "25.0", "20.0", "0.0", "5.0"),
+        *("0.0", "90.0", "100.0", "10.0", "0.0", "0.0"),
+        *("–", "0.0", "–", "0.0", "–", "100.0"),
+    ]
+    drawn = ax.images[0]
+    differences = drawn.get_array()
+    assert differences[:2].tolist() == [[0, 5, -5], [-90, 90, 0]]
+    assert np.ma.masked_invalid(differences)[2].mask.all() and drawn.get_clim() == (-40, 40)
+    orange, blank, blue = drawn.cmap([0.0, 0.5, 1.0])
+    assert orange[0] > orange[2] and np.allclose(blank[:3], 1, atol=0.01) and blue[2] > blue[0]
+    assert ax.get_title() == "mean of the diagonal: ours 87.5 %, published 61.7 %"
+    with pytest.raises(ValueError, match="the same classes"):
+        plots.confusion_beside(counts, published.iloc[::-1])
 
 
 def test_reliability_shows_error_and_faces(predictions):

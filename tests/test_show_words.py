@@ -108,6 +108,18 @@ def test_the_papers_figures_stand_beside_their_arms():
     assert table.accuracy.tolist() == [50.0] * 4 and table["± accuracy"].isna().all()
 
 
+def test_the_papers_other_networks_stand_beside_theirs_with_saliency_alone():
+    run = Run(answers(first(0.5, 40)))
+    arms = [Arm(network, ratio) for network in ("vgg16", "gilnet") for ratio in (0.0, 0.3, 0.5)]
+    comparison = compare(dict.fromkeys(arms, run))
+    table = words.beside_paper(comparison).set_index("arm")[["paper", "± paper"]]
+    assert table.loc["gilnet, ratio 30 %"].tolist() == [89.8, 1.3]
+    assert table.loc["vgg16, ratio 30 %", "paper"] == 93.4
+    assert table.paper.notna().sum() == 2
+    (note,) = words.notes(comparison)
+    assert note.startswith('vgg16: the paper says "about 1.6 %" better than AlexNet')
+
+
 def test_where_the_paper_has_nothing_the_columns_are_there():
     comparison = compare({Arm("shipped", 0.3): Run(answers(first(0.5, 40)))})
     assert comparison.tests == words.verdicts(comparison) == []

@@ -16,8 +16,7 @@ DATASETS = {"age": "Adience", "gender": "Adience", "expression": "AffectNet"}
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """Print a comparison: arms beside the paper's, confusions beside its known cells, groups,
-    verdicts."""
+    """Print a comparison: arms beside the paper's, confusions beside its, groups, verdicts."""
 
     def say(text):
         console.print(text, soft_wrap=True)
@@ -31,9 +30,8 @@ def show(comparison: Comparison, console: Console) -> None:
         say(line)
     for result in comparison.arms:
         table = paper.CONFUSIONS.get(task) if result.arm.is_papers else None
-        table = table if paper.CELLS.get(table) else None
-        known = f"; in brackets Table {table}'s cells, where known" if table else ""
-        say(f"\n{result.arm}: % of each row's faces{known}")
+        beside = f"; in brackets the paper's Table {table}" if table else ""
+        say(f"\n{result.arm}: % of each row's faces{beside}")
         console.print(confusion_table(task, result.confusion, table))
     for result in comparison.arms:
         for name in SHOWN:
@@ -48,13 +46,12 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def confusion_table(task: str, counts: list[list[int]], published: int | None = None) -> Table:
-    """Percentages of each row; where the cell of the paper's table of the number `published` is
-    known, it stands beside in brackets."""
+    """Percentages of each row; beside them in brackets those of the paper's table of the number
+    `published`."""
     names = list(CLASSES[task])
     shares = evaluation.percent(pd.DataFrame(counts, names, names)).map("{:.1f}".format)
     if published:
-        cells = paper.confusion(published)
-        shares += cells.map(lambda cell: "" if pd.isna(cell) else f" ({cell:.1f})")
+        shares += paper.confusion(published).map(" ({:.1f})".format)
     return _table(("label", *names), shares.reset_index().to_numpy())
 
 

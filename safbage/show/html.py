@@ -51,13 +51,18 @@ def write(
         parts=[_part(comparison, histories) for comparison in comparisons.values()],
         stages=[(stage, f"{seconds / 60:.1f}") for stage, seconds in timings.items()],
         minutes=_minutes(sum(timings.values())),
-        contradictions=[
-            row | {"values": " / ".join(f"{value:g}" for value in row["values"])}
-            for row in paper.CONTRADICTIONS
-        ],
+        contradictions=_contradictions(),
+        checks=len(paper.CHECKS),
         one_photo=_picture(one_photo, "One photo through every stage"),
     )
     write_text(Path(path), text)
+
+
+def _contradictions():
+    """Rows of a table: where, what, and the two values as one text."""
+    twice = [(row, [f"{value:g} %" for value in row["values"]]) for row in paper.CONTRADICTIONS]
+    twice += [(row, row["values"]) for row in paper.IN_WORDS]
+    return [row | {"values": " / ".join(values)} for row, values in twice]
 
 
 def _minutes(seconds):
@@ -75,6 +80,7 @@ def _part(comparison, histories):
     elif about["varied"] == "saliency":
         arms = comparison.arms
         figures = [figure for arm in arms for figure in _figures_of_arm(comparison.task, arm)]
+    published = _published(comparison.task) if about["varied"] == "saliency" else []
     columns = ("arm", *words.SHOWN)
     rows = words.beside_paper_in_words(comparison)
     return {
@@ -82,6 +88,7 @@ def _part(comparison, histories):
         "where": about["where"],
         "data": DATA.get(provenance["data"], provenance["data"]),
         "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+        "published": published,
         "notes": words.notes(comparison),
         "verdict": words.verdicts(comparison),
         "figures": list(figures),
@@ -89,8 +96,20 @@ def _part(comparison, histories):
     }
 
 
+def _published(task):
+    """The paper's table of a task, with the methods that it lists."""
+    return [
+        {
+            "method": row.method,
+            "figure": words.plus_minus(row.value, row.error),
+            "own": row.reference is None,
+        }
+        for row in paper.TABLES[task]
+    ]
+
+
 def _figures_of_arm(task, result):
-    """Confusion, calibration, and with saliency the groups."""
+    """Confusion, also beside the paper's, calibration, and with saliency the groups."""
     name, classes = str(result.arm), list(CLASSES[task])
     counts = pd.DataFrame(result.confusion, index=classes, columns=classes)
     caption = f"Confusion of {task}, {name}: the diagonal averages "
@@ -100,6 +119,11 @@ def _figures_of_arm(task, result):
         mean = paper.DIAGONAL_MEANS[table]
         caption += f" (the paper's Table {table} averages {mean} % with saliency)"
     yield _picture(plots.confusion(counts, title=name).figure, caption)
+    if table and result.arm.is_papers:
+        drawn = plots.confusion_beside(counts, paper.confusion(table))
+        caption = f"Confusion of {task} beside the paper's Table {table}, cell by cell"
+        caption += f", % of each row: {name}, above, and the paper's, below"
+        yield _picture(drawn.figure, caption, wide=True)
     drawn = plots.reliability(pd.DataFrame(result.reliability))
     yield _picture(drawn.figure, f"Calibration of {task}, {name}")
     for group in GROUPS if result.arm.ratio else ():
@@ -125,11 +149,12 @@ def _figures_by_ratio(comparison, histories):
     yield _picture(drawn.figure, caption)
 
 
-def _picture(figure, caption):
-    """A figure as data that a page can hold, and its caption."""
+def _picture(figure, caption, *, wide=False):
+    """A figure as data that a page can hold, its caption, and whether it takes the page's width."""
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100, format="png")
     plt.close(figure)
-    return {"data": base64.b64encode(buffer.getvalue()).decode(), "caption": caption}
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return {"data": data, "caption": caption, "wide": wide}

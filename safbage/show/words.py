@@ -51,26 +51,32 @@ def _difference(found, name, p):
 
 
 def beside_paper(comparison: Comparison) -> pd.DataFrame:
-    """Ours beside the paper's headline (Tables 2 and 3, section IV-C): a row per arm, in %, NaN
-    where the paper has none.
+    """Ours beside the paper's headline (Tables 2, 3 and 6) and its other networks (section 4.3): a
+    row per arm, in %, NaN where the paper has none.
 
     Columns: `arm`, `accuracy`, `mean_recall` and their standard errors `± …`, and the paper's
     `paper`, `± paper`.
     """
-    published = paper.results(comparison.task).set_index("method")
     rows = []
     for result in comparison.arms:
         row = {"arm": str(result.arm)}
         for figure in ("accuracy", "mean_recall"):
             mean, error = (result.summary[figure][name] for name in ("mean", "error"))
             row |= {figure: 100 * mean, f"± {figure}": np.nan if error is None else 100 * error}
-        method = {NO_SALIENCY: paper.WITHOUT, RATIO: paper.WITH}.get(result.arm.ratio)
-        known = result.arm.network in PAPERS_NETWORKS and method
-        row["paper"], row["± paper"] = (
-            published.loc[method, ["value", "error"]] if known else (np.nan, np.nan)
-        )
+        reported = _reported(comparison.task, result.arm)
+        row["paper"] = reported.value if reported else np.nan
+        row["± paper"] = reported.error if reported else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _reported(task, arm) -> paper.Result | None:
+    """What the paper reports of an arm."""
+    method = {NO_SALIENCY: paper.WITHOUT, RATIO: paper.WITH}.get(arm.ratio)
+    if arm.network not in PAPERS_NETWORKS:  # the ablations are with saliency
+        method = arm.network if arm.ratio == RATIO else None
+    of = (row for row in (*paper.RESULTS, *paper.ABLATIONS) if row.task == task)
+    return next((row for row in of if row.method == method), None)
 
 
 def beside_paper_in_words(comparison: Comparison) -> list[list[str]]:
@@ -90,6 +96,10 @@ def notes(comparison: Comparison) -> list[str]:
         lines.append(
             f"The paper's {mean} % is mean recall: set it beside mean recall, not beside accuracy."
         )
+    reported = (_reported(comparison.task, result.arm) for result in comparison.arms)
+    lines += [
+        f"{row.method}: {row.note}." for row in reported if row in paper.ABLATIONS and row.note
+    ]
     return list(dict.fromkeys(lines))  # arms of one network have the same layers
 
 

@@ -1,10 +1,12 @@
-"""Charts of evaluations: confusion, calibration, groups, curves, mistakes."""
+"""Charts of evaluations: confusion, also beside a published one, calibration, groups, curves,
+mistakes."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
 from safbage import evaluation
@@ -12,9 +14,22 @@ from safbage.experiments import Comparison
 from safbage.show.plots import style
 from safbage.show.plots.pictures import image
 
-__all__ = ["against_ratio", "by_group", "confusion", "gallery", "reliability", "training_curves"]
+__all__ = [
+    "against_ratio",
+    "by_group",
+    "confusion",
+    "confusion_beside",
+    "gallery",
+    "reliability",
+    "training_curves",
+]
 
 SHARE_COLOURS = "Blues"
+DIFFERENCE_COLOURS = LinearSegmentedColormap.from_list(
+    "difference", (style.ARM_COLOURS[1], "white", style.ANSWER_COLOUR)
+)
+LARGEST_DIFFERENCE = 40
+"""Points at which the colours of a difference end."""
 
 
 def confusion(counts: pd.DataFrame, *, title: str | None = None, ax=None):
@@ -29,11 +44,7 @@ def confusion(counts: pd.DataFrame, *, title: str | None = None, ax=None):
     drawn = ax.imshow(shares, cmap=SHARE_COLOURS, vmin=0, vmax=1, aspect="auto")
     _write_cells(ax, counts.to_numpy(), shares)
     _name_classes(ax, counts)
-    ax.set_xlabel("answer")
-    ax.set_ylabel("label (faces)")
-    strip = ax.inset_axes([1.02, 0, 0.025, 1])
-    bar = ax.figure.colorbar(drawn, cax=strip, ticks=[0, 0.5, 1], format="{x:.0%}")
-    bar.outline.set_visible(False)
+    _colour_bar(ax, drawn, ticks=[0, 0.5, 1], format="{x:.0%}")
     figures = evaluation.matrix_scores(counts)
     words = f"accuracy {figures['accuracy']:.1%}, mean recall {figures['mean_recall']:.1%}"
     return style.titled(ax, words if title is None else title)
@@ -69,6 +80,58 @@ def _name_classes(ax, counts):
     ax.grid(which="minor", color="white", linewidth=1.5)
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
+    ax.set_xlabel("answer")
+    ax.set_ylabel("label (faces)")
+
+
+def _colour_bar(ax, drawn, **options):
+    """A strip at the matrix's side that tells what its colours mean."""
+    strip = ax.inset_axes([1.02, 0, 0.025, 1])
+    bar = ax.figure.colorbar(drawn, cax=strip, **options)
+    bar.outline.set_visible(False)
+    return bar
+
+
+def confusion_beside(
+    counts: pd.DataFrame, published: pd.DataFrame, *, title: str | None = None, ax=None
+):
+    """A confusion matrix beside a published one, cell by cell, both in % of the row.
+
+    In each cell ours stands above, in bold, and the published share below. The colour is their
+    difference, to 40 points: blue where ours is larger, orange where the published one is.
+
+    Args:
+        counts: ours, C×C (`evaluation.confusion`); the row of a class without faces has dashes.
+        published: C×C in %, of the same classes (`paper.confusion`).
+        title: by default the means of both diagonals.
+        ax: axes to draw into.
+
+    Raises:
+        ValueError: the two are not of the same classes in the same order.
+    """
+    names = [[list(table.index), list(table.columns)] for table in (counts, published)]
+    if names[0] != names[1]:
+        raise ValueError(f"both matrices need the same classes; got {names[0]} and {names[1]}")
+    size = len(counts)
+    ax = style.axes(ax, (2.8 + 0.8 * size, 1.6 + 0.72 * size))
+    ours, theirs = evaluation.percent(counts).to_numpy(), published.to_numpy(float)
+    reach = dict(vmin=-LARGEST_DIFFERENCE, vmax=LARGEST_DIFFERENCE)
+    drawn = ax.imshow(ours - theirs, cmap=DIFFERENCE_COLOURS, aspect="auto", **reach)
+    for (row, column), share in np.ndenumerate(ours):
+        strong = abs(share - theirs[row, column]) > 0.7 * LARGEST_DIFFERENCE
+        ink = dict(ha="center", color="white" if strong else "black")
+        above = "–" if np.isnan(share) else f"{share:.1f}"
+        ax.text(column, row - 0.02, above, va="bottom", fontsize=10, weight="bold", **ink)
+        ax.text(column, row + 0.07, f"{theirs[row, column]:.1f}", va="top", fontsize=8.5, **ink)
+    _name_classes(ax, counts)
+    ends = [-LARGEST_DIFFERENCE, 0, LARGEST_DIFFERENCE]
+    bar = _colour_bar(ax, drawn, ticks=ends, extend="both")
+    bar.set_ticklabels([f"−{LARGEST_DIFFERENCE}", "0", f"+{LARGEST_DIFFERENCE}"])
+    bar.set_label("ours − published, points")
+    ax.set_xlabel("answer (in each cell ours above, the published share below)")
+    words = f"mean of the diagonal: ours {np.nanmean(np.diag(ours)):.1f} %, published "
+    words += f"{np.diag(theirs).mean():.1f} %"
+    return style.titled(ax, words if title is None else title)
 
 
 def reliability(bins: pd.DataFrame, *, title: str | None = None, ax=None):
