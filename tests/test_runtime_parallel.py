@@ -29,7 +29,7 @@ def cluster():
 @pytest.mark.parametrize("scheduler", ["", " ", "host", "nonsense://host:1"])
 def test_what_is_no_address_of_a_scheduler_is_refused(scheduler):
     with pytest.raises(
-        ValueError, match="no scheduler's address, such as tcp://host:8786"
+        ValueError, match="not a scheduler's address, such as tcp://host:8786"
     ) as raised:
         next(parallel.on_cluster(abs, [(-1,)], scheduler))
     assert "\n" not in str(raised.value)
