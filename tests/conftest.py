@@ -1,7 +1,6 @@
 """Shared fixtures. Real data sets are used where they lie beside the repository, and their tests skip elsewhere."""
 
 import contextlib
-import gc
 import io
 import os
 import sys
@@ -38,7 +37,6 @@ kernels.own_kernel()  # notebooks run in this Python, whatever else is called py
 
 
 LONGEST = [
-    "test_runtime_parallel",  # short, but Dask gives its thread ten seconds to begin: while the heap is small
     "06_sweep_ratios",
     "04_fine_tune_alexnet",
     "test_experiments_reproduction",
@@ -122,16 +120,6 @@ def command(*words) -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def astronaut():
     return images.astronaut()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_heap():
-    """What earlier tests left, Keras's graphs above all, is not gone through by each collection.
-
-    With millions of objects that took seconds, in which no thread ran.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -127,6 +127,9 @@ def on_cluster(function: Callable, jobs: Sequence[tuple], scheduler: str) -> Ite
 
 def _connected(distributed, scheduler):
     try:
+        # Before the client, which a wrong address would leave half made: it then waits for itself,
+        # for up to a minute, in whichever thread collects it.
+        distributed.comm.get_address_host_port(scheduler)
         return distributed.Client(scheduler)
     except ValueError as error:
         raise ValueError(
