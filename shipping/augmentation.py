@@ -1,62 +1,27 @@
-"""Random variants of a reweighted face, as photos from elsewhere would differ, for training the
-shipped classifiers.
+"""Random variants of a face, as photos from elsewhere would differ, for distilling the light ML-Net.
 
-UTKFace and FER2013 are cropped so tightly that the 30 % margin is mostly repeated pixels, and
-FER2013 is grey and coarse: a network that saw nothing else would be lost on a sharp colour photo
-with a background.
+UTKFace is cropped tightly, sharp and well lit: a network that saw nothing else would be lost on other photos.
 """
-
-from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm.auto import tqdm
 
 from safbage import images
 
 
-def read_scenes(folder: Path | None, size: tuple[int, int] = (300, 400)) -> list[np.ndarray]:
-    """The photos of a folder, small, as a store of backgrounds; none without a folder."""
-    paths = sorted(folder.glob("*.jpg")) if folder else []
-    return [images.resize(images.read(path), size) for path in tqdm(paths, desc="scenes")]
-
-
 def randomly_varied(
-    face: np.ndarray,
-    inside: np.ndarray | None,
-    scenes: list,
-    generator: np.random.Generator,
-    strength: float = 1.0,
+    face: np.ndarray, generator: np.random.Generator, strength: float = 1.0
 ) -> np.ndarray:
     """One variant of a face (N×N×3 uint8).
 
     Args:
-        face: reweighted.
-        inside: left, top, right and bottom of the crop's part that lies within its picture, as
-            shares of its side; None to leave the border as it is.
-        scenes: backgrounds, from `read_scenes`.
+        face: RGB, 0–255.
         generator: of all that is random.
         strength: how far variants go, and how often, 0–1.
     """
-    if inside is not None and scenes and generator.random() < 0.6 * strength:
-        face = with_scene(face, inside, scenes, generator)
     for change in (randomly_moved, randomly_degraded, randomly_lit, randomly_covered):
         face = change(face, generator, strength)
     return face
-
-
-def with_scene(face, inside, scenes, generator):
-    """The face with a piece of a scene where its crop reaches beyond its picture."""
-    side = face.shape[0]
-    left, top, right, bottom = (round(side * end) for end in inside)
-    shown = np.zeros((side, side), "float32")
-    shown[top:bottom, left:right] = 1
-    shown = cv2.GaussianBlur(shown, (0, 0), side / 112)
-    scene = scenes[generator.integers(len(scenes))]
-    length = int(generator.uniform(60, min(scene.shape[:2])))
-    y, x = (int(generator.integers(available - length + 1)) for available in scene.shape[:2])
-    piece = images.resize(scene[y : y + length, x : x + length], (side, side))
-    return cv2.blendLinear(face, piece, shown, 1 - shown)
 
 
 def randomly_moved(face, generator, strength):
@@ -121,8 +86,3 @@ def randomly_covered(face, generator, strength):
 def grey(face):
     """Its three channels' mean, three times."""
     return cv2.transform(face, np.full((3, 3), 1 / 3))
-
-
-def coarse(face, width=58):
-    """As in FER2013: its 48 pixels hold a face whose crop is about `width` pixels wide."""
-    return images.resize(images.resize(grey(face), (width, width)), face.shape[:2])

@@ -60,7 +60,7 @@ class Faces:
         )
 
     def copy(self, i):
-        return randomly_varied(self.crops[i], None, [], np.random.default_rng((7, i)))
+        return randomly_varied(self.crops[i], np.random.default_rng((7, i)))
 
     def batch(self, index, kinds):
         """Faces and target maps; kinds: 0 as is, 1 mirrored, 2 the random copy, 3 that mirrored."""

@@ -1,10 +1,14 @@
-"""Figures of the face network and AlexNet-GAP from their answers to faces that they did not learn from, with errors, as JSON.
+"""Measure the face network and AlexNet-GAP on faces that they did not learn from; figures as JSON.
 
-    python shipping/evaluate_faces.py PACKS WORK/answers-validation.npz WORK/answers-test.npz > figures.json
+    python shipping/evaluate_faces.py PACKS WORK/answers-validation.npz WORK/shipped-test.npz > shipping/faces/figures.json
 
-The files of answers hold, for `row` of the packs' table, logits by network and question, as ``face/age`` (``train_faces.py
-answer`` writes them). UTKFace's validation part chooses the 80 % interval of age. Accuracies carry binomial standard
-errors, or ones that count all pictures of a person together where persons are known; other figures carry bootstrap ones.
+The files of answers hold, for each `row` of the packs' table, logits by network and question, as ``face/age``
+(``train_faces.py answer`` and ``answer_faces.py`` write them); where a network was not asked they are NaN. UTKFace's validation part chooses the
+80 % interval of age; all figures are of test parts. Adience is the one set that no network learnt from.
+
+In the file, each network has for each task its figures by set, as `figures` makes them: "age" is in Adience's groups,
+"age_ranges" in FairFace's, "years" is the age in years with its interval; "expression_fer2013" is the second head of
+expression, which does not ship. Below "compared" both networks answer the same faces.
 """
 
 import argparse
@@ -12,12 +16,35 @@ import json
 from pathlib import Path
 
 import numpy as np
-from packs import SETS, read_table
+import pandas as pd
+from packs import SETS, SPLITS, read_table
+from scipy import stats
+from sklearn import metrics
 
-GROUPS = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
-BINS = ((0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 100))
-"""FairFace's, in years."""
+from safbage import evaluation
+from safbage.tasks import AGE_GROUPS, AGE_RANGES, CLASSES, GENDERS
+
+NETWORKS = {"face": "face-mobilenet", "alexnet-gap": "alexnet-gap"}
+"""What ships, by its name in the files of answers."""
+NAMES = {"appa": "appareal"}
+"""Sets that `safbage.datasets` calls otherwise than the packs do."""
+FAIRFACE_RANGES = {
+    "0-2": (0, 2),
+    "3-9": (3, 9),
+    "10-19": (10, 19),
+    "20-29": (20, 29),
+    "30-39": (30, 39),
+    "40-49": (40, 49),
+    "50-59": (50, 59),
+    "60-69": (60, 69),
+    "70+": (70, 100),
+}
 COVERED = 0.8
+DRAWS = 500
+GROUPS = (("race",), ("gender",), ("age_group",), ("age_range",), ("race", "gender"))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 
 def softmax(logits):
@@ -36,186 +63,358 @@ def quantile(distribution, share):
     return year + (share - before) / np.maximum(inside, 1e-9) - 0.5
 
 
+def interval(distribution, tail):
+    """The quantiles `tail` and 1 − `tail`, rounded to whole years, N and N."""
+    return np.round(quantile(distribution, tail)), np.round(quantile(distribution, 1 - tail))
+
+
 def coverage(distribution, years, tail):
-    """Whether each age, a whole year or not, lies between the quantiles `tail` and 1 − `tail`, rounded to whole years."""
-    return (np.round(quantile(distribution, tail)) <= np.round(years)) & (
-        np.round(years) <= np.round(quantile(distribution, 1 - tail))
-    )
+    """Whether each age, a whole year or not, lies within its interval, N bool."""
+    low, high = interval(distribution, tail)
+    return (low <= np.round(years)) & (np.round(years) <= high)
 
 
 def fitted_tail(distribution, years):
-    """The tail at which `COVERED` of validation faces are covered."""
+    """The tail at which `COVERED` of the faces are covered."""
     tails = np.linspace(0.01, 0.3, 291)
     shares = np.array([coverage(distribution, years, tail).mean() for tail in tails])
     return float(tails[np.abs(shares - COVERED).argmin()])
 
 
-def proportion(right, subject=None) -> dict:
-    """Accuracy in per cent, its standard error, and of how many."""
-    right = np.asarray(right, float)
-    if subject is None:
-        error = np.sqrt(right.mean() * (1 - right.mean()) / len(right))
-    else:
-        _, of = np.unique(subject, return_inverse=True)
-        excess = np.bincount(of, right - right.mean())
-        error = np.sqrt(len(excess) / (len(excess) - 1) * (excess**2).sum()) / len(right)
-    return {
-        "value": round(100 * right.mean(), 2),
-        "error": round(100 * error, 2),
-        "faces": len(right),
-    }
+def of_ranges(distribution, ranges):
+    """Probabilities of ranges of years, given that the age lies in one of them."""
+    sums = np.stack([distribution[:, low : high + 1].sum(axis=1) for low, high in ranges], axis=1)
+    return sums / sums.sum(axis=1, keepdims=True)
 
 
-def bootstrapped(figure, *arrays, draws=500) -> dict:
-    """`figure` of the arrays, and its standard deviation when faces are drawn again."""
-    generator, n = np.random.default_rng(0), len(arrays[0])
-    values = [
-        figure(*(array[picked] for array in arrays))
-        for picked in generator.integers(0, n, (draws, n))
-    ]
-    return {
-        "value": round(float(figure(*arrays)), 3),
-        "error": round(float(np.std(values)), 3),
-        "faces": n,
-    }
-
-
-def mean_recall(truth, answer):
-    return 100 * np.mean([(answer[truth == c] == c).mean() for c in np.unique(truth)])
-
-
-def groups_of(years):
-    group = np.full(len(years), -1)
-    for number, (low, high) in enumerate(GROUPS):
-        group[(years >= low) & ((years <= high) | (number == len(GROUPS) - 1))] = number
-    return group
-
-
-def of_groups(answers):
-    """Answers of age as probabilities of the eight groups: sums over years, or as they are."""
-    shares = softmax(answers) if answers.min() < 0 or answers.shape[1] > 8 else answers
-    return (
-        np.stack([shares[:, low : high + 1].sum(axis=1) for low, high in GROUPS], axis=1)
-        if shares.shape[1] > 8
-        else shares
-    )
-
-
-def expressions(answers, mix):
-    """Probabilities of expressions; of two heads mixed, `mix` the share of FER2013's own."""
-    main = softmax(answers["expression"])
-    return (
-        (1 - mix) * main + mix * softmax(answers["expression_fer2013"])
-        if "expression_fer2013" in answers
-        else main
-    )
-
-
-def of_expressions(found, table, part):
-    """Accuracies of some probabilities on FER2013 by its own labels, by FER+'s most votes and by its majority, and on RAF-DB."""
-    answer, result = found.argmax(axis=1), {}
-    fer, raf = part["fer2013"], part["rafdb"]
-    if fer.any():
-        votes = table["counts"][fer].astype(int)
-        ordered, top, own = np.sort(votes, axis=1), votes.argmax(axis=1), table["expression"][fer]
-        plural = (top < 7) & (ordered[:, -1] > ordered[:, -2])
-        majority = plural & (ordered[:, -1] > votes.sum(axis=1) / 2)
-        result["fer2013 own label"] = proportion(answer[fer] == own)
-        result["fer2013 own label, mean recall"] = bootstrapped(mean_recall, own, answer[fer])
-        result["fer+ most votes"] = proportion((answer[fer] == top)[plural])
-        result["fer+ majority"] = proportion((answer[fer] == top)[majority])
-        result["fer+ majority, mean recall"] = bootstrapped(
-            mean_recall, top[majority], answer[fer][majority]
-        )
-    if raf.any():
-        result["rafdb"] = proportion(answer[raf] == table["expression"][raf])
-        result["rafdb, mean recall"] = bootstrapped(
-            mean_recall, table["expression"][raf], answer[raf]
-        )
-    return result
-
-
-def of_ages(answers, table, part, tail):
-    result, shares = {}, of_groups(answers)
-    answer = shares.argmax(axis=1)
-    truths = {
-        "utkface": groups_of(np.nan_to_num(table["age_mean"], nan=-1)),
-        "adience": table["group"],
-    }
-    for name, truth in truths.items():
-        of = part[name] & (truth >= 0)
-        if of.any():
-            subject = table["subject"][of] if name == "adience" else None
-            result[f"{name} groups"] = proportion(answer[of] == truth[of], subject)
-            result[f"{name} groups, mean recall"] = bootstrapped(mean_recall, truth[of], answer[of])
-            result[f"{name} groups, one off"] = proportion(
-                np.abs(answer[of] - truth[of]) <= 1, subject
-            )
-    if answers.shape[1] > 8:
-        years = softmax(answers)
-        median = quantile(years, 0.5)
-        for name, truth in (
-            ("utkface", table["age_mean"]),
-            ("appa", table["age_mean"]),
-            ("appa real", table["real_age"]),
-        ):
-            of = part[name.split()[0]]
-            if of.any():
-                result[f"{name} MAE, years"] = bootstrapped(
-                    lambda e: np.abs(e).mean(), median[of] - truth[of]
-                )
-                result[f"{name} covered by the 80 % interval"] = proportion(
-                    coverage(years[of], truth[of], tail)
-                )
-        of = part["fairface"]
-        bins = np.stack(
-            [years[of, low : high + 1].sum(axis=1) for low, high in BINS], axis=1
-        ).argmax(axis=1)
-        truth = np.array([[low for low, _ in BINS].index(low) for low in table["age_low"][of]], int)
-        if of.any():
-            result["fairface nine bins"] = proportion(bins == truth)
-            result["fairface nine bins, one off"] = proportion(np.abs(bins - truth) <= 1)
-    return result
-
-
-def of_genders(answers, table, part):
-    result, right = {}, np.asarray(answers).argmax(axis=1) == table["gender"]
-    for name in ("utkface", "adience", "fairface"):
-        of = part[name] & (table["gender"] >= 0)
-        if of.any():
-            result[name] = proportion(
-                right[of], table["subject"][of] if name == "adience" else None
-            )
-    of = part["fairface"]
-    for race in np.unique(table["race"][of]):
-        for code, gender in enumerate(("male", "female")):
-            group = of & (table["race"] == race) & (table["gender"] == code)
-            result[f"fairface {race}, {gender}"] = proportion(right[group])
-    return result
-
-
-def figures(answers, table, tail, mixes=(0, 0.25, 0.5, 0.75, 1)):
-    part = {name: table["set"] == code for code, name in enumerate(SETS)}
-    result = {
-        "gender": of_genders(answers["gender"], table, part),
-        "age": of_ages(answers["age"], table, part, tail),
-    }
-    for mix in mixes if "expression_fer2013" in answers else (0,):
-        result[f"expression, mix {mix}"] = of_expressions(expressions(answers, mix), table, part)
-    return result
+def probabilities(answers) -> dict[str, np.ndarray]:
+    """By task, N×C, from logits by question."""
+    found = {name: softmax(logits) for name, logits in answers.items()}
+    if found["age"].shape[1] > len(AGE_GROUPS):
+        years = found["age"]
+        found |= {
+            "years": years,
+            "age": of_ranges(years, AGE_RANGES),
+            "age_ranges": of_ranges(years, FAIRFACE_RANGES.values()),
+        }
+    return found
 
 
 def read_answers(path, table):
-    """Answers by network and question, and the table's rows for them."""
+    """Logits by network and question, and the table's rows for them."""
     with np.load(path) as file:
         place = {row: i for i, row in enumerate(table["row"])}
         picked = np.array([place[row] for row in file["row"]])
         networks = {}
         for name in file.files:
-            if "/" in name:
-                network, question = name.split("/")
-                networks.setdefault(network, {})[question] = file[name].astype("float64")
+            network, _, question = name.partition("/")
+            if network in NETWORKS and question:
+                networks.setdefault(NETWORKS[network], {})[question] = file[name].astype("float64")
     return networks, {name: values[picked] for name, values in table.items()}
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def place_within(years, ranges):
+    """The number of the range that holds each age; −1 where none does."""
+    place = np.full(len(years), -1)
+    for number, (low, high) in enumerate(ranges):
+        place[(years >= low) & (years <= high)] = number
+    return place
+
+
+def votes_of(counts):
+    """FER+'s expression by most votes and by its authors' majority, N and N; −1 where no one of the seven has it.
+
+    A majority is more than half of the votes, single ones not counted.
+    """
+    counts = counts.astype(int)
+    ordered, top = np.sort(counts, axis=1), counts.argmax(axis=1)
+    most = (top < 7) & (ordered[:, -1] > ordered[:, -2])
+    counted = np.where(counts > 1, counts, 0).sum(axis=1)
+    majority = most & (2 * ordered[:, -1] > counted) & (ordered[:, -1] > 1)
+    return np.where(most, top, -1), np.where(majority, top, -1)
+
+
+def labels_of(table) -> dict[tuple[str, str], np.ndarray]:
+    """By task and set the numbers of the faces' classes, N; −1 where a face is of another set or has no label."""
+
+    def of(name, codes):
+        return np.where(table["set"] == SETS.index(name), codes, -1)
+
+    most, majority = votes_of(table["counts"])
+    years = np.nan_to_num(table["age_mean"], nan=-1)
+    ranges = [low for low, _ in FAIRFACE_RANGES.values()]
+    gender, expression = table["gender"], table["expression"]
+    return {
+        ("gender", "utkface"): of("utkface", gender),
+        ("gender", "fairface"): of("fairface", gender),
+        ("gender", "adience"): of("adience", gender),
+        ("age", "utkface"): of("utkface", place_within(years, AGE_RANGES)),
+        ("age", "adience"): of("adience", table["group"]),
+        ("age_ranges", "fairface"): of(
+            "fairface", [ranges.index(low) if low >= 0 else -1 for low in table["age_low"]]
+        ),
+        ("expression", "fer2013"): of("fer2013", expression),
+        ("expression", "ferplus"): of("fer2013", majority),
+        ("expression", "ferplus_most_votes"): of("fer2013", most),
+        ("expression", "rafdb"): of("rafdb", expression),
+    }
+
+
+def shown_of(table, labels) -> pd.DataFrame:
+    """Of each face its picture's number, who it shows, and the groups that its set tells; NA where it does not."""
+
+    def named(codes, names):
+        return pd.Series([names[code] if code >= 0 else pd.NA for code in codes], dtype=object)
+
+    def told(texts):
+        return pd.Series(texts).astype(object).where(texts != "", pd.NA)
+
+    return pd.DataFrame(
+        {
+            "image": table["row"].astype(str),
+            "subject": told(table["subject"]),
+            "race": told(table["race"]),
+            "gender": named(table["gender"], GENDERS),
+            "age_group": named(
+                np.maximum(labels["age", "utkface"], labels["age", "adience"]), AGE_GROUPS
+            ),
+            "age_range": named(labels["age_ranges", "fairface"], tuple(FAIRFACE_RANGES)),
+        }
+    )
+
+
+CLASSES_OF = {**CLASSES, "age_ranges": tuple(FAIRFACE_RANGES)}
+
+
+def predictions(shares, codes, shown, task) -> pd.DataFrame:
+    """The faces with a label and an answer, as `safbage.evaluation` wants them, with the groups that are known."""
+    classes = np.array(CLASSES_OF[task])
+    of = (codes >= 0) & np.isfinite(shares).all(axis=1)
+    shares, found = shares[of], shown[of].reset_index(drop=True)
+    found = found.drop(columns=[name for name in found if found[name].isna().all()])
+    found = found.assign(label=classes[codes[of]], answer=classes[shares.argmax(axis=1)])
+    return found.assign(
+        subject=shown.subject[of].to_numpy(),
+        **{f"p_{name}": shares[:, i] for i, name in enumerate(classes)},
+    )
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def subjects_of(predictions) -> np.ndarray:
+    """Numbers of the persons shown, N; where that is not told, each picture counts as one."""
+    subject = predictions.subject.astype(object)
+    return pd.factorize(subject.where(subject.notna(), predictions.image))[0]
+
+
+def standard_error(predictions: pd.DataFrame) -> float | None:
+    """Of the accuracy; None where there is one subject.
+
+    A subject's pictures count together; with one each, it is √(variance / faces).
+    """
+    right = predictions.label == predictions.answer
+    excess = (right - right.mean()).groupby(subjects_of(predictions)).sum()
+    if len(excess) < 2:
+        return None
+    return float(np.sqrt(len(excess) / (len(excess) - 1) * (excess**2).sum()) / len(right))
+
+
+def recall_error(predictions: pd.DataFrame) -> float | None:
+    """Standard error of the mean recall, from drawing subjects again; None where there is one subject."""
+    subject, labels = subjects_of(predictions), pd.factorize(predictions.label)[0]
+    count = subject.max() + 1
+    if count < 2:
+        return None
+    faces, hits = np.zeros((2, count, labels.max() + 1))
+    np.add.at(faces, (subject, labels), 1)
+    np.add.at(hits, (subject, labels), predictions.label == predictions.answer)
+    times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)
+    return float(np.std(evaluation.STATISTICS["mean_recall"](times @ hits, times @ faces)))
+
+
+def figures(predictions: pd.DataFrame, task: str) -> dict:
+    """All that a card reports of one task on one set. Intervals are Wilson's, 95 %."""
+    classes = CLASSES_OF[task]
+    measured = evaluation.measure(predictions, classes)
+    faces = predictions.label.value_counts().reindex(list(classes), fill_value=0)
+    reliability = evaluation.reliability(predictions, classes)
+    result = {
+        "faces": len(predictions),
+        "subjects": int(predictions.subject.nunique()) or None,
+        "accuracy": measured["accuracy"],
+        "standard_error": standard_error(predictions),
+        "mean_recall": measured["mean_recall"],
+        "mean_recall_error": recall_error(predictions),
+        "most_frequent_class": float(faces.max() / len(predictions)),
+        "calibration_error": measured["calibration_error"],
+        "recall": {name: measured[f"recall {name}"] for name in classes if faces[name]},
+        "faces_per_class": {name: int(faces[name]) for name in classes if faces[name]},
+        "reliability": reliability[reliability.faces > 0].to_dict("records"),
+    }
+    if task in ("age", "age_ranges"):
+        result["one_off_accuracy"] = evaluation.one_off_accuracy(predictions, classes)
+    own = {"age": "age_group", "age_ranges": "age_range"}.get(task)  # the classes themselves
+    for columns in GROUPS:
+        if set(columns) <= set(predictions) and columns != (own,):
+            result[f"by_{'_and_'.join(columns)}"] = by_group(predictions, columns, classes)
+    return result
+
+
+def by_group(predictions, columns, classes) -> dict:
+    """By the group's name accuracy, its interval, and of how many faces."""
+    if columns == ("age_range",):
+        order = pd.Categorical(predictions.age_range, tuple(FAIRFACE_RANGES))
+        predictions = predictions.assign(age_range=order)
+    found = evaluation.by_group(predictions, columns, classes)
+    names = found[list(columns)].astype(str).agg(", ".join, axis=1)
+    values = found[["accuracy", "low", "high", "faces"]].to_dict("records")
+    return dict(zip(names, values, strict=True))
+
+
+def years_figures(distribution, years, tail, groups) -> dict:
+    """Of ages in years: mean absolute error, how much too old, and how often the interval holds the age; also by age.
+
+    Args:
+        distribution: N×101.
+        years: the true ones, N.
+        tail: of the interval.
+        groups: the numbers of the faces' age groups, N, −1 where there is none.
+    """
+    median, (low, high) = quantile(distribution, 0.5), interval(distribution, tail)
+    covered = coverage(distribution, years, tail)
+
+    def of(chosen):
+        count, error = int(covered[chosen].sum()), median[chosen] - years[chosen]
+        wilson = stats.binomtest(count, len(error)).proportion_ci(method="wilson")
+        return {
+            "faces": len(error),
+            "mae": metrics.mean_absolute_error(years[chosen], median[chosen]),
+            "bias": error.mean(),
+            "covered": count / len(error),
+            "low": wilson.low,
+            "high": wilson.high,
+            "width": (high - low)[chosen].mean(),
+        }
+
+    by = {name: groups == i for i, name in enumerate(AGE_GROUPS) if (groups == i).any()}
+    errors = {
+        "mae_error": stats.sem(np.abs(median - years)),
+        "covered_error": np.sqrt(covered.mean() * (1 - covered.mean()) / len(covered)),
+    }
+    whole = of(np.ones(len(years), bool)) | errors
+    return whole | {"by_age_group": {name: of(chosen) for name, chosen in by.items()}}
+
+
+def of_years(distribution, table, tail) -> dict:
+    """`years_figures` of UTKFace, and of APPA-REAL's apparent and real ages."""
+    truths = {
+        "utkface": ("utkface", table["age_mean"]),
+        "appareal": ("appa", table["age_mean"]),
+        "appareal_real": ("appa", table["real_age"]),
+    }
+    result = {}
+    for name, (part, years) in truths.items():
+        of = (table["set"] == SETS.index(part)) & np.isfinite(distribution).all(axis=1)
+        years = years[of].astype("float64")
+        groups = place_within(np.round(years), AGE_RANGES)
+        result[name] = years_figures(distribution[of], years, tail, groups)
+    return result
+
+
+def head_of(task, shares):
+    """The answer in which a task's labels are looked for."""
+    return {name: shares[name] for name in (task, f"{task}_fer2013") if name in shares}
+
+
+def measured(shares, table) -> dict[str, dict[str, pd.DataFrame]]:
+    """Tables of predictions by answer and set."""
+    labels = labels_of(table)
+    shown, found = shown_of(table, labels), {}
+    for (task, part), codes in labels.items():
+        for name, answer in head_of(task, shares).items():
+            of = predictions(answer, codes, shown, task)
+            if len(of):
+                found.setdefault(name, {})[part] = of
+    return found
+
+
+def compared(first: dict, second: dict) -> dict:
+    """Of tables of predictions of two networks, by task and set: McNemar's test, and what the first is ahead, 95 %."""
+    result = {}
+    for task in CLASSES:
+        for part in first[task].keys() & second[task].keys():
+            pair = second[task][part], first[task][part]
+            difference = evaluation.paired_bootstrap(*pair)
+            kept = {name: difference[name] for name in ("difference", "low", "high")}
+            kept["p"] = evaluation.mcnemar(*pair)["p"]
+            result.setdefault(task, {})[part] = kept
+    return result
+
+
+def counted(table) -> dict:
+    """Faces of each set and part, and how many of them have a label of each kind."""
+    result = {}
+    labels = {
+        "gender": table["gender"] >= 0,
+        "age": np.isfinite(table["age_mean"]) | (table["age_low"] >= 0) | (table["group"] >= 0),
+        "expression": table["expression"] >= 0,
+        "votes": table["votes"].astype("float64").sum(axis=1) > 0,
+    }
+    for code, name in enumerate(SETS):
+        for number, split in enumerate(SPLITS):
+            of = (table["set"] == code) & (table["split"] == number)
+            if of.any():
+                found = {"faces": int(of.sum())}
+                found |= {label: int((known & of).sum()) for label, known in labels.items()}
+                result.setdefault(NAMES.get(name, name), {})[split] = found
+    return result
+
+
+def agreement(table) -> dict:
+    """How often FER2013's own label is that of FER+'s most votes, and of its majority."""
+    fer2013 = table["set"] == SETS.index("fer2013")
+    own, voted = table["expression"][fer2013], votes_of(table["counts"][fer2013])
+    return {
+        name: float((own == codes)[codes >= 0].mean())
+        for name, codes in zip(("most_votes", "majority"), voted, strict=True)
+    }
+
+
+def report(packs, validation, test) -> dict:
+    table = read_table(packs)
+    chosen, chosen_table = read_answers(validation, table)
+    answered, test_table = read_answers(test, table)
+    result = {"data": counted(table), "labels_agree": agreement(table)}
+    tables = {}
+    for network, answers in answered.items():
+        shares = probabilities(answers)
+        tables[network] = measured(shares, test_table)
+        result[network] = {
+            name: {part: figures(of, name.removesuffix("_fer2013")) for part, of in parts.items()}
+            for name, parts in tables[network].items()
+        }
+        if "years" in shares:
+            exact = chosen_table["set"] == SETS.index("utkface")
+            years, truth = softmax(chosen[network]["age"][exact]), chosen_table["age_mean"][exact]
+            tail = fitted_tail(years, truth)
+            result[network]["tail"] = tail
+            result[network]["covered_in_validation"] = coverage(years, truth, tail).mean()
+            result[network]["years"] = of_years(shares["years"], test_table, tail)
+    result["compared"] = compared(*(tables[name] for name in NETWORKS.values()))
+    return result
+
+
+def plain(value):
+    """Numbers of NumPy as Python's, with six digits."""
+    if isinstance(value, dict):
+        return {name: plain(of) for name, of in value.items()}
+    if isinstance(value, list):
+        return [plain(of) for of in value]
+    return float(f"{value:.6g}") if isinstance(value, float | np.floating) else value
 
 
 def main():
@@ -226,22 +425,8 @@ def main():
     parser.add_argument("validation", type=Path)
     parser.add_argument("test", type=Path)
     args = parser.parse_args()
-    table = read_table(args.packs)
-    chosen, chosen_table = read_answers(args.validation, table)
-    measured, measured_table = read_answers(args.test, table)
-    report = {}
-    for network, answers in measured.items():
-        tail = None
-        if network in chosen and answers["age"].shape[1] > 8:
-            exact = chosen_table["set"] == SETS.index("utkface")
-            tail = fitted_tail(
-                softmax(chosen[network]["age"][exact]), chosen_table["age_mean"][exact]
-            )
-        report[network] = {"tail of the 80 % interval": tail}
-        if network in chosen:
-            report[network]["validation"] = figures(chosen[network], chosen_table, tail)
-        report[network]["test"] = figures(answers, measured_table, tail)
-    print(json.dumps(report, indent=1))
+    found = report(args.packs, args.validation, args.test)
+    print(json.dumps(plain(found), indent=1, allow_nan=False))
 
 
 if __name__ == "__main__":
