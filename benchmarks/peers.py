@@ -251,8 +251,8 @@ def human_models_network(package):
     """From RGB crops to the probability of "male" and those of 100 ages, from one year on."""
     sys.path.append(str(Path(__file__).resolve().parents[1] / "shipping"))
     import mobilenet
-    from safbage.classifiers.face_mobilenet import features
 
+    from safbage.classifiers.face_mobilenet import features
     from safbage.runtime import weights
     from safbage.runtime.backend import keras, layers
 

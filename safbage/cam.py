@@ -1,6 +1,6 @@
 """Where the evidence for a class lies in a face.
 
-Class activation maps (Zhou et al. 2016; the paper's section IV-D, Figure 4) and their kin.
+Class activation maps (Zhou et al. 2016; the paper's section 5, Figure 4) and their kin.
 `class_activation_maps` needs a network that ends in pooling and softmax, as AlexNet-GAP does.
 `grad_cam`, `grad_cam_plus_plus` and `occlusion` take any network of `classifiers.classifier`, on
 any backend. All give raw maps, in which zero means nothing.

@@ -1,5 +1,5 @@
 """The paper's reweighting: a face multiplied by its saliency map, as strongly as the ratio says
-(section III-B).
+(section 3).
 
     reweighted = face · ((1 − r) + r · S)        S in [0, 1], maximum 1;  r the ratio
 

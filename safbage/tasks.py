@@ -10,7 +10,7 @@ GENDERS = ("male", "female")
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 
 CLASSES = {"age": AGE_GROUPS, "gender": GENDERS, "expression": EXPRESSIONS}
-"""The paper's classes by task (section IV-A).
+"""The paper's classes by task (section 3.1).
 
 They are Adience's age groups and genders, and AffectNet's seven expressions, in its order. All are
 apparent: what annotators saw in a picture, not what a person is, feels or says of themselves.
@@ -29,7 +29,7 @@ FACE_SIZE = 224
 MAP_SIZE = (28, 28)
 """Rows and columns of a face's saliency map."""
 MARGIN = 0.3
-"""How much wider than its squared box a face is cropped (section III-A)."""
+"""How much wider than its squared box a face is cropped (section 3)."""
 RATIO = 0.3
 """How strongly saliency reweights a face, 0–1: what the paper settles on (Figure 3)."""
 

@@ -81,7 +81,7 @@ def values(model):
 
 
 def test_the_papers_recipes():
-    """Section IV-B."""
+    """Section 3.3."""
     recipe = training.RECIPES["age"]
     assert recipe is training.RECIPES["gender"]
     assert (recipe.epochs, recipe.rate, recipe.dropout, recipe.batch, recipe.momentum) == (

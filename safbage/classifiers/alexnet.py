@@ -33,4 +33,4 @@ def imagenet():
 
 
 NETWORK = Network(alexnet, imagenet, {"age": "fc6", "gender": "fc6", "expression": "conv5"})
-"""Trained as in section IV-B."""
+"""Trained as in section 3.3."""

@@ -1,4 +1,4 @@
-"""AlexNet-GAP, for class activation maps (section IV-D); it ships trained for all three tasks."""
+"""AlexNet-GAP, for class activation maps (section 5); it ships trained for all three tasks."""
 
 from safbage import trunks
 from safbage.classifiers.parts import face_input, pooled, softmax

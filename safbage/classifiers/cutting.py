@@ -7,7 +7,7 @@ def freeze_below(model: keras.Model, name: str) -> keras.Model:
     """Freeze every layer that leads to layer `name`, and train all others; returns the model.
 
     ``freeze_below(model, "fc6")`` is the paper's recipe for age and gender, ``"conv5"`` that for
-    expression (section IV-B). A frozen batch normalisation answers as at prediction, also in
+    expression (section 3.3). A frozen batch normalisation answers as at prediction, also in
     training.
 
     Raises:

@@ -1,4 +1,4 @@
-"""GilNet, which the paper compares with (section IV-C)."""
+"""GilNet, which the paper compares with (section 4.3)."""
 
 from safbage.classifiers.caffe import LocalResponseNormalization
 from safbage.classifiers.parts import face_input, fully_connected
@@ -34,4 +34,4 @@ def gilnet(classes: int, *, dropout: float = 0.5) -> keras.Model:
 
 
 NETWORK = Network(gilnet, imagenet=dict, trained_from=dict.fromkeys(CLASSES, "conv1"))
-"""Never trained on ImageNet, and trained whole, as in the paper."""
+"""Never trained on ImageNet, and trained whole. The paper does not say which layers it trains."""

@@ -14,7 +14,7 @@ def face_input() -> keras.KerasTensor:
 
 
 def pooled(x, suffix="", *, dropout=0.0):
-    """Global average pooling and dropout, N×h×w×K to N×K, for fc6 and fc7 (section IV-D)."""
+    """Global average pooling and dropout, N×h×w×K to N×K, for fc6 and fc7 (section 5)."""
     x = layers.GlobalAveragePooling2D(name=f"gap{suffix}")(x)
     return layers.Dropout(dropout, name=f"dropout_softmax{suffix}")(x)
 

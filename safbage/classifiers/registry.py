@@ -107,7 +107,7 @@ def classifier(
         name: one of `tasks.NETWORKS`.
         classes: how many answers there are.
         dropout: the share of values dropped before the fully connected layers while training. The
-            paper has 0.4 for age and gender and 0.35 for expression (section IV-B).
+            paper has 0.4 for age and gender and 0.35 for expression (section 3.3).
         imagenet: put in the ImageNet weights there are; ``imagenet_weights(name).layers`` names
             the layers that get them. All others start at random, the last one always.
 

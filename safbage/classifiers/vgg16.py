@@ -1,4 +1,4 @@
-"""VGG-16, which the paper compares with (section IV-C)."""
+"""VGG-16, which the paper compares with (section 4.3)."""
 
 from safbage import trunks
 from safbage.classifiers.parts import face_input, fully_connected
@@ -26,4 +26,5 @@ NETWORK = Network(
     imagenet=lambda: weights.load("vgg16-conv"),
     trained_from=dict.fromkeys(CLASSES, "fc8"),
 )
-"""Only its last layer is trained, as in the paper."""
+"""Only its last layer is trained, as in the paper; but fc6 and fc7 stay at random, which there came
+from ImageNet."""

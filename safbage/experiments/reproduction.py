@@ -48,15 +48,15 @@ class Experiment:
 
 
 EXPERIMENTS = {
-    "gender": Experiment("Gender, with and without saliency", "gender", "The headline results"),
+    "gender": Experiment("Gender, with and without saliency", "gender", "Table 3"),
     "age": Experiment("Age, with and without saliency", "age", "Tables 2 and 4"),
     "expression": Experiment(
-        "Expression, with and without saliency", "expression", "The headline results and Table 5"
+        "Expression, with and without saliency", "expression", "Tables 5 and 6"
     ),
     "ratios": Experiment("How much saliency: the ratio", "gender", "Figure 3", "ratio"),
-    "networks": Experiment("Other networks", "gender", "Section IV-C", "network"),
+    "networks": Experiment("Other networks", "gender", "Section 4.3", "network"),
 }
-"""By the names of their results. Places in the paper are named as far as `paper` knows them."""
+"""By the names of their results."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The paper's crop: a face with 30 % around it, the photo's border repeated (section III-A)."""
+"""The paper's crop: a face with 30 % around it, the photo's border repeated (section 3)."""
 
 import cv2
 import numpy as np
@@ -13,8 +13,8 @@ def square(box: tuple[float, float, float, float], margin: float = MARGIN) -> tu
     photo.
 
     Its centre is the box's; its side is the box's longer side × (1 + margin). So 0.3 widens the
-    squared box by 30 %, 15 % of its side at each edge (the paper says "the box widened by 30 %"
-    without saying of what).
+    squared box by 30 %, 15 % of its side at each edge. The paper extends the box's
+    margin by 30 % and does not say of what.
 
     Raises:
         ValueError: the box has no area, or the margin leaves none.

@@ -1,4 +1,4 @@
-"""SAF-BAGE in five steps (section III): find the faces, crop them, see where people look, darken
+"""SAF-BAGE in five steps (section 3): find the faces, crop them, see where people look, darken
 the rest, answer."""
 
 import numpy as np

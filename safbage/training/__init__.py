@@ -1,4 +1,4 @@
-"""Fine-tuning the classifiers on prepared faces: the paper's two recipes (section IV-B), with
+"""Fine-tuning the classifiers on prepared faces: the paper's two recipes (section 3.3), with
 frozen layers run only once.
 
     prepared = Prepared("prepared/utkface")

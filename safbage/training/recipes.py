@@ -1,4 +1,4 @@
-"""The paper's two recipes as data (section IV-B), to be changed with `dataclasses.replace`."""
+"""The paper's two recipes as data (section 3.3), to be changed with `dataclasses.replace`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,8 +34,8 @@ class Recipe:
             answers are always given to it.
         class_weighted: weigh a face's loss by mean count / count of its class, so that all classes
             weigh the same in sum.
-        keep: the epoch whose weights are the result: "last", as in the paper, or "best", by mean
-            recall on the validation split.
+        keep: the epoch whose weights are the result: "last", or "best", by mean
+            recall on the validation split. The paper names neither.
         train_from: the first trained layer, all below it is frozen; None for the layer that the
             network's record names for the task.
     """

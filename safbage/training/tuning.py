@@ -1,4 +1,4 @@
-"""One fine-tuning, from prepared faces to answers to unseen ones (section IV-B), epoch by epoch."""
+"""One fine-tuning, from prepared faces to answers to unseen ones (section 3.3), epoch by epoch."""
 
 import logging
 import time
