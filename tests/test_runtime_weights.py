@@ -358,7 +358,7 @@ def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
     promised = {
         "gender": ("utkface", 0.945, 0.92),
         "age": ("utkface", 0.74, 0.71),
-        "expression": ("ferplus", 0.83, 0.83),
+        "expression": ("ferplus", 0.83, 0.79),
     }
     for task, (part, *least) in promised.items():
         better = figures["face-mobilenet"][task][part]["accuracy"]
