@@ -182,7 +182,7 @@ def test_wrong_files_are_explained(folder, trained, tmp_path):
         ([tmp_path, "--model", trained[1]], "has no column y"),
         ([tmp_path / "nowhere", "--model", trained[1]], "no such folder"),
         ([folder, "--model", "lihgt"], "no such file: lihgt"),
-        ([folder, "--model", tmp_path / "model.pkl"], "no Keras 1 file of weights"),
+        ([folder, "--model", tmp_path / "model.pkl"], "not a Keras 1 file of weights"),
     ):
         done = safbage("evaluate-saliency", *arguments)
         assert (

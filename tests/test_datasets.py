@@ -1098,7 +1098,7 @@ def test_folders_of_any_task(tmp_path, picture):
         "c.jpg": ["sad", "validation"],
     }
     assert reasons(found) == {
-        "d.jpg": "the folder's name is not an expression: other",
+        "d.jpg": "the folder's name is not a class of expression: other",
         "e.jpg": "in no class's folder",
     }
     for name in ("(8, 12)/a.jpg", "60+/b.jpg", "25_32/c.jpg", "23/d.jpg", "30/e.jpg"):

@@ -548,7 +548,7 @@ def test_values_are_read_as_papermill_reads_them(text, values):
 @pytest.mark.parametrize("text", ["[1,2", "[a,b]", "{x: 1}", "[1].jpg"])
 def test_what_looks_like_a_list_and_is_none_is_told_in_one_line(text):
     for read in (command.value_of, command.values_of):
-        with pytest.raises(ValueError, match="no list or mapping") as raised:
+        with pytest.raises(ValueError, match="not a list or mapping") as raised:
             read(text)
         assert "\n" not in str(raised.value)
 
@@ -622,10 +622,10 @@ def test_what_a_point_is_told_arrives(notebook, tmp_path, safbage):
         (["--grid", "RATIO"], "expected NAME=VALUE"),
         (["--grid", "FOLD=0..99999999"], "100,000 points at most"),
         (["--grid", "RATIO=nan"], "RATIO takes finite numbers"),
-        (["--grid", "RATIO=1", "--scheduler", ""], "no scheduler's address"),
+        (["--grid", "RATIO=1", "--scheduler", ""], "not a scheduler's address"),
         (["--grid", "RATI=1"], "no parameter RATI"),
         (["--set", "1=2"], "expected NAME=VALUE"),
-        (["--grid", "RATIO=1", "--workers", "0"], "workers is at least 1"),
+        (["--grid", "RATIO=1", "--workers", "0"], "greater than or equal to 1"),
     ],
 )
 def test_the_command_says_what_is_wrong(notebook, tmp_path, safbage, words, told):

@@ -55,7 +55,7 @@ def _row(image, inside, label):
     if labels is None:
         return {
             "image": str(image),
-            "reason": f"the folder's name is no {label}: {name}"
+            "reason": f"the folder's name is not a class of {label}: {name}"
             if name
             else "in no class's folder",
         }
