@@ -8,12 +8,12 @@ from safbage.faces.detect import LANDMARKS, Face
 
 FEW_PIXELS = 32
 """Pixels of a box's shorter side; a face with fewer is called small. Crops of 48 pixels, boxes of
-37, cost the networks up to three points of accuracy; crops of 24, boxes of 18, three to twelve
-(README, worse pictures)."""
+37, cost the networks up to two points of accuracy; crops of 24, boxes of 18, up to ten (README,
+worse pictures)."""
 LEAST_SHARPNESS = 0.03
 """A face below is called blurred. None of 403 faces of UTKFace is; under a blur of 1/64, 1/32 and
-3/64 of the box's width 10, 87 and 99 % are. The second costs the networks ten points of
-accuracy."""
+3/64 of the box's width 10, 87 and 99 % are. The second costs the networks up to eleven
+points of accuracy."""
 FURTHEST_NOSE = 0.4
 """How far the nose is from the middle between the eyes, along their line, in distances of the eyes;
 a face beyond is called turned away. So are 0.5 % of UTKFace's faces, and in EyeCrowd's crowds 3 %
