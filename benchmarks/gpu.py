@@ -48,7 +48,7 @@ def matrix_rate(size, products=10):
         y = x
         for _ in range(products):
             y = ops.matmul(y, x)
-        return ops.convert_to_numpy(y[0, 0])
+        return ops.convert_to_numpy(ops.cast(y[0, 0], "float32"))  # NumPy has no bfloat16
 
     return products * 2 * size**3 / best(chain) / 1e9
 
