@@ -323,8 +323,15 @@ def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path, astronaut)
 
 
 @pytest.mark.slow
-def test_it_runs_at_its_own_size_and_its_cells_can_be_run_twice(path, tmp_path):
-    done, _ = tried(path, tmp_path, {}, times=2)
+def test_its_cells_can_be_run_twice(path, tmp_path, astronaut):
+    (tmp_path / "photos").mkdir()
+    images.write(tmp_path / "photos" / "a.jpg", astronaut)
+    tried(path, tmp_path, SMALL[path.stem[:2]], times=2)
+
+
+@pytest.mark.slow
+def test_it_runs_at_its_own_size(path, tmp_path):
+    done, _ = tried(path, tmp_path, {})
     if kept := os.environ.get("SAFBAGE_EXECUTED"):  # a folder, for the book
         done.cells = [
             cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))
