@@ -509,6 +509,7 @@ def utkface():
     return datasets.utkface(data_folder("UTKFace"), progress=False)
 
 
+@pytest.mark.slow
 def test_no_picture_of_utkface_straddles_a_split(utkface):
     kept, dropped = utkface
     conflicting = dropped.image[dropped.reason == "same pixels as another picture, other labels"]
@@ -897,6 +898,7 @@ def test_ferplus_by_its_authors_own_lines(tmp_path):
     assert why["000012.png"] == "copy of another picture"
 
 
+@pytest.mark.slow
 def test_the_real_ferplus():
     faces, dropped = datasets.ferplus(data_folder("fer2013"), progress=False)
     assert (

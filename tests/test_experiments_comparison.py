@@ -50,6 +50,7 @@ def unequal_folds():
     return base, [(b or m) and not f for b, m, f in zip(base, more, fewer, strict=True)]
 
 
+@pytest.mark.slow
 def test_a_picture_listed_twice_is_compared(tmp_path, prepared, trainings):
     """As Adience lists some: twice in one fold, so two rows of answers."""
     repeating = Prepared(prepared.folder)

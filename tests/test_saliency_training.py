@@ -159,9 +159,8 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "recipe", [SMALL, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [SMALL, *OTHERS])
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes, recipe):
     killed, whole = killed_and_whole(
         tmp_path, monkeypatch, training, "batches", run_to_weights(scenes, recipe)

@@ -123,6 +123,7 @@ def test_names_are_fit_for_folders_and_differ():
     )
 
 
+@pytest.mark.slow
 def test_every_point_runs_once_and_the_table_has_them_all(notebook, tmp_path):
     grid = {"RATIO": [0, 0.5], "FOLD": [0, 1]}
     table = sweeps.sweep(
