@@ -20,7 +20,7 @@ BLOCKS = (
     (1024, 2),
     (1024, 1),
 )
-"""Filters and stride of MobileNet-v1's thirteen separable convolutions."""
+"""Filters and stride of MobileNet-v1's thirteen separable convolutions; told here again, since this file runs without safbage."""
 HEADS = {"gender": 2, "expression": 7, "expression_fer2013": 7, "age": 101}
 """Answers of the face network: `expression` as many people see it (FER+, RAF-DB), `expression_fer2013` as FER2013's own
 labels have it, `age` in years."""
