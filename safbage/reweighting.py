@@ -35,6 +35,13 @@ def check_ratio(ratio: float) -> float:
     return float(ratio)
 
 
+def check_mode(mode: str) -> str:
+    """The mode itself; ValueError where there is none of its name."""
+    if mode not in MODES:
+        raise ValueError(f"mode is one of {', '.join(MODES)}; got {mode!r}")
+    return mode
+
+
 def weigh(saliency, ratio, mode: str = "blend", array=np):
     """What the pixels of a face are multiplied by, 0–1.
 
@@ -75,8 +82,7 @@ def reweight(
         [170, 170, 170]
     """
     check_ratio(ratio)
-    if mode not in MODES:
-        raise ValueError(f"mode is one of {', '.join(MODES)}; got {mode!r}")
+    check_mode(mode)
     face, saliency = np.asarray(face), np.asarray(saliency, "float32")
     if face.ndim == 4:
         if len(face) != len(saliency):

@@ -1,8 +1,8 @@
 """Arms: a network at a ratio, trained fold by fold, and what it answered to faces that it had not
 seen."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from safbage.classifiers import SHIPPED
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError
 from safbage.pipeline import SafBage
-from safbage.reweighting import RATIO, check_ratio
+from safbage.reweighting import RATIO, check_mode, check_ratio
 from safbage.runtime import backend, parallel
 from safbage.runtime.backend import keras
 from safbage.tasks import CLASSES, GROUPS, LABELS
-from safbage.training import RECIPES, Recipe, fine_tune, first_layer
+from safbage.training import RECIPES, FineTuned, Recipe, fine_tune, first_layer
 from safbage.training.division import choose
 
 NO_SALIENCY = 0.0
@@ -26,14 +26,27 @@ NO_SALIENCY = 0.0
 
 
 class Arm(NamedTuple):
-    """One of the things compared: ``str(Arm("alexnet", 0.3))`` is "alexnet, ratio 30 %"."""
+    """One of the things compared: ``str(Arm("alexnet", 0.3))`` is "alexnet, ratio 30 %".
+
+    Attributes:
+        network: one of `tasks.NETWORKS`.
+        ratio: of the reweighting, 0–1; with mode "clip" the saliency below which pixels are black.
+        mode: of the reweighting, one of `reweighting.MODES`.
+        loss: "recipe's", or "plain", which weighs all faces alike whatever the recipe says.
+    """
 
     network: str
     ratio: float
+    mode: str = "blend"
+    loss: str = "recipe's"
 
     def __str__(self):
-        percent = f"ratio {100 * self.ratio:g} %"
-        return f"{self.network}, " + ("without saliency" if self.ratio == NO_SALIENCY else percent)
+        words = f"ratio {100 * self.ratio:g} %"
+        if self.mode == "clip":
+            words = f"clipped at {100 * self.ratio:g} %"
+        elif self.ratio == NO_SALIENCY:
+            words = "without saliency"
+        return f"{self.network}, {words}" + (", plain loss" if self.loss == "plain" else "")
 
     @property
     def is_papers(self) -> bool:
@@ -60,10 +73,19 @@ class Training:
 
 @dataclass(frozen=True)
 class Run:
-    """What an arm answered, as a table that `evaluation` takes; and if it was trained, how."""
+    """What an arm answered.
+
+    Attributes:
+        predictions: a table that `evaluation` takes; `seed` tells answers of several trainings to
+            the same face apart.
+        training: how it was trained, if it was.
+        history: how its trainings went: a row per training and epoch, as `FineTuned.history`, with
+            `fold` and `seed`.
+    """
 
     predictions: pd.DataFrame
     training: Training | None = None
+    history: pd.DataFrame | None = None
 
 
 def cross_validate(
@@ -73,9 +95,10 @@ def cross_validate(
     work: str | Path,
     networks: Iterable[str] = ("alexnet",),
     ratios: Iterable[float] = (NO_SALIENCY, RATIO),
+    more: Iterable[Arm] = (),
     folds: Iterable[int] | None = range(5),
     recipe: Recipe | None = None,
-    seed: int = 0,
+    seeds: Iterable[int] = (0,),
     imagenet: bool = True,
     limit: int | None = None,
     cache: bool | str | Path = True,
@@ -89,13 +112,14 @@ def cross_validate(
     Args:
         prepared: faces, maps and labels.
         task: "age", "gender" or "expression".
-        work: a folder in which each training has one of its own, ``gender-alexnet-30-fold0``.
+        work: a folder in which each training has one of its own, named by `name_of`.
             After a kill the same call goes on; a finished training is not run again.
         networks: every pair of one of them and a ratio is an arm.
         ratios: of the reweighting, 0–1.
+        more: further arms.
         folds: to be tested; None trains once, by the table's split.
-        recipe: this and the following as `training.fine_tune` takes them.
-        seed: of initial weights, dropout and order.
+        recipe: as `training.fine_tune` takes it.
+        seeds: of initial weights, dropout and order: every arm is trained in every fold with each.
         imagenet: start from what ImageNet weights there are.
         limit: use only so many labelled faces.
         cache: where the frozen layers' features are kept.
@@ -106,31 +130,42 @@ def cross_validate(
     Raises:
         As `training.fine_tune`.
     """
-    networks, ratios = list(networks), list(ratios)
+    arms = _arms(networks, ratios, more)
     folds = [None] if folds is None else list(folds)
-    options = dict(networks=networks, ratios=ratios, recipe=recipe, limit=limit)
-    check(prepared, task, folds=folds, **options)
-    pairs = (Arm(network, float(ratio)) for network in networks for ratio in ratios)
-    arms = list(dict.fromkeys(pairs))  # each once
+    _check(prepared, task, arms, folds, recipe, limit)
     if not isinstance(cache, bool):
         cache = str(Path(cache).resolve())  # workers are elsewhere
-    common = dict(recipe=recipe, seed=seed, imagenet=imagenet, limit=limit, cache=cache)
-    work = Path(work).resolve()
+    common, work = dict(imagenet=imagenet, limit=limit, cache=cache), Path(work).resolve()
+    recipe = recipe or RECIPES.get(task)
+    keys = [(arm, fold, seed) for seed in dict.fromkeys(seeds) for fold in folds for arm in arms]
     trainings = [
-        common | arm._asdict() | {"fold": fold, "work": str(work / name_of(task, arm, fold))}
-        for fold in folds
-        for arm in arms
+        common | _settings(*key, recipe) | {"work": str(work / name_of(task, *key))} for key in keys
     ]
     if workers > 1 or scheduler is not None:
         _train_elsewhere(prepared, task, trainings, workers, scheduler, progress)
         progress = False  # what follows only reads
     results = {arm: [] for arm in arms}
-    bar = tqdm(trainings, "trainings", disable=not progress)
-    for training in bar:
-        arm, fold = Arm(training["network"], training["ratio"]), training["fold"]
+    bar = tqdm(zip(keys, trainings, strict=True), "trainings", len(keys), disable=not progress)
+    for (arm, fold, _), training in bar:
         bar.set_postfix_str(f"{arm}, " + ("split" if fold is None else f"fold {fold}"))
         results[arm].append(fine_tune(prepared, task, **training, progress=progress))
-    return {arm: _gather(parts, folds) for arm, parts in results.items()}
+    return {arm: gather(parts) for arm, parts in results.items()}
+
+
+def _arms(networks, ratios, more):
+    """Each arm once."""
+    ratios = list(ratios)
+    pairs = [Arm(network, float(ratio)) for network in networks for ratio in ratios]
+    return list(dict.fromkeys([*pairs, *more]))
+
+
+def _settings(arm, fold, seed, recipe):
+    """What `fine_tune` is told of one training."""
+    if arm.loss == "plain":
+        recipe = replace(recipe, class_weighted=False)
+    chosen = arm._asdict()
+    del chosen["loss"]
+    return chosen | {"fold": fold, "seed": seed, "recipe": recipe}
 
 
 def _train_elsewhere(prepared, task, trainings, workers, scheduler, progress):
@@ -150,17 +185,26 @@ def _train(folder, task, policy, training):
         fine_tune(Prepared(folder), task, **training, progress=False)
 
 
-def _gather(results, folds):
-    """An arm's `FineTuned`s, one per fold, as its `Run`."""
-    tables = [
-        result.predictions.assign(fold=fold or 0)
-        for result, fold in zip(results, folds, strict=True)
-    ]
-    metrics = results[0].metrics
+def gather(trainings: Sequence[FineTuned]) -> Run:
+    """What an arm's trainings, one for each fold and seed, answered and how they went."""
+    first = trainings[0].metrics
     names = ("trained_layers", "imagenet_layers", "frozen_at_random")
-    used = tuple(result.metrics["settings"]["faces"] for result in results)
-    training = Training(*(tuple(metrics[name]) for name in names), used)
-    return Run(pd.concat(tables, ignore_index=True), training)
+    used = dict.fromkeys(training.metrics["settings"]["faces"] for training in trainings)
+    return Run(
+        _together(trainings, "predictions"),
+        Training(*(tuple(first[name]) for name in names), tuple(used)),
+        _together(trainings, "history"),
+    )
+
+
+def _together(trainings, name):
+    """A table of every training, with its fold (0 where a split was tested) and its seed."""
+    settings = [training.metrics["settings"] for training in trainings]
+    tables = [
+        getattr(training, name).assign(fold=of["fold"] or 0, seed=of["seed"])
+        for training, of in zip(trainings, settings, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def check(
@@ -169,6 +213,7 @@ def check(
     *,
     networks: Iterable[str] = ("alexnet",),
     ratios: Iterable[float] = (NO_SALIENCY, RATIO),
+    more: Iterable[Arm] = (),
     folds: Iterable[int] | None = range(5),
     recipe: Recipe | None = None,
     limit: int | None = None,
@@ -177,21 +222,27 @@ def check(
     arm. It takes some of the same arguments.
 
     Raises:
-        ValueError: an unknown task, network or fold, or a ratio beyond 0–1.
+        ValueError: an unknown task, network, mode or fold, or a ratio beyond 0–1.
         DatasetError: as `division.choose`.
     """
-    for fold in [None] if folds is None else folds:
+    folds = [None] if folds is None else folds
+    _check(prepared, task, _arms(networks, ratios, more), folds, recipe, limit)
+
+
+def _check(prepared, task, arms, folds, recipe, limit):
+    for fold in folds:
         choose(prepared, task, fold, limit)
-    for network in networks:
-        first_layer(recipe or RECIPES[task], network, task)
-    for ratio in ratios:
-        check_ratio(ratio)
+    for arm in arms:
+        first_layer(recipe or RECIPES[task], arm.network, task)
+        check_ratio(arm.ratio)
+        check_mode(arm.mode)
 
 
-def name_of(task: str, arm: Arm, fold: int | None) -> str:
-    """A training's folder: ``gender-alexnet-30-fold0``, or ``…-split``."""
+def name_of(task: str, arm: Arm, fold: int | None, seed: int = 0) -> str:
+    """A training's folder: ``gender-alexnet-30-fold0-seed0``, or ``…-30-clip-split-seed0``."""
+    changed = [arm.mode] * (arm.mode != "blend") + [arm.loss] * (arm.loss == "plain")
     part = "split" if fold is None else f"fold{fold}"
-    return f"{task}-{arm.network}-{100 * arm.ratio:g}-{part}"
+    return "-".join([task, arm.network, f"{100 * arm.ratio:g}", *changed, part, f"seed{seed}"])
 
 
 def answer_as_shipped(

@@ -23,7 +23,7 @@ from safbage.runtime.work import resuming
 from safbage.tasks import BOX, FACE_SIZE
 from safbage.training.recipes import Variant
 
-FORMAT = 2
+FORMAT = 3
 """Version of the features' files; raise it when the same faces and layers give other features."""
 TOGETHER = 32
 """Images that the frozen layers are given at once: VGG-16 takes 1.6 GB for them."""
@@ -42,7 +42,11 @@ def turn(image: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def make_variant(
-    face: np.ndarray, saliency_map: np.ndarray, variant: Variant, ratio: float
+    face: np.ndarray,
+    saliency_map: np.ndarray,
+    variant: Variant,
+    ratio: float,
+    mode: str = "blend",
 ) -> np.ndarray:
     """A face and its map mirrored and turned alike, then reweighted.
 
@@ -51,6 +55,7 @@ def make_variant(
         saliency_map: h×w in [0, 1].
         variant: how both are mirrored and turned.
         ratio: of the reweighting, 0–1.
+        mode: of the reweighting, one of `reweighting.MODES`.
 
     Returns:
         H×W×3 uint8.
@@ -60,14 +65,20 @@ def make_variant(
     if variant.turned:
         face, saliency_map = (turn(x, variant.turned) for x in (face, saliency_map))
         saliency_map = np.clip(saliency_map, 0, 1)  # interpolating may exceed 1 by a bit
-    return reweight(face, saliency_map, ratio)
+    return reweight(face, saliency_map, ratio, mode=mode)
 
 
 class Images:
     """The faces themselves, decoded, varied and reweighted when they are asked for."""
 
-    def __init__(self, prepared: Prepared, variants: tuple[Variant, ...], ratio: float):
-        self.prepared, self.variants, self.ratio = prepared, variants, ratio
+    def __init__(
+        self,
+        prepared: Prepared,
+        variants: tuple[Variant, ...],
+        ratio: float,
+        mode: str = "blend",
+    ):
+        self.prepared, self.variants, self.ratio, self.mode = prepared, variants, ratio, mode
 
     def __call__(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """N×224×224×3 float32, 0–255: of each row of the table the variant of that number."""
@@ -75,7 +86,10 @@ class Images:
         crops, maps = self.prepared.faces(faces)
         pairs = zip(place, numbers, strict=True)
         return np.stack(
-            [make_variant(crops[i], maps[i], self.variants[k], self.ratio) for i, k in pairs]
+            [
+                make_variant(crops[i], maps[i], self.variants[k], self.ratio, self.mode)
+                for i, k in pairs
+            ]
         ).astype("float32")
 
 
@@ -159,6 +173,7 @@ def _settings(images, rows, below, name):
         "kept": kept,
         "variants": images.variants,
         "ratio": images.ratio,
+        "mode": images.mode,
     }
 
 

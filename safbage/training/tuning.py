@@ -14,7 +14,7 @@ from safbage import classifiers
 from safbage.datasets.shards import Prepared
 from safbage.errors import WorkError
 from safbage.evaluation import scores
-from safbage.reweighting import RATIO, VERSION, check_ratio
+from safbage.reweighting import RATIO, VERSION, check_mode, check_ratio
 from safbage.runtime import weights
 from safbage.runtime.ahead import ahead
 from safbage.runtime.backend import keras, tensorflow
@@ -43,6 +43,7 @@ def fine_tune(
     work: str | Path,
     network: str = "alexnet",
     ratio: float = RATIO,
+    mode: str = "blend",
     recipe: Recipe | None = None,
     fold: int | None = None,
     seed: int = 0,
@@ -64,6 +65,7 @@ def fine_tune(
             there.
         network: one of `tasks.NETWORKS`.
         ratio: of the reweighting, 0–1.
+        mode: of the reweighting, one of `reweighting.MODES`.
         recipe: the paper's by default, `RECIPES[task]`.
         fold: the fold to be tested: one of the table's own, or where it has none or only one, of
             five drawn by subject. A tenth of the others' subjects validates. None: the table's
@@ -77,7 +79,7 @@ def fine_tune(
         progress: show bars.
 
     Raises:
-        ValueError: an unknown task, network or fold, a ratio beyond 0–1, or a layer where the
+        ValueError: an unknown task, network, mode or fold, a ratio beyond 0–1, or a layer where the
             network cannot be cut.
         DatasetError: no such labels; a split without faces, or two with the same subject or
             picture; a class that no training face has.
@@ -91,7 +93,7 @@ def fine_tune(
     start = classifiers.imagenet_weights(network) if imagenet else classifiers.ImagenetWeights({})
     settings = asdict(recipe) | {
         "task": task, "network": network, "train_from": layer,
-        "ratio": ratio, "formula": VERSION, "fold": fold, "seed": seed,
+        "ratio": ratio, "mode": check_mode(mode), "formula": VERSION, "fold": fold, "seed": seed,
         "imagenet": imagenet, "imagenet_weights": str(start),
         "faces": fingerprint(faces.table, faces.codes, faces.parts),
         "prepared": prepared.provenance, "shards": prepared.digest[:16],
@@ -105,7 +107,7 @@ def fine_tune(
             if not finished.exists():  # else the process that was waited for has done it
                 cache = prepared.folder / "features" if cache is True else cache
                 kept = np.arange(len(prepared)) if limit is None else faces.chosen
-                images = Images(prepared, recipe.variants, ratio)
+                images = Images(prepared, recipe.variants, ratio, mode)
                 _run(images, faces, kept, start, settings, recipe, work, cache, progress)
     drop_checkpoints(work)
     return open_trained(work)
