@@ -212,29 +212,31 @@ def batches(
 def run_epoch(
     model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int, *, progress: bool = False
 ) -> float:
-    """Train one epoch (counted from 0) on some rows; gives the mean loss.
+    """Train one epoch (counted from 0) on some rows; gives the mean loss of its pictures.
 
     Raises:
         WorkError: the loss is not a number.
     """
     model.optimizer.learning_rate = recipe.rate_in(epoch)
     _seed_dropouts(model, seed, epoch)
-    model.reset_metrics()
     weight = class_weights(codes[rows]) if recipe.class_weighted else None
     order = list(batches(rows, len(recipe.variants), recipe.batch, seed, epoch))
     made = ahead(lambda batch: (batch[0], inputs(*batch)), order, threads=1, limit=1)
+    losses = []
     with closing(made):
         bar = tqdm(made, f"epoch {epoch + 1}", len(order), leave=False, disable=not progress)
         for these, x in bar:
             y = codes[these]
             shares = None if weight is None else weight[y]
+            model.reset_metrics()  # else TensorFlow would tell the mean since the epoch began
             loss = float(model.train_on_batch(x, y, sample_weight=shares))
             if not np.isfinite(loss):
                 raise WorkError(
                     f"the loss became {loss} in epoch {epoch + 1}: "
                     f"try a smaller learning rate than {recipe.rate}"
                 )
-    return loss  # Keras's mean since the epoch began
+            losses.append(loss)
+    return float(np.average(losses, weights=[len(rows) for rows, _ in order]))
 
 
 def _seed_dropouts(model, seed, epoch):
