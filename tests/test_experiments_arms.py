@@ -39,7 +39,7 @@ def test_every_face_is_answered_once_by_a_network_that_knows_nobody_on_it(
     without, with_saliency = (run.predictions for run in runs.values())
     assert not np.allclose(without.p_male, with_saliency.p_male)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"gender-tiny-{r}-fold{f}" for r in (0, 30) for f in range(5)
+        f"gender-tiny-{r}-fold{f}-seed0" for r in (0, 30) for f in range(5)
     }
 
 

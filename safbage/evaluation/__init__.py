@@ -8,6 +8,7 @@ Everything here works on one table of predictions, a row per face:
 | `row` | where known, the face's number in its list, which may hold a picture twice |
 | `subject` | who it shows; where that is missing, the picture stands for the person |
 | `fold` | the fold in which it was tested, a whole number |
+| `seed` | where several trainings answered the same face, which one |
 | `label` | the true class |
 | `answer` | the class of the largest probability (any of those that tie) |
 | `p_<class>` | for each class its probability, 0–1; together they make 1 |

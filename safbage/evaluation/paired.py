@@ -17,26 +17,30 @@ CHUNK = 2_000_000
 
 def align(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two arms' predictions of the same faces, brought into the first one's order: by `row` where
-    both have it, else by `image`.
+    both have it, else by `image`; and by `seed` where both tell it.
 
     Raises:
-        ValueError: a face occurs twice, is in one table only, or has two pictures or labels.
+        ValueError: a face occurs twice with one seed, is in one table only, or has two pictures or
+            labels.
     """
     key = "row" if "row" in a and "row" in b else "image"
+    keys = [key, *(["seed"] if "seed" in a and "seed" in b else [])]
     for name, table in (("first", a), ("second", b)):
         check(table)
-        if table[key].duplicated().any():
-            twice = table[key][table[key].duplicated()].iloc[0]
+        if table.duplicated(keys).any():
+            twice = table[key][table.duplicated(keys)].iloc[0]
             raise ValueError(
                 f"the {name} table has {key} {twice} more than once; "
-                "paired tests need each face once"
+                "paired tests need each face once" + ", or once for each seed" * (len(keys) > 1)
             )
-    apart = sorted(set(a[key]) ^ set(b[key]))
-    if apart:
+    places = [pd.MultiIndex.from_frame(table[keys]) for table in (a, b)]
+    apart = places[0].symmetric_difference(places[1])
+    if len(apart):
+        first = ", seed ".join(map(str, apart[0]))
         raise ValueError(
-            f"the arms hold different {key}s: {len(apart)} are in one only, such as {apart[0]}"
+            f"the arms hold different {key}s: {len(apart)} are in one only, such as {first}"
         )
-    b = b.set_index(key, drop=False).loc[a[key]].reset_index(drop=True)
+    b = b.iloc[places[1].get_indexer(places[0])].reset_index(drop=True)
     a = a.reset_index(drop=True)
     for column in ("image", "label"):
         unequal = a[column].astype(str) != b[column].astype(str)
@@ -106,13 +110,16 @@ def paired_bootstrap(
     seed: int = 0,
 ) -> dict[str, float | int | str]:
     """How much better the second arm is, with an interval from drawing subjects again, all pictures
-    of a subject together.
+    of a subject together; and trainings again, where several seeds answered.
 
     Pictures of one subject are alike, so that drawing pictures one by one would promise too much.
+    Of each fold as many seeds are drawn as it has, the same ones for both arms. Few seeds scatter
+    less when drawn again than trainings do; for J of them the draws are spread by √(J / (J − 1)).
 
     Args:
-        a: the first arm, such as without saliency.
-        b: the second, on the same faces.
+        a: the first arm, such as without saliency. Its column `seed`, if it has one, tells the
+            answers of several trainings to one face apart; a face's answers are averaged.
+        b: the second, on the same faces and of the same seeds.
         statistic: a name in `STATISTICS`.
         repetitions: draws.
         seed: of the draws; the same seed gives the same figures.
@@ -120,7 +127,8 @@ def paired_bootstrap(
     Returns:
         `statistic`, its values `a` and `b`, `difference` (b − a), `low` and `high` (95 %,
         percentiles), two-sided `p` (twice the rarer sign's share; a zero counts for both, so that
-        equal arms have 1), `subjects`, `faces`, `repetitions`.
+        equal arms have 1), `subjects`, `faces`, `trainings` (pairs of them: folds times seeds),
+        `repetitions`.
     """
     if statistic not in STATISTICS or repetitions < 1:
         raise ValueError(
@@ -128,13 +136,18 @@ def paired_bootstrap(
             f"got {statistic!r}, {repetitions}"
         )
     a, b = align(a, b)
-    tally, score = _tally(a, b), STATISTICS[statistic]
+    subjects = pd.factorize(splits.subjects(a, folders=True))[0]
+    count, tallies = subjects.max() + 1, _tallies(a, b, subjects)
+    score = STATISTICS[statistic]
 
-    def arms(tally):
-        right_a, right_b, faces = np.split(np.asarray(tally, float), 3, axis=-1)
+    def arms(times, shares):
+        summed = sum(
+            np.einsum("rj,rjc->rc", share, np.tensordot(times[:, who], tally, 1))
+            for (who, tally), share in zip(tallies, shares, strict=True)
+        )
+        right_a, right_b, faces = np.split(summed.astype(float), 3, axis=-1)
         return score(right_a, faces), score(right_b, faces)
 
-    count = len(tally)
     generator = np.random.default_rng(seed)
     differences = []
     step = max(1, CHUNK // count)
@@ -142,13 +155,15 @@ def paired_bootstrap(
         rows = min(step, repetitions - start)
         drawn = generator.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
-        first, second = arms(times.astype("float32") @ tally)
+        shares = [_drawn_shares(generator, rows, tally.shape[1]) for _, tally in tallies]
+        first, second = arms(times.astype("float32"), shares)
         differences.append(second - first)
     differences = np.concatenate(differences)
     low, high = map(float, np.percentile(differences, [2.5, 97.5]))
     rarer = min((differences <= 0).sum(), (differences >= 0).sum())
     p = min(1.0, 2 * (int(rarer) + 1) / (repetitions + 1))
-    first, second = map(float, arms(tally.sum(axis=0)))
+    each = [np.full((1, tally.shape[1]), 1 / tally.shape[1]) for _, tally in tallies]
+    first, second = (float(value[0]) for value in arms(np.ones((1, count), "float32"), each))
     return {
         "statistic": statistic,
         "a": first,
@@ -157,18 +172,40 @@ def paired_bootstrap(
         "low": low,
         "high": high,
         "p": p,
-        "subjects": count,
-        "faces": len(a),
+        "subjects": int(count),
+        "faces": int(a[_face_key(a)].nunique()),
+        "trainings": sum(tally.shape[1] for _, tally in tallies),
         "repetitions": repetitions,
     }
 
 
-def _tally(a, b):
-    """By subject how many are right in `a`, right in `b`, and there at all; each by class."""
+def _tallies(a, b, subjects):
+    """For each fold the numbers of its S subjects, and S×seeds×3C counts: how many pictures are
+    right in `a`, right in `b`, and there at all, each by class."""
     classes = check(a)
     width, labels = len(classes), codes(a.label, classes)
-    subjects = pd.factorize(splits.subjects(a, folders=True))[0]
-    tally = np.zeros((subjects.max() + 1, 3 * width), "float32")
-    for block, counted in enumerate((right(a), right(b), np.ones(len(a)))):
-        np.add.at(tally, (subjects, block * width + labels), counted)
-    return tally
+    folds = a.fold.to_numpy() if "fold" in a else np.zeros(len(a))
+    seeds = a.seed.to_numpy() if "seed" in a else np.zeros(len(a))
+    counted = np.stack([right(a), right(b), np.ones(len(a))]).astype("float32")
+    found = []
+    for fold in np.unique(folds):
+        of = folds == fold
+        who, place = np.unique(subjects[of], return_inverse=True)
+        names, seed = np.unique(seeds[of], return_inverse=True)
+        tally = np.zeros((len(who), len(names), 3 * width), "float32")
+        for block in range(3):
+            np.add.at(tally, (place, seed, block * width + labels[of]), counted[block, of])
+        found.append((who, tally))
+    return found
+
+
+def _drawn_shares(generator, rows, seeds):
+    """What each of a fold's seeds counts in each draw, rows×seeds; they sum to 1."""
+    if seeds == 1:
+        return np.ones((rows, 1))
+    times = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=rows)
+    return (1 + (times - 1) * np.sqrt(seeds / (seeds - 1))) / seeds
+
+
+def _face_key(table):
+    return "row" if "row" in table else "image"

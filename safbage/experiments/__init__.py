@@ -27,6 +27,7 @@ from safbage.experiments.comparison import (
     ArmResult,
     Comparison,
     PairedTest,
+    base,
     compare,
     compare_networks,
     describe,
@@ -34,7 +35,7 @@ from safbage.experiments.comparison import (
     load_saved,
     save,
 )
-from safbage.experiments.finished import CHOSEN, histories, predictions
+from safbage.experiments.finished import CHOSEN, histories, predictions, runs
 
 __all__ = [
     "CHOSEN",
@@ -49,6 +50,7 @@ __all__ = [
     "Run",
     "Training",
     "answer_as_shipped",
+    "base",
     "check",
     "compare",
     "compare_networks",
@@ -59,5 +61,6 @@ __all__ = [
     "load_saved",
     "name_of",
     "predictions",
+    "runs",
     "save",
 ]

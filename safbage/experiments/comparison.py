@@ -37,15 +37,20 @@ class ArmResult:
     """One arm's figures; tables are lists of rows.
 
     Attributes:
-        arm: network and ratio.
+        arm: network, ratio and what else is its own.
         faces: how many it answered.
         summary: by figure its `mean` over folds, standard `error` (None for one fold) and `folds`.
-        folds: the figures fold by fold.
-        confusion: counts, a row per true class, in the order of `tasks.CLASSES`.
+            Seeds are averaged before.
+        folds: the figures of each fold and `seed`.
+        confusion: counts, a row per true class, in the order of `tasks.CLASSES`. Of several seeds,
+            this and the two that follow are of the first.
         reliability: bins, as `evaluation.reliability` gives them.
         groups: accuracies, as `evaluation.by_group` gives them, by the groups' columns:
             "race_and_gender".
         training: how it was trained, if it was.
+        history: a row per epoch: `epoch`, training `loss` and `accuracy` on the validation faces,
+            means over `trainings`, with standard errors `loss_error` and `accuracy_error` (None for
+            one training).
     """
 
     arm: Arm
@@ -56,16 +61,18 @@ class ArmResult:
     reliability: list[dict]
     groups: dict[str, list[dict]]
     training: Training | None = None
+    history: Sequence[dict] = ()
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """An arm against the one without saliency of the same network.
+    """An arm against its `base`.
 
     Attributes:
-        without: the arm without saliency.
+        without: the base: the arm without saliency of the same network; or of an arm with plain
+            loss, the one with the recipe's.
         arm: the other.
-        mcnemar: as `evaluation.mcnemar` returns it.
+        mcnemar: as `evaluation.mcnemar` returns it, of the first seed.
         accuracy: as `evaluation.paired_bootstrap` returns it, with `p_holm`, corrected for the
             number of `tests`, and `alike` of `folds`: those whose difference has the whole's sign.
         mean_recall: the same.
@@ -85,8 +92,9 @@ class Comparison:
     Attributes:
         task: "age", "gender" or "expression".
         arms: each one's figures.
-        tests: every arm against the one without saliency of the same network. Faces are drawn
-            again, trainings are not: of networks trained with another seed the tests say nothing.
+        tests: every arm against its `base`. Faces are drawn again, and where there are several
+            seeds, trainings, too. With one seed the tests say nothing of networks trained with
+            another.
         networks: where asked for, each other network against the first (see `compare_networks`).
         experiment: title and place in the paper, where it is one of the paper's.
         provenance: how it was made, where it was kept.
@@ -143,27 +151,31 @@ def _as_dict(result):
     training = asdict(result.training) if result.training else {}
     measured = {name: getattr(result, name) for name in _MEASURED}
     groups = {f"{_GROUP}{name}": rows for name, rows in result.groups.items()}
-    return result.arm._asdict() | training | measured | groups
+    history = {"history": list(result.history)} if result.history else {}
+    usual, chosen = Arm._field_defaults, result.arm._asdict()
+    chosen = {name: value for name, value in chosen.items() if value != usual.get(name)}
+    return chosen | training | measured | groups | history
 
 
 def _from_dict(found):
     layers = {name: tuple(found[name]) for name in Training.__annotations__ if name in found}
     return ArmResult(
-        arm=Arm(found["network"], found["ratio"]),
+        arm=Arm(**{name: found[name] for name in Arm._fields if name in found}),
         **{name: found[name] for name in _MEASURED},
         groups={
             name[len(_GROUP) :]: rows for name, rows in found.items() if name.startswith(_GROUP)
         },
         training=Training(**layers) if layers else None,
+        history=found.get("history", ()),
     )
 
 
 def compare(runs: Mapping[Arm, Run], task: str, *, repetitions: int = 10_000) -> Comparison:
-    """Measure arms, and test each against the one without saliency of the same network: by
-    McNemar's test, and by the paired bootstrap for accuracy and for mean recall.
+    """Measure arms, and test each against its `base`: by McNemar's test, and by the paired
+    bootstrap for accuracy and for mean recall.
 
     Args:
-        runs: answers to the same faces.
+        runs: answers to the same faces. Of two arms those trainings are compared that both have.
         task: "age", "gender" or "expression".
         repetitions: of the bootstrap.
 
@@ -171,21 +183,19 @@ def compare(runs: Mapping[Arm, Run], task: str, *, repetitions: int = 10_000) ->
         ValueError: the tables do not hold the same faces, or break `evaluation`'s contract.
     """
     results = {arm: describe(arm, run, CLASSES[task]) for arm, run in runs.items()}
-    pairs = [(Arm(arm.network, NO_SALIENCY), arm) for arm in runs if arm.ratio != NO_SALIENCY]
-    pairs = [pair for pair in pairs if pair[0] in runs]
-    tables = [[runs[arm].predictions for arm in pair] for pair in pairs]
+    pairs = [(base(arm), arm) for arm in runs if base(arm) in runs]
+    tables = [_of_same_trainings(*(runs[arm].predictions for arm in pair)) for pair in pairs]
     figures = {name: [] for name in ("accuracy", "mean_recall")}
     for figure, found in figures.items():
-        for pair, (without, against) in zip(pairs, tables, strict=True):
+        for without, against in tables:
             test = evaluation.paired_bootstrap(
                 without, against, statistic=figure, repetitions=repetitions
             )
-            folds = [results[arm].folds for arm in pair]
-            found.append(test | _folds_alike(*folds, figure, test["difference"]))
+            found.append(test | _folds_alike(without, against, figure, test["difference"]))
         corrected = evaluation.holm([test["p"] for test in found])
         for test, p in zip(found, corrected, strict=True):
             test |= {"p_holm": p, "tests": len(found)}
-    mcnemar = [evaluation.mcnemar(*pair) for pair in tables]
+    mcnemar = [evaluation.mcnemar(*map(_first_seed, pair)) for pair in tables]
     tests = zip(pairs, mcnemar, *figures.values(), strict=True)
     return Comparison(
         task=task,
@@ -194,12 +204,31 @@ def compare(runs: Mapping[Arm, Run], task: str, *, repetitions: int = 10_000) ->
     )
 
 
+def base(arm: Arm) -> Arm | None:
+    """The arm that another is compared with; None for one without saliency."""
+    if arm.loss == "plain":
+        return arm._replace(loss="recipe's")
+    return None if arm.ratio == NO_SALIENCY else Arm(arm.network, NO_SALIENCY)
+
+
+def _of_same_trainings(a, b):
+    """The answers of those folds and seeds that both tables have."""
+    if "seed" not in a or "seed" not in b:
+        return a, b
+    there = [pd.MultiIndex.from_frame(table[["fold", "seed"]]) for table in (a, b)]
+    return a[there[0].isin(there[1])], b[there[1].isin(there[0])]
+
+
+def _first_seed(table):
+    """The answers of the first seed alone, which are one to a face."""
+    return table[table.seed == table.seed.min()] if "seed" in table else table
+
+
 def _folds_alike(without, against, figure, difference):
     """In how many folds the arms differ to the same side as in all together."""
-    before = {row["fold"]: row[figure] for row in without}
-    signs = [np.sign(row[figure] - before[row["fold"]]) for row in against]
-    alike = sum(int(sign == np.sign(difference)) for sign in signs)
-    return {"alike": alike, "folds": len(signs)}
+    before, after = (evaluation.by_fold(table)[figure] for table in (without, against))
+    alike = int((np.sign(after - before) == np.sign(difference)).sum())
+    return {"alike": alike, "folds": len(after)}
 
 
 def compare_networks(runs: Mapping[Arm, Run], *, repetitions: int = 10_000) -> list[dict]:
@@ -223,18 +252,43 @@ def describe(arm: Arm, run: Run, classes: tuple[str, ...]) -> ArmResult:
     Raises:
         ValueError: its table breaks `evaluation`'s contract.
     """
-    table = run.predictions
-    folds = evaluation.by_fold(table, classes)
+    table = _first_seed(run.predictions)
     return ArmResult(
         arm=arm,
         faces=len(table),
-        summary=json.loads(evaluation.summarise(folds).to_json(orient="index")),
-        folds=_records(folds.reset_index()),
+        summary=json.loads(
+            evaluation.summarise(evaluation.by_fold(run.predictions, classes)).to_json(
+                orient="index"
+            )
+        ),
+        folds=_by_training(run.predictions, classes),
         confusion=evaluation.confusion(table, classes).to_numpy().tolist(),
         reliability=_records(evaluation.reliability(table, classes)),
         groups=_by_groups(table, classes),
         training=run.training,
+        history=_by_epoch(run.history),
     )
+
+
+def _by_training(table, classes):
+    """The figures of each fold, with its seed where the table tells seeds."""
+    if "seed" not in table:
+        return _records(evaluation.by_fold(table, classes).reset_index())
+    parts = [
+        evaluation.by_fold(rows, classes).assign(seed=seed).reset_index()
+        for seed, rows in table.groupby("seed")
+    ]
+    return _records(pd.concat(parts, ignore_index=True))
+
+
+def _by_epoch(history):
+    """Means and standard errors over trainings, epoch by epoch."""
+    if history is None:
+        return ()
+    figures = history.groupby("epoch")[["loss", "accuracy"]]
+    errors = figures.sem().add_suffix("_error")
+    table = figures.mean().join(errors).assign(trainings=figures.size())
+    return _records(table.reset_index())
 
 
 def _by_groups(table, classes):
