@@ -96,6 +96,7 @@ class Comparison:
             seeds, trainings, too. With one seed the tests say nothing of networks trained with
             another.
         networks: where asked for, each other network against the first (see `compare_networks`).
+        claims: of the paper, as rows (see `claims.Claim`).
         experiment: title and place in the paper, where it is one of the paper's.
         provenance: how it was made, where it was kept.
     """
@@ -104,6 +105,7 @@ class Comparison:
     arms: list[ArmResult]
     tests: list[PairedTest]
     networks: Sequence[dict] = ()
+    claims: Sequence[dict] = ()
     experiment: dict | None = None
     provenance: dict | None = None
 
@@ -115,7 +117,7 @@ class Comparison:
             for test in self.tests
         ]
         arms = {str(result.arm): _as_dict(result) for result in self.arms}
-        more = {name: getattr(self, name) for name in ("networks", "experiment", "provenance")}
+        more = {name: getattr(self, name) for name in _MORE}
         found = {"task": self.task, "arms": arms, "tests": tests}
         return found | {name: value for name, value in more.items() if value}
 
@@ -137,12 +139,11 @@ class Comparison:
             )
             for test in data["tests"]
         ]
-        more = {
-            name: data[name] for name in ("networks", "experiment", "provenance") if name in data
-        }
+        more = {name: data[name] for name in _MORE if name in data}
         return cls(data["task"], list(arms.values()), tests, **more)
 
 
+_MORE = ("networks", "claims", "experiment", "provenance")
 _MEASURED = ("faces", "summary", "folds", "confusion", "reliability")
 _GROUP = "by_"
 

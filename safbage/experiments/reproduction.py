@@ -19,13 +19,14 @@ from safbage.classifiers import imagenet_weights
 from safbage.datasets import catalogue, preparation
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError
-from safbage.experiments import arms
+from safbage.experiments import arms, claims
+from safbage.experiments.arms import NO_SALIENCY, Arm
 from safbage.experiments.comparison import Comparison, compare, load, save
 from safbage.runtime import backend
 from safbage.runtime.backend import keras
 from safbage.runtime.files import damaged, read_json, write_whole
 from safbage.runtime.work import locked
-from safbage.tasks import LABELS
+from safbage.tasks import LABELS, RATIO
 from safbage.training import RECIPES
 
 
@@ -71,6 +72,9 @@ class Scale:
         network: of all experiments but the one on networks.
         networks: of that one.
         ratios: of the experiment on ratios.
+        clips: further arms of that one: faces whose pixels below this saliency are black.
+        plain_loss: a further arm of the experiment on expression: all faces weigh the same.
+        seeds: every arm is trained in every fold with each.
         folds: how many are tested.
         saliency: "mlnet", or "light" (see `saliency.load`).
         imagenet: start from what ImageNet weights there are.
@@ -83,6 +87,9 @@ class Scale:
     network: str = "alexnet"
     networks: tuple[str, ...] = ("alexnet", "gilnet", "vgg16")
     ratios: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+    clips: tuple[float, ...] = ()
+    plain_loss: bool = False
+    seeds: tuple[int, ...] = (0,)
     folds: int = 5
     saliency: str = "mlnet"
     imagenet: bool = True
@@ -97,6 +104,8 @@ SCALES = {
         network="alexnet-gap",
         networks=("alexnet-gap", "gilnet"),
         ratios=(0.0, 0.3, 0.9),
+        clips=(0.3,),
+        plain_loss=True,
         folds=2,
         saliency="light",
     ),
@@ -107,6 +116,15 @@ SCALES = {
         faces={"expression": 2500, "ratios": 600, "networks": 120},
         networks=("alexnet", "gilnet", "vgg16", "efficientnet-lite2"),
         saliency="light",
+    ),
+    "workstation": Scale(
+        sets={"age": "utkface", "gender": "utkface", "expression": "fer2013"},
+        epochs={"age": 8, "gender": 8, "expression": 15},
+        faces={"ratios": 4000, "networks": 2000},
+        networks=("alexnet", "gilnet", "vgg16", "efficientnet-lite2"),
+        clips=(0.3,),
+        plain_loss=True,
+        seeds=(0, 1, 2),
     ),
     "full": Scale(
         sets={"age": "adience", "gender": "adience", "expression": "affectnet"},
@@ -119,10 +137,14 @@ SCALES = {
             "densenet121",
             "efficientnet-lite2",
         ),
+        clips=(0.3,),
+        plain_loss=True,
+        seeds=(0, 1, 2),
     ),
 }
 """``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours
-without an accelerator; ``full`` is the paper's protocol, for a GPU."""
+without an accelerator; ``workstation`` takes all faces of free sets, with three seeds, for a GPU or
+for days; ``full`` is the paper's protocol, for a GPU."""
 DRAWN = {"pictures_per_subject": 2}
 """How faces are drawn, where they are."""
 MANY = 10_000
@@ -279,12 +301,21 @@ class _Job:
         recipe = RECIPES[task]
         if task in scale.epochs:
             recipe = replace(recipe, epochs=scale.epochs[task])
-        options = {"networks": _networks(scale, self.experiment)}
+        options = {"networks": _networks(scale, self.experiment), "more": self._more_arms()}
         if self.experiment.varied == "ratio":
             options["ratios"] = scale.ratios
         source = catalogue.SOURCES.get(self.data)
         folds = None if source and source.whole_split else range(scale.folds)
         return options | dict(recipe=recipe, limit=scale.faces.get(self.key), folds=folds)
+
+    def _more_arms(self):
+        """Arms beyond every pair of a network and a ratio."""
+        scale = self.scale
+        if self.experiment.varied == "ratio":
+            return [Arm(scale.network, clip, "clip") for clip in scale.clips]
+        if self.key == "expression" and scale.plain_loss:
+            return [Arm(scale.network, RATIO, loss="plain")]
+        return []
 
     def check(self):
         """Refuse what would be refused in the middle of the run."""
@@ -292,13 +323,18 @@ class _Job:
 
     def run(self, how):
         """Train, compare, and keep the comparison as JSON."""
-        experiment, options = self.experiment, self._options() | {"imagenet": self.scale.imagenet}
+        experiment, scale = self.experiment, self.scale
+        options = self._options() | {"imagenet": scale.imagenet, "seeds": scale.seeds}
         work = self.output / "work" / self.key
         with timed(self.output, self.key):
             runs = arms.cross_validate(self.prepared, experiment.task, work=work, **options, **how)
             comparison = compare(runs, experiment.task)
+            measured = claims.measure(runs, comparison)
+            if experiment.varied == "ratio":
+                shown = [ratio for ratio in scale.ratios if ratio != NO_SALIENCY]
+                measured += claims.variance(self.prepared, shown)
         about = {name: getattr(experiment, name) for name in ("title", "where", "varied")}
-        comparison = replace(comparison, experiment=about)
+        comparison = replace(comparison, experiment=about, claims=measured)
         provenance = {"data": Path(self.data).name, "scale": self.scale_name}
         provenance |= {"faces": len(self.prepared), "prepared": self.prepared.provenance}
         provenance |= options | {"precision": keras.config.dtype_policy().name}

@@ -61,6 +61,7 @@ __all__ = [
     "confusion",
     "counts",
     "diagonal_mean",
+    "lift",
     "results",
     "split",
 ]
@@ -87,6 +88,20 @@ def results(task: str | None = None, *, others: bool = False, later: bool = Fals
     rows = [row for table in TABLES.values() for row in table] if others else list(RESULTS)
     rows += LATER if later else ()
     return pd.DataFrame([asdict(row) for row in rows if task in (None, row.task)])
+
+
+def lift(task: str) -> float:
+    """How many points the paper's accuracy rises with saliency: 9.91 (age), 8.4 (gender), 8.45
+    (expression); Tables 2, 3 and 6.
+
+    Raises:
+        StopIteration: there is no such task.
+    """
+    with_saliency, without = (
+        next(row.value for row in RESULTS if row.task == task and row.method == method)
+        for method in (WITH, WITHOUT)
+    )
+    return round(with_saliency - without, 2)
 
 
 def confusion(table: int):

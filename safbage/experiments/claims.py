@@ -1,0 +1,267 @@
+"""The paper's claims, each as a number with an interval and a verdict.
+
+What "converges faster" means was fixed before any of the trainings: an arm needs fewer epochs than
+its base, fold by fold and seed by seed, to reach (1) `REACHED` of the best validation accuracy that
+the base reaches, (2) the training loss that the base has half-way; and (3) its validation accuracy,
+averaged over the epochs (the area under its curve), is higher.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from safbage import evaluation, paper
+from safbage.datasets.shards import Prepared
+from safbage.experiments.arms import NO_SALIENCY, Arm, Run
+from safbage.experiments.comparison import FIGURES, LEVEL, Comparison, base
+from safbage.reweighting import RATIO, reweight
+
+REACHED = 0.98
+RARE = ("fear", "disgust")
+"""AffectNet's rarest expressions; in FER2013 disgust is."""
+HOLDS, OPPOSITE, OPEN, FAILS = "holds", "opposite", "not shown", "does not hold"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, measured.
+
+    Attributes:
+        claim: a short key: "lift", "epochs", "loss", "area", "variance", "trend", "best ratio",
+            "weighted loss", "rare classes", "clipping", "network".
+        text: what was measured, for people.
+        value: of it, with a 95 % interval from `low` to `high`, in `unit`.
+        unit: "points" (of 100), "epochs" or "%".
+        p: two-sided.
+        verdict: `HOLDS`, `FAILS` (the interval ends below what is claimed), `OPPOSITE`, or `OPEN`.
+    """
+
+    claim: str
+    text: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    p: float
+    verdict: str
+
+
+def measure(runs: Mapping[Arm, Run], comparison: Comparison) -> list[dict]:
+    """All claims on which an experiment's arms have a word, as rows of numbers and text.
+
+    Args:
+        runs: by arm, as `cross_validate` gives them.
+        comparison: what `compare` made of them.
+    """
+    found = [*_from_tests(comparison), *_from_histories(runs), *_from_ratios(runs, comparison.task)]
+    return [asdict(claim) for claim in found]
+
+
+# --- from the paired tests ------------------------------------------------------------------------
+
+
+def _from_tests(comparison):
+    for test in comparison.tests:
+        figure = FIGURES[comparison.task]
+        if test.arm.loss == "plain":
+            yield _tested(
+                test.mean_recall, "weighted loss", "mean recall, weighted loss beside plain", -1
+            )
+            yield from _rare(comparison, test)
+        elif test.arm.mode == "clip":
+            yield _tested(getattr(test, figure), "clipping", f"{test.arm}", 1)
+        elif test.arm == Arm("alexnet", RATIO):
+            yield _lift(comparison.task, getattr(test, figure))
+
+
+def _tested(found, claim, text, side):
+    """A claim that a paired test decides; `side` is −1 where the test has the claim's arm first."""
+    value = side * found["difference"]
+    low, high = sorted((side * found["low"], side * found["high"]))
+    return _claim(claim, text, 100 * np.array([value, low, high]), "points", found["p_holm"], 1)
+
+
+def _lift(task, found):
+    """The paper's headline: how much 30 % of saliency adds."""
+    told = paper.lift(task)
+    text = (
+        f"{task}: saliency at 30 % adds to the {FIGURES[task].replace('_', ' ')} (paper: +{told})"
+    )
+    claim = _tested(found, "lift", text, 1)
+    if claim.high < told:
+        return Claim(**asdict(claim) | {"verdict": FAILS})
+    return claim
+
+
+def _rare(comparison, test):
+    """Recalls of the rare classes, training by training."""
+    weighted, plain = (
+        pd.DataFrame(result.folds).set_index(["fold", "seed"])
+        for arm in (test.without, test.arm)
+        for result in comparison.arms
+        if result.arm == arm
+    )
+    for name in RARE:
+        difference = 100 * (weighted - plain)[f"recall {name}"].dropna()
+        yield _over_trainings(
+            "rare classes", f"recall of {name}, weighted loss beside plain", difference, "points", 1
+        )
+
+
+# --- from how the trainings went ------------------------------------------------------------------
+
+
+def _from_histories(runs):
+    for arm, run in runs.items():
+        if arm.loss == "plain" or base(arm) not in runs or run.history is None:
+            continue
+        pairs = _pairs(runs[base(arm)].history, run.history)
+        for claim, text, unit, side, measure in _CONVERGENCE:
+            values = np.array([measure(*pair) for pair in pairs])
+            if len(values) > 1 and np.isfinite(values).all():
+                yield _over_trainings(claim, f"{arm}: {text}", values, unit, side)
+
+
+def _pairs(first, second):
+    """The histories of one fold and seed, of both arms, by epoch."""
+    keys = ["fold", "seed"]
+    others = dict(iter(second.groupby(keys)))
+    return [
+        (history.sort_values("epoch"), others[key].sort_values("epoch"))
+        for key, history in first.groupby(keys)
+        if key in others
+    ]
+
+
+def _epochs_to_accuracy(before, after):
+    target = REACHED * before.accuracy.max()
+    return _first(after.accuracy >= target) - _first(before.accuracy >= target)
+
+
+def _epochs_to_loss(before, after):
+    target = before.loss.to_numpy()[(len(before) - 1) // 2]
+    return (
+        np.nan if np.isnan(target) else _first(after.loss <= target) - _first(before.loss <= target)
+    )
+
+
+def _area(before, after):
+    return 100 * (after.accuracy.mean() - before.accuracy.mean())
+
+
+def _first(reached):
+    """The first epoch, from 1, in which it is so; one more than there are where it never is."""
+    reached = reached.to_numpy()
+    return 1 + int(reached.argmax()) if reached.any() else 1 + len(reached)
+
+
+_CONVERGENCE = (
+    (
+        "epochs",
+        f"epochs to {100 * REACHED:g} % of the base's best validation accuracy",
+        "epochs",
+        -1,
+        _epochs_to_accuracy,
+    ),
+    (
+        "loss",
+        "epochs to the training loss that the base has half-way",
+        "epochs",
+        -1,
+        _epochs_to_loss,
+    ),
+    ("area", "validation accuracy, mean of all epochs", "points", 1, _area),
+)
+
+
+# --- from several ratios --------------------------------------------------------------------------
+
+
+def _from_ratios(runs, task):
+    """Does more saliency converge faster and end worse, and is 30 % best?"""
+    ratios = {
+        arm.ratio: run for arm, run in runs.items() if arm.mode == "blend" and arm.loss != "plain"
+    }
+    if len(ratios) < 4 or RATIO not in ratios:
+        return
+    curves = pd.concat([run.history.assign(ratio=ratio) for ratio, run in ratios.items()])
+    for column, name in (("loss", "training loss"), ("accuracy", "validation accuracy")):
+        means = curves.groupby(["fold", "seed", "ratio"])[column].mean()
+        if means.notna().all():
+            per, unit = (1.0, "") if column == "loss" else (100.0, "points")
+            yield _over_trainings(
+                "trend",
+                f"{name}, mean of all epochs, for 10 points of ratio more",
+                per * _slopes(means),
+                unit,
+                -1,
+            )
+    figure = FIGURES[task]
+    for ratio, run in ratios.items():
+        if ratio not in (RATIO, NO_SALIENCY):
+            found = evaluation.paired_bootstrap(
+                run.predictions, ratios[RATIO].predictions, statistic=figure
+            )
+            text = f"ratio 30 % beside {100 * ratio:g} %"
+            yield _tested(found | {"p_holm": found["p"]}, "best ratio", text, 1)
+
+
+def _slopes(means):
+    """The slope over ratios of each fold and seed, for a ratio that is 10 points higher."""
+    table = means.unstack("ratio")
+    return np.array([np.polyfit(table.columns, row, 1)[0] for row in table.to_numpy()]) / 10
+
+
+def variance(prepared: Prepared, ratios: Iterable[float], *, limit: int = 1000) -> list[dict]:
+    """How much less the pixels of reweighted faces vary than those of the faces themselves.
+
+    Args:
+        prepared: faces and maps.
+        ratios: above 0, up to 1.
+        limit: faces, drawn at random.
+
+    Returns:
+        A `Claim` as a dict for each ratio: the change of a face's variance over its pixels, in % of
+        the face's own.
+    """
+    count = len(prepared)
+    rows = np.sort(np.random.default_rng(0).permutation(count)[:limit])
+    changes = {ratio: [] for ratio in ratios}
+    for part in np.array_split(rows, -(-len(rows) // 128)):
+        for face, its_map in zip(*prepared.faces(part), strict=True):
+            own = face.var(axis=(0, 1)).mean()
+            for ratio, found in changes.items():
+                changed = reweight(face, its_map, ratio, rounded=False)
+                found.append(100 * (changed.var(axis=(0, 1)).mean() / max(own, 1e-9) - 1))
+    return [
+        asdict(
+            _over_trainings(
+                "variance", f"a face's variance at ratio {100 * ratio:g} %", found, "%", -1
+            )
+        )
+        for ratio, found in changes.items()
+    ]
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def _over_trainings(claim, text, values, unit, side):
+    """A mean with Student's interval. `side`: the sign that the claim gives it."""
+    values = np.asarray(values, float)
+    mean, error = values.mean(), stats.sem(values)
+    if error < 1e-9 * max(1, abs(mean)):  # all the same, but for rounding
+        return _claim(claim, text, (mean, mean, mean), unit, 0.0 if mean else 1.0, side)
+    low, high = stats.t.interval(0.95, len(values) - 1, mean, error)
+    return _claim(claim, text, (mean, low, high), unit, stats.ttest_1samp(values, 0).pvalue, side)
+
+
+def _claim(claim, text, values, unit, p, side):
+    value, low, high = map(float, values)
+    verdict = OPEN
+    if p < LEVEL and value:
+        verdict = HOLDS if value * side > 0 else OPPOSITE
+    return Claim(claim, text, value, low, high, unit, float(p), verdict)
