@@ -468,6 +468,46 @@ def test_bootstrap_repeats_itself_in_chunks_of_any_size(monkeypatch):
     assert evaluation.paired_bootstrap(*arms(60, 20, 30, 10), repetitions=300, seed=1) != first
 
 
+def with_seeds(tables):
+    """The answers of several trainings to the same faces, seed by seed."""
+    return pd.concat([one.assign(seed=seed) for seed, one in enumerate(tables)], ignore_index=True)
+
+
+def test_bootstrap_of_several_seeds_averages_them():
+    """Two seeds, of which the second arm is better in one: half the difference, of as many faces as there are."""
+    a, b = arms(60, 5, 40, 10)
+    two = evaluation.paired_bootstrap(with_seeds([a, a]), with_seeds([b, a]), repetitions=500)
+    assert two["difference"] == pytest.approx(35 / 115 / 2)
+    assert (two["faces"], two["trainings"], two["subjects"]) == (115, 2, 115)
+
+
+def test_bootstrap_counts_the_chance_in_trainings():
+    """Seeds that agree add nothing to the interval; seeds that differ widen it as their variance over their number says."""
+    a, b = arms(600, 60, 110, 100)
+    alone = evaluation.paired_bootstrap(a, b, repetitions=2000)
+    alike = evaluation.paired_bootstrap(with_seeds([a, a]), with_seeds([b, b]), repetitions=2000)
+    assert (alike["low"], alike["high"]) == pytest.approx((alone["low"], alone["high"]), abs=0.004)
+    differ = evaluation.paired_bootstrap(with_seeds([a, a]), with_seeds([b, a]), repetitions=2000)
+    effect = 50 / 870  # of the first seed; the second has none
+    faces = (alone["high"] - alone["low"]) / (2 * 1.96) / 2
+    trainings = np.sqrt(np.var([effect, 0], ddof=1) / 2)
+    by_hand = 1.96 * np.hypot(faces, trainings)
+    assert (differ["high"] - differ["low"]) / 2 == pytest.approx(by_hand, rel=0.15)
+
+
+def test_seeds_are_paired_with_seeds():
+    a, b = arms(60, 5, 40, 10)
+    with pytest.raises(ValueError, match="more than once"):
+        evaluation.paired_bootstrap(pd.concat([a, a]), pd.concat([b, b]), repetitions=10)
+    with pytest.raises(ValueError, match=r"different images.*seed 1"):
+        evaluation.paired_bootstrap(with_seeds([a, a]), with_seeds([b]), repetitions=10)
+    first, second = evaluation.align(
+        with_seeds([a, b]), with_seeds([b, a]).sample(frac=1, random_state=0)
+    )
+    assert (first.image == second.image).all() and (first.seed == second.seed).all()
+    assert not (first.answer == second.answer).all()
+
+
 @pytest.mark.parametrize("test", [evaluation.mcnemar, evaluation.paired_bootstrap])
 def test_arms_of_different_faces_are_refused(small, test):
     with pytest.raises(ValueError, match="different images: 1 are"):
