@@ -89,7 +89,7 @@ def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prep
 
 
 def test_what_cannot_be_reproduced_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="smoke, laptop, full"):
+    with pytest.raises(ValueError, match="smoke, laptop, workstation, full"):
         reproduction.reproduce(tmp_path, "huge")
     with pytest.raises(DatasetError, match="UTKFace is not found in"):
         reproduction.reproduce(tmp_path, "laptop", data_dir=tmp_path, progress=False)

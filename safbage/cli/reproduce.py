@@ -29,7 +29,7 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help="smoke (drawn faces, minutes), laptop (hours), or full (the paper's, for a GPU)."
+            help="smoke (drawn faces, minutes), laptop (hours), workstation (a GPU), or full (the paper's)."
         ),
     ] = "laptop",
     output: Annotated[
