@@ -29,7 +29,8 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help="smoke (drawn faces, minutes), laptop (hours), workstation (a GPU), or full (the paper's)."
+            help="smoke (drawn faces, minutes), laptop (hours), workstation (all faces of free "
+            "sets, three seeds, for a GPU), or full (the paper's)."
         ),
     ] = "laptop",
     output: Annotated[

@@ -125,7 +125,14 @@ def evaluate(
     rate: Rate = None,
     batch: Batch = None,
     limit: Limit = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            help="Of weights and order, 0 by default. Repeat it: then the intervals also hold "
+            "the chance in trainings.",
+        ),
+    ] = None,
     imagenet: Imagenet = True,
     cache: Cache = None,
     precision: Precision = "float32",
@@ -158,7 +165,7 @@ def evaluate(
                 folds=range(folds) if folds else None,
                 recipe=_recipe(task, epochs, rate, batch),
                 limit=limit,
-                seed=seed,
+                seeds=tuple(seed or (0,)),
                 imagenet=imagenet,
             )
             more = options | {"precision": precision, "folds": folds}
@@ -191,7 +198,9 @@ def _compare_trained(faces, task, precision, **options):
     from safbage.runtime import backend
 
     with backend.precision(precision):
-        return experiments.compare(experiments.cross_validate(faces, task, **options), task)
+        runs = experiments.cross_validate(faces, task, **options)
+        comparison = experiments.compare(runs, task)
+    return replace(comparison, claims=experiments.claims.measure(runs, comparison))
 
 
 @app.command()

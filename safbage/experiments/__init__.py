@@ -10,6 +10,7 @@ An arm is a network at a ratio; ratio 0 is the arm without saliency. All arms an
 so that paired tests hold. Here are numbers; `show.words` and its neighbours say them.
 """
 
+from safbage.experiments import claims
 from safbage.experiments.arms import (
     NO_SALIENCY,
     Arm,
@@ -52,6 +53,7 @@ __all__ = [
     "answer_as_shipped",
     "base",
     "check",
+    "claims",
     "compare",
     "compare_networks",
     "cross_validate",
