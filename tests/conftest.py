@@ -40,18 +40,31 @@ LONGEST = [
     "06_sweep_ratios",
     "04_fine_tune_alexnet",
     "test_experiments_reproduction",
-    "05_evaluate",
-    "02_saliency_with_mlnet",
     "test_browser",
-    "test_cli",
-    "test_sweep",
+    "05_evaluate",
     "test_datasets_preparation",
-    "test_faces_mtcnn",
+    "02_saliency_with_mlnet",
+    "test_sweep",
+    "test_cli",
+    "test_cli_prepare",
+    "test_saliency_training",
+    "10_your_own_pictures",
     "test_training",
+    "test_fuzz",
+    "test_wheel",
     "test_pipeline",
+    "test_faces_mtcnn",
     "test_datasets",
+    "07_class_activation_maps",
+    "test_book",
+    "test_cli_saliency",
+    "01_detect_and_crop_faces",
+    "03_reweight_by_saliency",
+    "00_start_here",
+    "test_saliency",
 ]
-"""Groups of tests that begin first, so that no worker is left with one of them when the other has nothing more to do."""
+"""Groups of tests that begin first, the longest of both parts of the suite before shorter ones, so that no worker is left
+with one of them when the other has nothing more to do."""
 
 
 def group_of(nodeid: str) -> str:

@@ -31,7 +31,7 @@ def table(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[1])
 def whole(request, table, tmp_path_factory):
     """(the finished process, its folder, its workers)"""
     output = tmp_path_factory.mktemp("whole")
@@ -49,7 +49,15 @@ def test_it_says_what_was_prepared_and_what_failed(whole):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "whole, kills",
+    [
+        (1, 1),
+        pytest.param(1, 5, marks=pytest.mark.slow),
+        pytest.param(2, 3, marks=pytest.mark.slow),
+    ],
+    indirect=["whole"],
+)
 def test_killed_it_makes_the_same_bytes(table, whole, kills, tmp_path):
     """SIGKILL to the whole process group after each further shard; then to the end."""
     _, unbroken, workers = whole

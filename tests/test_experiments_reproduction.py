@@ -1,4 +1,4 @@
-"""The paper at the push of a button: with a tiny network, and at its smallest scale, twice."""
+"""The paper at the push of a button: with a tiny network, and with the networks of its smallest scale, twice."""
 
 import html
 import json
@@ -14,11 +14,15 @@ from safbage import datasets, experiments, paper
 from safbage.classifiers import gilnet
 from safbage.datasets import preparation
 from safbage.errors import DatasetError, WeightsError, WorkError
-from safbage.experiments import reproduction
+from safbage.experiments import Arm, reproduction
 from safbage.show import words
 from safbage.tasks import BOX, LABELS
 
-SMOKE = reproduction.SCALES["smoke"]
+SMOKE = replace(  # its networks and all its arms, on fewer faces and for one epoch
+    reproduction.SCALES["smoke"],
+    pictures=dict.fromkeys(LABELS, 96),
+    epochs=dict.fromkeys(LABELS, 1),
+)
 TINY = reproduction.Scale(
     sets=dict.fromkeys(LABELS, "synthetic"),
     pictures=dict.fromkeys(LABELS, 96),
@@ -105,6 +109,14 @@ def test_nothing_is_trained_where_the_last_training_would_be_refused(tmp_path, p
 # --- the smallest scale ---------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def smoke():
+    """The smallest scale on fewer faces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(reproduction.SCALES, "smoke", SMOKE)
+        yield
+
+
 def reproduce(output):
     done = command("reproduce", "--scale", "smoke", "--output", output)
     assert done.returncode == 0, done.stderr
@@ -112,7 +124,7 @@ def reproduce(output):
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
+def first(smoke, tmp_path_factory):
     """The output folder of a first run, and what the command printed."""
     output = tmp_path_factory.mktemp("reproduction") / "smoke"
     return output, reproduce(output)
@@ -143,11 +155,13 @@ def test_every_experiment_has_its_arms_tests_and_verdicts(first):
     found = experiments.load_saved(output / "results")
     assert set(found) == set(reproduction.EXPERIMENTS)
     arms = {name: {result.arm for result in of.arms} for name, of in found.items()}
-    both = {(SMOKE.network, 0.0), (SMOKE.network, 0.3)}
-    assert arms["gender"] == arms["age"] == arms["expression"] == both
-    assert arms["ratios"] == {(SMOKE.network, ratio) for ratio in SMOKE.ratios}
+    both = {Arm(SMOKE.network, 0.0), Arm(SMOKE.network, 0.3)}
+    assert arms["gender"] == arms["age"] == both
+    assert arms["expression"] == both | {Arm(SMOKE.network, 0.3, loss="plain")}
+    clipped = Arm(SMOKE.network, 0.3, "clip")
+    assert arms["ratios"] == {clipped, *(Arm(SMOKE.network, ratio) for ratio in SMOKE.ratios)}
     assert arms["networks"] == {
-        (network, ratio) for network in SMOKE.networks for ratio in (0.0, 0.3)
+        Arm(network, ratio) for network in SMOKE.networks for ratio in (0.0, 0.3)
     }
     for name, comparison in found.items():
         verdicts = words.verdicts(comparison)

@@ -25,7 +25,7 @@ def test_a_file_named_like_the_weights_is_not_loaded(tmp_path):
     assert done.stdout.strip() == "1", done.stderr
 
 
-@pytest.mark.parametrize("share", [10, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [10, pytest.param(5, marks=pytest.mark.slow)])
 def test_boxes_are_those_of_the_mtcnn_package(share):
     """One photo at a time and at the default settings, every face and box is the package's own.
 

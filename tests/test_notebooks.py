@@ -262,19 +262,20 @@ def hidden_errors(notebook):
 
 
 def test_errors_in_widgets_are_found(tmp_path):
-    broken = {
-        "message": "from safbage import SafBage\nfrom safbage.show import widgets\n"
-        "widgets.ratio_explorer(SafBage.load(), 'missing.jpg')",
-        "captured": "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    1 / 0\nout",
-    }
-    for name, source in broken.items():
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
-        options = dict(kernel_name="python3", cwd=str(tmp_path), progress_bar=False)
-        done = papermill.execute_notebook(
-            tmp_path / f"{name}.ipynb", tmp_path / "done.ipynb", **options
-        )
-        assert len(hidden_errors(done)) == 1, name
+    """A message in words, and an exception that a widget has caught."""
+    message = (
+        "from safbage import SafBage\nfrom safbage.show import widgets\n"
+        "widgets.ratio_explorer(SafBage.load(saliency='light'), 'missing.jpg')"
+    )
+    caught = "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    1 / 0\nout"
+    cells = [nbformat.v4.new_code_cell(source) for source in (message, caught)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "broken.ipynb")
+    options = dict(kernel_name="python3", cwd=str(tmp_path), progress_bar=False)
+    done = papermill.execute_notebook(tmp_path / "broken.ipynb", tmp_path / "done.ipynb", **options)
+    found = hidden_errors(done)
+    exceptions = [one["ename"] for one in found if not isinstance(one, str)]
+    (words,) = [one for one in found if isinstance(one, str)]
+    assert exceptions == ["ZeroDivisionError"] and "missing.jpg" in words
 
 
 def run(notebook, folder, parameters):
@@ -323,15 +324,9 @@ def test_it_runs_and_its_checks_know_right_from_wrong(path, tmp_path, astronaut)
 
 
 @pytest.mark.slow
-def test_its_cells_can_be_run_twice(path, tmp_path, astronaut):
-    (tmp_path / "photos").mkdir()
-    images.write(tmp_path / "photos" / "a.jpg", astronaut)
-    tried(path, tmp_path, SMALL[path.stem[:2]], times=2)
-
-
-@pytest.mark.slow
-def test_it_runs_at_its_own_size(path, tmp_path):
-    done, _ = tried(path, tmp_path, {})
+def test_it_runs_at_its_own_size_and_its_cells_can_be_run_twice(path, tmp_path):
+    """In one run: what takes long in a notebook is kept, and found done by the second run of its cell."""
+    done, _ = tried(path, tmp_path, {}, times=2)
     if kept := os.environ.get("SAFBAGE_EXECUTED"):  # a folder, for the book
         done.cells = [
             cell for cell in done.cells if not {"added", "injected-parameters"} & set(tags(cell))

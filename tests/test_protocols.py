@@ -22,12 +22,11 @@ def safbage(monkeypatch, *arguments):
     return ended.value.code
 
 
-@pytest.mark.parametrize("limit", [50, pytest.param(150, marks=pytest.mark.slow)])
-def test_adience_in_five_folds(tmp_path, monkeypatch, capsys, limit):
-    """All 150 pictures at hand are of fold 0, so that five folds are drawn, subjects whole."""
+def test_adience_in_five_folds(tmp_path, monkeypatch, capsys):
+    """All pictures at hand are of fold 0, so that five folds are drawn, subjects whole."""
     prepared, output = tmp_path / "adience", tmp_path / "gender.json"
     adience = data_folder("adience")
-    options = ("--data-dir", adience.parent, "--saliency", "light", "--limit", limit)
+    options = ("--data-dir", adience.parent, "--saliency", "light", "--limit", 50)
     assert safbage(monkeypatch, "prepare", "adience", prepared, *options) == 0
     options = (
         "--network",
@@ -43,7 +42,7 @@ def test_adience_in_five_folds(tmp_path, monkeypatch, capsys, limit):
     report = json.loads(output.read_text())
     assert set(report["arms"]) == {"alexnet-gap, without saliency", "alexnet-gap, ratio 30 %"}
     for arm in report["arms"].values():
-        assert arm["faces"] > limit - 10 and len(arm["folds"]) == 5
+        assert arm["faces"] > 40 and len(arm["folds"]) == 5
         assert (
             np.sum(arm["confusion"]) == arm["faces"] == sum(fold["faces"] for fold in arm["folds"])
         )

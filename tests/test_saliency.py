@@ -49,7 +49,7 @@ def landmark_share(face, saliency_map):
     return mass_within(saliency_map, near) / near.mean()
 
 
-@pytest.mark.parametrize("step", [1800, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [1800, pytest.param(600, marks=pytest.mark.slow)])
 def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth(step):
     shares = []
     for path in sorted(data_folder("UTKFace").iterdir())[11::step]:
@@ -61,7 +61,7 @@ def test_the_saliency_of_many_faces_lies_on_eyes_nose_and_mouth(step):
     assert len(shares) > 10_000 / step and np.mean(shares) > 2.5
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(24, marks=pytest.mark.slow)])
 def test_held_back_scenes_are_predicted(count):
     """A part of the fifth of OSIE that training never saw (the model card has all of it)."""
     seen = saliency.load().seen

@@ -162,6 +162,7 @@ OTHERS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [SMALL, *OTHERS])
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch, scenes, recipe):
+    recipe = replace(recipe, epochs=3)  # it is killed in the third
     killed, whole = killed_and_whole(
         tmp_path, monkeypatch, training, "batches", run_to_weights(scenes, recipe)
     )

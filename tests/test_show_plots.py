@@ -414,7 +414,8 @@ def test_curves_of_arms_and_folds(history):
         plots.training_curves({"with": history}, measure="recall")
 
 
-def test_ticks_say_the_values_at_which_they_stand():
+@pytest.fixture
+def over_ratios():
     summaries = ((0.0, 0.84), (0.3, 0.80), (0.9, 0.70))
     arms = [
         ArmResult(
@@ -422,7 +423,30 @@ def test_ticks_say_the_values_at_which_they_stand():
         )
         for ratio, mean in summaries
     ]
-    axis = plots.against_ratio(Comparison("gender", arms, [])).yaxis
+    return Comparison("gender", arms, [])
+
+
+def test_axes_say_what_they_measure(predictions, history, over_ratios):
+    counts = evaluation.confusion(predictions)
+    reliability = plots.reliability(evaluation.reliability(predictions))
+    drawn = [
+        plots.confusion(counts),
+        plots.confusion_beside(counts, counts),
+        plots.training_curves({"with": history}, measure="loss"),
+        plots.against_ratio(over_ratios),
+        *(reliability, *reliability.child_axes),
+    ]
+    assert [(ax.get_xlabel(), ax.get_ylabel()) for ax in drawn] == [
+        ("answer", "label (faces)"),
+        ("answer (in each cell ours above, the published share below)", "label (faces)"),
+        ("epoch", "loss"),
+        ("ratio of the reweighting, %", "accuracy"),
+        *(("", "accuracy"), ("confidence", "faces")),
+    ]
+
+
+def test_ticks_say_the_values_at_which_they_stand(over_ratios):
+    axis = plots.against_ratio(over_ratios).yaxis
     axis.axes.figure.canvas.draw()
     ticks = axis.get_majorticklocs()
     labels = [tick.label1.get_text() for tick in axis.get_major_ticks()]

@@ -1,4 +1,7 @@
-"""The picture of the house in CONTRIBUTING.md is true: all rooms are in it, and each imports only those before it."""
+"""The picture of the house in CONTRIBUTING.md is true: all rooms are in it, and each imports only those before it.
+
+What is private stays so, for other modules and for tests.
+"""
 
 import ast
 import graphlib
@@ -99,6 +102,41 @@ def test_no_private_name_is_imported(path):
         if re.search(r"(^|\.)_[a-z]", f"{module}.{name}")
     ]
     assert private == []
+
+
+def private_names(tree):
+    """What code reaches into: private attributes of what it imports from this package, and any that it patches."""
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "safbage"
+        for alias in node.names
+    }
+    found = {name for name in ours if name.startswith("_") and not name.endswith("__")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+            whole = ast.unparse(node)
+            found |= {whole} if whole.split(".")[0] in {*ours, "safbage"} else set()
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "delattr")):
+            named = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
+            found |= {name for name in named if re.search(r"(^|\.)_[a-z]", str(name))}
+    return found
+
+
+def test_no_test_reaches_into_a_private_name():
+    files = Path(__file__).parent.glob("*.py")
+    found = {
+        path.name: private_names(ast.parse(path.read_text(encoding="utf-8"))) for path in files
+    }
+    assert {name: names for name, names in found.items() if names} == {}
+
+
+def test_a_private_name_is_found():
+    lines = ["from safbage import cam, images", "from safbage.cli.base import _size", "cam._run(1)"]
+    lines += ["monkeypatch.setattr(images, '_read', None)", "patch.setattr('safbage.cam._run', 1)"]
+    lines += ["self._own, other._theirs, images.__name__"]
+    found = private_names(ast.parse("\n".join(lines)))
+    assert found == {"_size", "cam._run", "_read", "safbage.cam._run"}
 
 
 JOURNEYS = ["book", "browser", "fuzz", "isolation", "notebooks", "protocols", "results"]
