@@ -250,8 +250,11 @@ def test_damaged_and_missing_shards_are_made_anew(table, prepared, tmp_path):
     (tmp_path / "failed.parquet").unlink()
     with pytest.raises(DatasetError, match=r"part-00000\.parquet is damaged"):
         Prepared(tmp_path)
+    whole = shards[2:]
+    before = [shard.stat().st_mtime_ns for shard in whole]
     prepare(table, tmp_path, FAST, progress=False)
     assert contents(tmp_path) == contents(prepared[0])
+    assert whole and [shard.stat().st_mtime_ns for shard in whole] == before  # kept, not repeated
     shutil.copy(shards[1], shards[0])
     with pytest.raises(DatasetError, match="twice"):
         Prepared(tmp_path)

@@ -1,24 +1,47 @@
 """The report's page, of the project's own results."""
 
+import re
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from conftest import REPOSITORY
 
 from safbage import experiments, paper
-from safbage.show import html
+from safbage.cli.reproduce import BEGINNING
+from safbage.experiments.examples import Example
+from safbage.show import html, words
+from safbage.tasks import CLASSES
+
+CLAIM = {"claim": "lift", "text": "Saliency lifts gender", "verdict": "opposite", "unit": "points"}
+CLAIM |= {"value": -0.9, "low": -1.6, "high": -0.2, "p": 0.0074}
+
+
+def some_examples():
+    """One right and one wrong answer of each task, on grey squares."""
+    crop, look = np.full((224, 224, 3), 120, "uint8"), np.full((28, 28), 0.5, "float32")
+    return {
+        task: [Example(task, crop, look, names[0], answer, 0.6) for answer in names[:2]]
+        for task, names in CLASSES.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    html.write(
-        path,
-        experiments.load_saved(REPOSITORY / "results"),
-        {"age": 60.0},
-        pd.DataFrame(columns=["ratio"]),
-    )
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    comparisons = experiments.load_saved(REPOSITORY / "results")
+    comparisons["gender"] = replace(comparisons["gender"], claims=[CLAIM])
+    trained = dict(network="alexnet", ratio=0.3, fold=0, seed=0, loss=0.5, accuracy=0.8)
+    histories = pd.DataFrame([trained | {"epoch": epoch} for epoch in (1, 2)])
+    html.write(path, comparisons, {"age": 60.0}, histories, some_examples())
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return BeautifulSoup(text, "html.parser")
 
 
 def captions(page, *words):
@@ -28,16 +51,71 @@ def captions(page, *words):
 
 def table_below(page, text):
     """Cells of the table that follows an element of this text."""
-    heading = page.find(lambda tag: tag.name in ("h2", "summary") and tag.text == text)
+    heading = page.find(lambda tag: tag.name in ("h2", "h3", "summary") and tag.text == text)
     rows = heading.find_next("table").find_all("tr")
     return [[cell.text for cell in row.find_all("td")] for row in rows[1:]]
+
+
+def test_it_begins_as_reports_do_and_calls_nobody(text, page):
+    assert text.startswith(BEGINNING)
+    links = [tag.get("href") or tag.get("src") for tag in page.find_all(["a", "img"])]
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    anchors = [link for link in links if link.startswith("#")]
+    assert anchors and all(page.find(id=anchor[1:]) for anchor in anchors)
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_order_is_verdicts_forest_tables_figures_rerun(page):
+    headings = [tag.text for tag in page.find_all("h2")]
+    assert headings[:4] == [
+        "Verdicts",
+        "Tables, beside the paper's",
+        "The paper's figures, remade",
+        "Run it again",
+    ]
+    forest = page.find("h2").find_next("figure")
+    assert "every" not in forest.figcaption.text and "95 % intervals" in forest.figcaption.text
+    assert forest.find_previous("h2").text == "Verdicts"
+
+
+def test_every_verdict_is_a_sentence_with_an_interval(page):
+    """Of gender the claim that it judges; of the others what they come to in short."""
+    found = [" ".join(item.text.split()) for item in page.find(class_="verdicts").find_all("li")]
+    assert len(found) == len(experiments.load_saved(REPOSITORY / "results"))
+    assert all(re.search(r"95 % interval \S+ to [^)]+\).*\.$", line) for line in found)
+    (claim,) = [line for line in found if line.startswith("opposite")]
+    assert claim.endswith(
+        "Saliency lifts gender: -0.9 points (95 % interval -1.6 to -0.2; p = 0.0074)."
+    )
+    (age,) = [line for line in found if line.startswith("Age, with and without saliency.")]
+    assert age.endswith("the paper has +9.9.")
+
+
+def test_the_headline_stands_beside_the_paper(page):
+    saved = experiments.load_saved(REPOSITORY / "results")
+    rows = [
+        [cell.text for cell in row.find_all("td")] for row in page.find(class_="headline")("tr")
+    ]
+    assert rows[1:] == [words.headline(saved[name]) for name in ("age", "expression", "gender")]
+
+
+def test_all_four_figures_are_remade(page):
+    for number in range(1, 5):
+        assert len(captions(page, f"Figure {number} remade")) == 1
+
+
+def test_commands_and_data_sets_tell_how_to_run_it_again(page):
+    commands = page.find(id="again").find_next("pre").text.splitlines()
+    assert commands and all(line.startswith("safbage reproduce") for line in commands)
+    rows = table_below(page, "Run it again")
+    assert sorted(row[0] for row in rows) == ["FER2013", "UTKFace"]
 
 
 @pytest.mark.parametrize("task, table", paper.CONFUSIONS.items())
 def test_our_matrix_stands_beside_the_papers(page, task, table):
     (caption,) = captions(page, task, "cell by cell")
     assert f"the paper's Table {table}" in caption and "alexnet, ratio 30 %" in caption
-    assert page.find("img", alt=caption).parent["class"] == ["wide"]
+    assert page.find("img", alt=caption.rstrip(".")).parent["class"] == ["wide"]
 
 
 def test_gender_has_no_matrix_of_the_papers(page):

@@ -1,5 +1,7 @@
 """Comparisons as Markdown; README's are in `test_results`."""
 
+from dataclasses import replace
+
 from made_arms import age_comparison, first, two_arms
 from test_experiments_comparison import compare
 
@@ -15,6 +17,19 @@ def test_a_line_per_arm_and_verdict():
     assert lines[3] == "| alexnet, ratio 30 % | 50.0 | 50.0 | 62.1 ± 3.2 |"
     assert len([line for line in lines if line.startswith("- ")]) == 2
     assert "The paper's 62.11 % is mean recall" in lines[7]
+
+
+def test_a_line_per_claim_and_none_without():
+    measured = compare(two_arms(first(0.6, 100), first(0.9, 100)))
+    assert markdown.claims([measured]) == ""
+    rows = [
+        {"text": "It lifts", "value": 1.0, "low": 0.5, "high": 1.5, "unit": "points"}
+        | {"claim": "lift", "p": 0.01, "verdict": "holds"}
+    ]
+    measured = replace(measured, claims=rows)
+    lines = markdown.claims([measured, measured]).splitlines()
+    said = "- **holds**: It lifts: +1.0 points (95 % interval +0.5 to +1.5; p = 0.01)."
+    assert lines == [said, said]
 
 
 def test_the_headline_has_a_row_per_comparison():

@@ -94,6 +94,68 @@ def test_the_projects_verdicts_follow_from_its_numbers(path):
     assert words.verdicts(experiments.load(path)) == json.loads(path.read_text())["verdict"]
 
 
+# --- in short -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "without, with_saliency, says",
+    [
+        (0.6, 0.9, "Saliency helps: +30.0 points (95 % interval +2"),
+        (0.9, 0.6, "Saliency costs: -30.0 points"),
+        (0.8, 0.8, "No difference is shown: +0.0 points"),
+    ],
+)
+def test_one_test_in_short(without, with_saliency, says):
+    sentence = words.in_short(compare(two_arms(first(without, 100), first(with_saliency, 100))))
+    assert sentence.startswith(says) and sentence.endswith("of accuracy; the paper has +8.4.")
+
+
+def test_several_tests_in_short():
+    base, better = first(0.5, 100), first(0.9, 100)
+    runs = {Arm("vgg16", 0.0): Run(answers(base)), Arm("vgg16", 0.1): Run(answers(base))}
+    runs[Arm("vgg16", 0.3)] = Run(answers(better))
+    sentence = words.in_short(compare(runs, repetitions=500))
+    said = "Of 2 arms with saliency, 1 is shown to be better and none to be worse than without it; "
+    said += "the largest difference is that of vgg16, ratio 30 %, +40.0 points (95 % interval +"
+    assert sentence.startswith(said)
+    assert (
+        words.in_short(compare({Arm("vgg16", 0.0): Run(answers(base))})) == "Nothing was compared."
+    )
+
+
+def test_a_claim_in_one_sentence():
+    row = {"claim": "x", "text": "It has less variance.", "value": 0.6123, "low": 0.6, "high": 0.62}
+    row |= {"unit": "of the whole", "p": None, "verdict": "holds"}
+    assert words.claim(row) == (
+        "It has less variance: 0.612 of the whole (95 % interval 0.6 to 0.62)."
+    )
+    points = row | {"value": 8.04, "low": -0.26, "high": 16.0, "unit": "points", "p": 0.0612}
+    assert words.claim(points) == (
+        "It has less variance: +8.0 points (95 % interval -0.3 to +16.0; p = 0.061)."
+    )
+    assert words.claim({"text": "Eyes lead", "value": None, "unit": ""}) == "Eyes lead."
+    alone = {"text": "Eyes lead", "value": 3, "unit": "to 1", "low": None}
+    assert words.claim(alone) == "Eyes lead: 3 to 1."
+
+
+def test_only_the_papers_arm_has_a_lift():
+    assert words.claimed_lift("gender", Arm("alexnet-caffe", 0.3)) == pytest.approx(8.4)
+    for arm in (Arm("alexnet", 0.5), Arm("alexnet", 0.0), Arm("vgg16", 0.3)):
+        assert words.claimed_lift("gender", arm) is None
+
+
+def test_trainings_and_data_are_named():
+    comparison = compare(two_arms(first(0.6, 100), first(0.9, 100)))
+    assert (words.trainings(comparison), words.title(comparison)) == ("5 folds", "gender")
+    named = {"utkface": "UTKFace", "synthetic": "drawn faces", "mine": "mine"}
+    for data, title in named.items():
+        assert words.data(replace(comparison, provenance={"data": data})) == title
+    arm = comparison.arms[0]
+    rows = [{"fold": fold, "seed": seed} for fold in (0,) for seed in (0, 1, 2)]
+    seeded = replace(comparison, arms=[replace(arm, folds=rows)])
+    assert words.trainings(seeded) == "1 fold × 3 seeds"
+
+
 # --- beside the paper -----------------------------------------------------------------------------
 
 

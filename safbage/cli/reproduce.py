@@ -15,6 +15,7 @@ from safbage.cli.base import (
     say,
     stoppable,
 )
+from safbage.errors import SafbageError
 
 BEGINNING = """<!doctype html>
 <html lang="en">
@@ -68,7 +69,7 @@ def reproduce(
     refuse_to_overwrite(output / "report.html", BEGINNING)
     draw_into_files()
     from safbage import experiments
-    from safbage.experiments import reproduction
+    from safbage.experiments import examples, reproduction
     from safbage.show import html, words
 
     options = dict(
@@ -85,7 +86,13 @@ def reproduce(
         comparisons = reproduction.reproduce(output, scale, **options)
     page = output / "report.html"
     histories = experiments.histories(output / "work" / "ratios")
-    html.write(page, comparisons, reproduction.timings(output), histories)
+    folders = {Path(name).name: Path(name) for name in dataset or ()}
+    try:
+        faces = examples.of_reproduction(output, comparisons, folders)
+    except SafbageError as error:
+        say(f"The report does without example faces: {error}")
+        faces = {}
+    html.write(page, comparisons, reproduction.timings(output), histories, faces)
     for comparison in comparisons.values():
         for line in words.verdicts(comparison):
             say(f"{comparison.experiment['title']}: {line}")

@@ -72,7 +72,8 @@ def _from_tests(comparison):
             )
             yield from _rare(comparison, test)
         elif test.arm.mode == "clip":
-            yield _tested(getattr(test, figure), "clipping", f"{test.arm}", 1)
+            text = f"{comparison.task}: clipping at {100 * test.arm.ratio:g} % of saliency adds"
+            yield _tested(getattr(test, figure), "clipping", text, 1)
         elif test.arm == Arm("alexnet", RATIO):
             yield _lift(comparison.task, getattr(test, figure))
 

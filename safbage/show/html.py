@@ -1,16 +1,17 @@
-"""One HTML page of a reproduction: every table and figure of the paper beside ours, how it was
-made, and the time it took.
+"""One HTML page of a reproduction, to be sent to a colleague: verdicts, the forest plot, tables
+beside the paper's, the paper's figures remade, how to run it again.
 
     comparisons = reproduction.reproduce("outputs/reproduction", "smoke")
     html.write("report.html", comparisons, reproduction.timings("outputs/reproduction"), histories)
 
-The page holds its pictures in itself and loads nothing else, so it can be mailed.
+The page holds its pictures in itself and loads nothing else, so it can be mailed. It suits light
+and dark screens.
 """
 
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -18,14 +19,15 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from safbage import evaluation, images, paper
+from safbage.datasets import catalogue
 from safbage.experiments import Comparison
-from safbage.pipeline import SafBage
+from safbage.experiments.examples import Example
 from safbage.runtime.files import write_text
-from safbage.show import plots, words
-from safbage.tasks import CLASSES, GROUPS
+from safbage.show import figures, plots, words
+from safbage.tasks import CLASSES, EXPRESSIONS, GROUPS
 
-DATA = {"synthetic": "drawn faces (no people; what is reached on them says nothing about photos)"}
-"""What to call a data set whose name does not say what it is."""
+TONES = {"holds": "yes", "does not hold": "no", "opposite": "no"}
+"""By verdict the colour of its label; others are grey."""
 
 
 def write(
@@ -33,6 +35,7 @@ def write(
     comparisons: Mapping[str, Comparison],
     timings: Mapping[str, float],
     histories: pd.DataFrame,
+    examples: Mapping[str, Sequence[Example]] | None = None,
 ) -> None:
     """Write the page.
 
@@ -41,57 +44,100 @@ def write(
         comparisons: by name, as `reproduction.reproduce` returns them.
         timings: seconds by stage.
         histories: of all trainings (`experiments.histories`), for the curves of Figure 3.
+        examples: by task test faces with their answers (`experiments.examples`), for Figures 2 and
+            4. They are pictures of people: the page is then for those who may see them.
     """
     templates = Environment(
-        loader=PackageLoader("safbage.show"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("safbage.show"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    one_photo = plots.explanation(SafBage.load().explain(images.astronaut()))
+    templates.filters["tied"] = _tied
+    every = list(comparisons.values())
     text = templates.get_template("report.html.j2").render(
         date=date.today().isoformat(),
-        parts=[_part(comparison, histories) for comparison in comparisons.values()],
+        data=list(dict.fromkeys(map(words.data, every))),
+        verdicts=[verdict for comparison in every for verdict in _verdicts(comparison)],
+        resampling=_resampling(every),
+        forest=_forest(every),
+        head=words.HEADLINE,
+        headline=[words.headline(one) for one in every if len(one.tests) == 1],
+        parts=[_part(comparison) for comparison in every],
+        remade=list(_remade(every, histories, examples or {})),
+        people=bool(examples),
+        commands=list(dict.fromkeys(one.provenance["command"] for one in every)),
+        sources=_sources(every),
         stages=[(stage, f"{seconds / 60:.1f}") for stage, seconds in timings.items()],
-        minutes=_minutes(sum(timings.values())),
+        duration=_duration(sum(timings.values())),
         contradictions=_contradictions(),
         checks=len(paper.CHECKS),
-        one_photo=_picture(one_photo, "One photo through every stage"),
     )
     write_text(Path(path), text)
 
 
-def _contradictions():
-    """Rows of a table: where, what, and the two values as one text."""
-    twice = [(row, [f"{value:g} %" for value in row["values"]]) for row in paper.CONTRADICTIONS]
-    twice += [(row, row["values"]) for row in paper.IN_WORDS]
-    return [row | {"values": " / ".join(values)} for row, values in twice]
+def _verdicts(comparison):
+    """The claims that a comparison judges; where it judges none, what it comes to in short."""
+    claims = words.claims(comparison)
+    for row in claims:
+        tone = TONES.get(row["verdict"], "open")
+        yield {"label": row["verdict"], "tone": tone, "lead": "", "text": words.claim(row)}
+    if not claims:
+        lead, text = f"{words.title(comparison)}.", words.in_short(comparison)
+        yield {"label": "", "tone": "open", "lead": lead, "text": text}
 
 
-def _minutes(seconds):
-    """ "3 minutes", or "2.2 hours"."""
-    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+def _tied(text):
+    """A sentence in which no line ends before a percent sign or within "p = 0.2"."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace(
+        "p = ", "p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    )
 
 
-def _part(comparison, histories):
+def _resampling(comparisons):
+    """What the intervals allow for: chance in the faces, and in the trainings where there were
+    several."""
+    arms = [result for comparison in comparisons for result in comparison.arms]
+    seeds = [{row.get("seed") for row in result.folds} for result in arms]
+    if all(len(of) > 1 for of in seeds):
+        return "Faces and trainings are both drawn again for the intervals."
+    return (
+        "Faces are drawn again for the intervals. Trainings are not where an arm was trained with "
+        "one seed: there another seed may turn a small difference round."
+    )
+
+
+def _forest(comparisons):
+    """The plot of all tests; nothing where there is none."""
+    tested = [comparison for comparison in comparisons if comparison.tests]
+    if not tested:
+        return None
+    caption = "What saliency changes: each arm against its twin without saliency, 95 % intervals"
+    return _picture(plots.forest(tested).figure, caption, wide=True)
+
+
+def _part(comparison):
     """What the template needs of one experiment."""
     about, provenance = comparison.experiment, dict(comparison.provenance)
     provenance.pop("prepared", None)
-    figures = []
-    if about["varied"] == "ratio":
-        figures = _figures_by_ratio(comparison, histories)
-    elif about["varied"] == "saliency":
-        arms = comparison.arms
-        figures = [figure for arm in arms for figure in _figures_of_arm(comparison.task, arm)]
-    published = _published(comparison.task) if about["varied"] == "saliency" else []
     columns = ("arm", *words.SHOWN)
-    rows = words.beside_paper_in_words(comparison)
+    saliency = about["varied"] == "saliency"
+    arms = comparison.arms if saliency else ()
+    drawn = [one for arm in arms for one in _figures_of_arm(comparison.task, arm)]
     return {
         "title": about["title"],
         "where": about["where"],
-        "data": DATA.get(provenance["data"], provenance["data"]),
-        "rows": [dict(zip(columns, row, strict=True)) for row in rows],
-        "published": published,
+        "data": words.data(comparison),
+        "trainings": words.trainings(comparison),
+        "rows": [
+            dict(zip(columns, row, strict=True)) for row in words.beside_paper_in_words(comparison)
+        ],
+        "published": _published(comparison.task) if saliency else [],
         "notes": words.notes(comparison),
-        "verdict": words.verdicts(comparison),
-        "figures": list(figures),
+        "verdicts": words.verdicts(comparison),
+        "beside": [one for one in drawn if one["wide"]],
+        "figures": [one for one in drawn if not one["wide"]],
         "provenance": json.dumps(provenance, indent=1),
     }
 
@@ -133,20 +179,56 @@ def _figures_of_arm(task, result):
             yield _picture(drawn.figure, f"Accuracy of {task} by {group}, {name}")
 
 
-def _figures_by_ratio(comparison, histories):
-    """Figure 3: loss and validation accuracy of the experiment's trainings by ratio; and the
-    accuracy on unseen faces."""
-    ratios = [result.arm.ratio for result in comparison.arms]
-    curves = {f"{100 * ratio:g} %": histories[histories.ratio == ratio] for ratio in ratios}
-    curves = {label: rows for label, rows in curves.items() if len(rows)}
-    measures = {"loss": "training loss", "accuracy": "accuracy on validation faces"}
-    for measure, what in measures.items() if curves else ():
-        drawn = plots.training_curves(curves, measure=measure, title=what)
-        bands = "bands from the worst to the best fold"
-        yield _picture(drawn.figure, f"Figure 3 remade: {what} by ratio; {bands}")
+def _remade(comparisons, histories, examples):
+    """The paper's four figures."""
+    drawn = figures.overview(images.astronaut())
+    caption = "Figure 1 remade: one photo through every stage, with the paper's network as it ships"
+    yield _picture(drawn, caption, wide=True)
+    if any(examples.values()):
+        drawn = figures.example_rows([one for of in examples.values() for one in of])
+        caption = "Figure 2 remade: test faces with their maps, products and answers, drawn at "
+        caption += "random from right answers (left) and wrong ones (right)"
+        yield _picture(drawn, caption, wide=True)
+    for comparison in comparisons:
+        if comparison.experiment["varied"] == "ratio":
+            yield from _by_ratio(comparison, histories)
+    of_labels = {one.label: one for one in examples.get("expression", ())}
+    faces = [of_labels[name] for name in EXPRESSIONS if name in of_labels]
+    if faces:
+        caption = "Figure 4 remade: class activation maps of the shipped AlexNet, which may know "
+        caption += "some of these faces: what speaks for an expression (orange), against it (blue)"
+        yield _picture(figures.expressions(faces), caption, wide=True)
+
+
+def _by_ratio(comparison, histories):
+    """Loss and validation accuracy by ratio, and the accuracy on unseen faces."""
+    over = words.trainings(comparison)
+    if any(map(words.history, comparison.arms)) or len(histories):
+        caption = "Figure 3 remade: training loss and accuracy on validation faces by ratio, "
+        caption += f"mean ± one standard error over {over}"
+        yield _picture(plots.convergence(comparison, histories), caption, wide=True)
     drawn = plots.against_ratio(comparison)
-    caption = "Accuracy on unseen faces against the ratio, ± one standard error over folds"
+    caption = f"Accuracy on unseen faces against the ratio, ± one standard error over {over}"
     yield _picture(drawn.figure, caption)
+
+
+def _sources(comparisons):
+    """The data sets that were used: title, terms, and where to get them."""
+    names = dict.fromkeys(comparison.provenance["data"] for comparison in comparisons)
+    known = [catalogue.SOURCES[name] for name in names if name in catalogue.SOURCES]
+    return [{"title": one.title, "licence": one.licence, "where": one.where} for one in known]
+
+
+def _contradictions():
+    """Rows of a table: where, what, and the two values as one text."""
+    twice = [(row, [f"{value:g} %" for value in row["values"]]) for row in paper.CONTRADICTIONS]
+    twice += [(row, row["values"]) for row in paper.IN_WORDS]
+    return [row | {"values": " / ".join(values)} for row, values in twice]
+
+
+def _duration(seconds):
+    """ "3 minutes", or "2.2 hours"."""
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def _picture(figure, caption, *, wide=False):
@@ -154,7 +236,8 @@ def _picture(figure, caption, *, wide=False):
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, format="png")
+    around = {"bbox_inches": "tight"} if wide else {}  # labels may stand beyond the axes
+    figure.savefig(buffer, dpi=100, format="png", **around)
     plt.close(figure)
     data = base64.b64encode(buffer.getvalue()).decode()
     return {"data": data, "caption": caption, "wide": wide}

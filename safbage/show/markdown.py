@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from safbage import experiments
 from safbage.experiments import Comparison
 from safbage.show import words
 
@@ -23,28 +22,14 @@ def headline(comparisons: Iterable[Comparison]) -> str:
     Raises:
         ValueError: a comparison has more arms with saliency, or none.
     """
-    head = ("", "faces", "without", "with saliency", "difference, points", "p", "the paper")
-    return "\n".join(_table(head, map(_headline, comparisons))) + "\n"
+    return "\n".join(_table(words.HEADLINE, map(words.headline, comparisons))) + "\n"
 
 
-def _headline(measured):
-    (test,) = measured.tests
-    figure = experiments.FIGURES[measured.task]
-    found = getattr(test, figure)
-    rows = words.beside_paper(measured).set_index("arm").loc[[str(test.without), str(test.arm)]]
-    ours, theirs = (
-        [words.plus_minus(*pair) for pair in zip(rows[name], rows[f"± {name}"], strict=True)]
-        for name in (figure, "paper")
-    )
-    points, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
-    return [
-        f"{measured.task}, {figure.replace('_', ' ')}, %",
-        f"{found['faces']:,}",
-        *ours,
-        f"{points} ({low} to {high})",
-        format(found["p"], ".2g"),
-        " → ".join(theirs),
-    ]
+def claims(comparisons: Iterable[Comparison]) -> str:
+    """The paper's claims that comparisons judge, a line each, the verdict first; "" where there are
+    none."""
+    rows = [row for measured in comparisons for row in words.claims(measured)]
+    return "".join(f"- **{row['verdict']}**: {words.claim(row)}\n" for row in rows)
 
 
 def _table(head, rows):

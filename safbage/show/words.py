@@ -4,14 +4,152 @@ import numpy as np
 import pandas as pd
 
 from safbage import paper
-from safbage.experiments import FIGURES, LEVEL, Comparison, PairedTest, Training
-from safbage.experiments.arms import NO_SALIENCY
+from safbage.datasets import catalogue
+from safbage.experiments import FIGURES, LEVEL, ArmResult, Comparison, PairedTest, Training
+from safbage.experiments.arms import NO_SALIENCY, Arm
 from safbage.tasks import RATIO
 
 PAPERS_NETWORKS = ("alexnet", "alexnet-caffe")
 """The networks beside which the paper's figures stand: AlexNet, in either form."""
 SHOWN = ("accuracy", "mean_recall", "paper")
 """Columns of `beside_paper` that are shown, each with its error."""
+HEADLINE = ("", "faces", "without", "with saliency", "difference, points", "p", "the paper")
+"""What `headline`'s cells are."""
+
+
+DATA = {"synthetic": "drawn faces"}
+"""What to call a data set whose title does not say what it is."""
+
+
+def title(comparison: Comparison) -> str:
+    """What a comparison is of: its experiment's title, or its task."""
+    return (comparison.experiment or {}).get("title", comparison.task)
+
+
+def data(comparison: Comparison) -> str:
+    """What its faces are called: "UTKFace", or the name of a folder."""
+    name = (comparison.provenance or {}).get("data", "one data set")
+    source = catalogue.SOURCES.get(name)
+    return DATA.get(name, source.title if source else name)
+
+
+def trainings(comparison: Comparison) -> str:
+    """How many trainings there were of each arm: "5 folds × 3 seeds", or "5 folds"."""
+    rows = comparison.arms[0].folds
+    folds, seeds = ({row.get(name) for row in rows} - {None} for name in ("fold", "seed"))
+    parts = [_counted(len(folds), "fold")] + ([_counted(len(seeds), "seed")] if seeds else [])
+    return " × ".join(parts)
+
+
+def _counted(count, thing):
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+def history(result: ArmResult) -> list[dict]:
+    """How an arm's trainings went in the mean, a row per epoch; none where that was not kept."""
+    return list(result.history)
+
+
+def claims(comparison: Comparison) -> list[dict]:
+    """The paper's claims that a comparison judges, as rows: `claim`, a short name; `text`; the
+    `value` that was found with its 95 % interval, `low` to `high`, in `unit`; `p`; `verdict`:
+    "holds", "does not hold", "not shown" or "opposite". None where none was judged."""
+    return list(comparison.claims)
+
+
+def claim(row: dict) -> str:
+    """A row of `claims` in one sentence, without its verdict."""
+    text = row["text"].rstrip(".")
+    if row.get("value") is None:
+        return f"{text}."
+    signed = row["unit"] == "points" or (row.get("low") or row["value"]) < 0
+    value, *ends = (_figure(row.get(name), signed) for name in ("value", "low", "high"))
+    parts = [f"95 % interval {ends[0]} to {ends[1]}"] if None not in ends else []
+    parts += [f"p = {row['p']:.2g}"] if row.get("p") is not None else []
+    said = f"{text}: {value} {row['unit']}".rstrip()
+    return said + (f" ({'; '.join(parts)})." if parts else ".")
+
+
+def _figure(value, signed):
+    """A number to three digits or one decimal, whichever is shorter; None where there is none."""
+    if value is None:
+        return None
+    sign = "+" if signed else ""
+    return format(value, f"{sign}.1f" if signed or abs(value) >= 100 else ".3g")
+
+
+def claimed_lift(task: str, arm: Arm) -> float | None:
+    """By how many points the paper says that an arm is better than its twin without saliency; None
+    where it says nothing of that arm."""
+    own = arm.network in PAPERS_NETWORKS and arm == Arm(arm.network, RATIO)
+    return paper.lift(task) if own else None
+
+
+def papers_tests(comparison: Comparison) -> list[PairedTest]:
+    """The tests of arms that the paper has: by its formula, and with the recipe's loss."""
+    return [test for test in comparison.tests if test.arm == Arm(test.arm.network, test.arm.ratio)]
+
+
+def in_short(comparison: Comparison) -> str:
+    """What a comparison comes to in one sentence, with an interval: of one test with the lift that
+    the paper claims, of several the count and the largest difference."""
+    figure = FIGURES[comparison.task]
+    found = [(test, getattr(test, figure)) for test in papers_tests(comparison)]
+    if not found:
+        return "Nothing was compared."
+    if len(found) > 1:
+        return _of_several(found, figure)
+    ((test, only),) = found
+    shown = only["p_holm"] < LEVEL
+    says = "No difference is shown"
+    if shown:
+        says = "Saliency helps" if only["difference"] > 0 else "Saliency costs"
+    lift = claimed_lift(comparison.task, test.arm)
+    claimed = "" if lift is None else f"; the paper has {lift:+.1f}"
+    return f"{says}: {_points(only)} of {figure.replace('_', ' ')}{claimed}."
+
+
+def _of_several(found, figure):
+    """The same of several tests."""
+    shown = [test["difference"] > 0 for _, test in found if test["p_holm"] < LEVEL]
+    better, worse = sum(shown), len(shown) - sum(shown)
+    largest, most = max(found, key=lambda pair: abs(pair[1]["difference"]))
+    counts = f"{better or 'none'} is shown to be better and {worse or 'none'} to be worse"
+    return (
+        f"Of {len(found)} arms with saliency, {counts} than without it; the largest difference is "
+        f"that of {largest.arm}, {_points(most)} of {figure.replace('_', ' ')}."
+    )
+
+
+def _points(found):
+    points, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    return f"{points:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+
+
+def headline(comparison: Comparison) -> list[str]:
+    """A comparison of the paper's arm with saliency and the one without as a row: the figure that
+    the paper compares, faces, without, with, difference and interval, p, and the paper's figures.
+
+    Raises:
+        ValueError: it has more arms with saliency, or none.
+    """
+    (test,) = papers_tests(comparison)
+    figure = FIGURES[comparison.task]
+    found = getattr(test, figure)
+    rows = beside_paper(comparison).set_index("arm").loc[[str(test.without), str(test.arm)]]
+    ours, theirs = (
+        [plus_minus(*pair) for pair in zip(rows[name], rows[f"± {name}"], strict=True)]
+        for name in (figure, "paper")
+    )
+    points, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+    return [
+        f"{comparison.task}, {figure.replace('_', ' ')}, %",
+        f"{found['faces']:,}",
+        *ours,
+        f"{points} ({low} to {high})",
+        format(found["p"], ".2g"),
+        " → ".join(theirs),
+    ]
 
 
 def verdicts(comparison: Comparison) -> list[str]:
@@ -22,15 +160,20 @@ def verdicts(comparison: Comparison) -> list[str]:
 
 
 def verdict(test: PairedTest, figure: str) -> str:
-    """A test in one sentence: does saliency help these networks, as the paper claims?"""
+    """A test in one sentence: does saliency help these networks, as the paper claims? Or clipping,
+    or a plain loss, where the arm has it."""
     found = getattr(test, figure)
     p = f"p = {found['p_holm']:.2g}"
     if found["tests"] > 1:
         p += f" after Holm's correction over {found['tests']} tests"
-    helps = "saliency helps" if found["difference"] > 0 else "saliency costs"
+    changed = {"clip": "clipping", "blend": "saliency"}[test.arm.mode]
+    if test.arm.loss == "plain":
+        changed = "a plain loss"
+    helps = f"{changed} helps" if found["difference"] > 0 else f"{changed} costs"
     says = helps if found["p_holm"] < LEVEL else "no difference is shown"
-    difference = _difference(found, figure.replace("_", " "), p)
-    line = f"{test.arm}: on these trained networks {says}: {difference}"
+    if found.get("trainings", 0) <= found["folds"]:  # one seed: of others nothing is known
+        says = f"on these trained networks {says}"
+    line = f"{test.arm}: {says}: {_difference(found, figure.replace('_', ' '), p)}"
     if found["folds"] > 1 and found["difference"]:  # equal arms have no side
         line += f", to the same side in {found['alike']} of {found['folds']} folds"
     return line
@@ -72,6 +215,8 @@ def beside_paper(comparison: Comparison) -> pd.DataFrame:
 
 def _reported(task, arm) -> paper.Result | None:
     """What the paper reports of an arm."""
+    if arm != Arm(arm.network, arm.ratio):  # otherwise trained or reweighted than the paper's
+        return None
     method = {NO_SALIENCY: paper.WITHOUT, RATIO: paper.WITH}.get(arm.ratio)
     if arm.network not in PAPERS_NETWORKS:  # the ablations are with saliency
         method = arm.network if arm.ratio == RATIO else None

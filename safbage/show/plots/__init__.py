@@ -1,4 +1,5 @@
-"""Figures: photos and maps, an answer with its evidence, charts of evaluations.
+"""Figures: photos and maps, an answer with its evidence, the method, charts of evaluations and
+comparisons.
 
 A function that takes `ax` draws into it, or into new axes where it is None, and returns the axes.
 
@@ -12,5 +13,7 @@ What a part lists in its ``__all__`` is called from here: `plots.boxes`, `plots.
 
 from safbage.show.plots.answers import *  # noqa: F403
 from safbage.show.plots.charts import *  # noqa: F403
+from safbage.show.plots.comparisons import *  # noqa: F403
+from safbage.show.plots.method import *  # noqa: F403
 from safbage.show.plots.pictures import *  # noqa: F403
 from safbage.show.plots.style import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Charts of evaluations: confusion, also beside a published one, calibration, groups, curves,
+"""Charts of one evaluation: confusion, also beside a published one, calibration, groups, curves,
 mistakes."""
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
 from safbage import evaluation
-from safbage.experiments import Comparison
 from safbage.show.plots import style
 from safbage.show.plots.pictures import image
 
 __all__ = [
-    "against_ratio",
     "by_group",
     "confusion",
     "confusion_beside",
@@ -235,7 +233,7 @@ def training_curves(
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("epoch")
     ax.set_ylabel(style.readable(measure), **style.PLAIN)
-    _finish_lines(ax)
+    style.finish_lines(ax)
     both = any(f"val_{measure}" in history for history in histories.values())
     words = "solid: validation, dashed: training" if both else measure
     return style.titled(ax, words if title is None else title)
@@ -256,36 +254,6 @@ def _curves(ax, history, measure, colour, *, label):
         if "fold" in history:
             band = dict(color=colour, alpha=0.15, linewidth=0)
             ax.fill_between(lines.index, lines["min"], lines["max"], **band)
-
-
-def _finish_lines(ax):
-    """Grid, frame and legend of a chart of lines."""
-    ax.grid(color=style.GRID_COLOUR)
-    ax.spines[["top", "right"]].set_visible(False)
-    for text in ax.legend(frameon=False).texts:
-        text.set(**style.PLAIN)
-
-
-def against_ratio(comparison: Comparison, *, figure: str = "accuracy", ax=None):
-    """A figure of each arm (`experiments.compare`) against its ratio, a line for each network.
-
-    Bars reach one standard error over folds to either side.
-    """
-    ax = style.axes(ax, (6.4, 3.6))
-    results = sorted(comparison.arms, key=lambda result: result.arm.ratio)
-    networks = dict.fromkeys(result.arm.network for result in results)
-    for network, colour in zip(networks, cycle(style.ARM_COLOURS), strict=False):
-        own = [result for result in results if result.arm.network == network]
-        ratios = [100 * result.arm.ratio for result in own]
-        values = [result.summary[figure]["mean"] for result in own]
-        errors = [result.summary[figure]["error"] or 0 for result in own]
-        line = dict(marker="o", capsize=3, color=colour, label=style.readable(network))
-        ax.errorbar(ratios, values, errors, **line)
-    ax.set_xlabel("ratio of the reweighting, %")
-    ax.set_ylabel(figure.replace("_", " "))
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    _finish_lines(ax)
-    return ax
 
 
 def gallery(

@@ -45,6 +45,14 @@ def titled(ax, title: str):
     return ax
 
 
+def finish_lines(ax) -> None:
+    """Grid, frame and legend of a chart of lines."""
+    ax.grid(color=GRID_COLOUR)
+    ax.spines[["top", "right"]].set_visible(False)
+    for text in ax.legend(frameon=False).texts:
+        text.set(**PLAIN)
+
+
 def age_in_words(years: Sequence[float]) -> str:
     """A face's row of `Explanation.years`: "30 years (24–37)"."""
     age, low, high = years
