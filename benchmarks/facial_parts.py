@@ -1,6 +1,6 @@
 """Where on a face do people look, and where lies the networks' evidence: on eyes, nose and mouth, as the paper says (section 5)?
 
-    python benchmarks/facial_parts.py PREPARED WORK --output results/parts.json
+    python benchmarks/facial_parts.py PREPARED WORK --output benchmarks/facial_parts.json
 
 PREPARED is a folder of faces with labels of gender (`safbage prepare utkface PREPARED --limit 1000`). AlexNet-GAP is tuned on four fifths
 of the people, without saliency and with it at 30 %, and answers the last fifth; so every face is answered by networks that never saw it.

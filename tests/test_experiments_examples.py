@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from safbage.errors import DatasetError
-from safbage.experiments import examples
+from safbage.experiments import Arm, Run, examples
 
 
 def answered(prepared, wrong=()):
@@ -53,25 +53,18 @@ def test_the_draw_is_the_seeds(prepared):
 
 def comparison(varied, data):
     about = {"varied": varied, "title": "Gender", "where": "Table 3"}
-    return SimpleNamespace(experiment=about, provenance={"data": data}, task="gender")
+    arms = [SimpleNamespace(arm=Arm("alexnet", 0.0))]
+    return SimpleNamespace(experiment=about, provenance={"data": data}, task="gender", arms=arms)
 
 
 def test_a_reproductions_own_faces(tmp_path, monkeypatch, prepared):
     """The first seed's answers at 30 %, from the folder that was named."""
     right, wrong = answered(prepared), answered(prepared, wrong=range(len(prepared)))
-    tables = [
-        table.assign(ratio=ratio, seed=seed, mode=mode)
-        for table, ratio, seed, mode in (
-            (wrong, 0.3, 4, "blend"),
-            (wrong, 0.0, 3, "blend"),
-            (wrong, 0.3, 3, "clip"),
-            (right, 0.3, 3, "blend"),
-        )
-    ]
+    seeds = pd.concat([wrong.assign(seed=4), right.assign(seed=3)])
+    trained = {Arm("alexnet", 0.0): Run(wrong), Arm("alexnet", 0.3, "clip"): Run(wrong)}
+    trained[Arm("alexnet", 0.3)] = Run(seeds)
     asked = []
-    monkeypatch.setattr(
-        examples, "predictions", lambda folder: asked.append(folder) or pd.concat(tables)
-    )
+    monkeypatch.setattr(examples, "runs", lambda folder, task: asked.append(folder) or trained)
     of = {"a": comparison("saliency", "mine"), "b": comparison("ratio", "mine")}
     found = examples.of_reproduction(tmp_path, of, {"mine": prepared.folder})
     assert list(found) == ["gender"] and asked == [tmp_path / "work" / "a"]
@@ -83,7 +76,7 @@ def test_a_damaged_shard_is_told(tmp_path, monkeypatch, prepared):
     folder = tmp_path / "prepared" / "mine" / "shards"
     folder.mkdir(parents=True)
     (folder / "part-00000.parquet").write_bytes(b"PAR1")
-    table = answered(prepared).assign(ratio=0.3, seed=0)
-    monkeypatch.setattr(examples, "predictions", lambda folder: table)
+    run = Run(answered(prepared).assign(seed=0))
+    monkeypatch.setattr(examples, "runs", lambda folder, task: {Arm("alexnet", 0.3): run})
     with pytest.raises(DatasetError, match="is damaged"):
         examples.of_reproduction(tmp_path, {"a": comparison("saliency", "mine")}, {})

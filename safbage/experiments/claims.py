@@ -117,7 +117,7 @@ def _rare(comparison, test):
 
 def _from_histories(runs):
     for arm, run in runs.items():
-        if arm.loss == "plain" or base(arm) not in runs or run.history is None:
+        if arm != Arm(arm.network, RATIO) or base(arm) not in runs or run.history is None:
             continue
         pairs = _pairs(runs[base(arm)].history, run.history)
         for claim, text, unit, side, measure in _CONVERGENCE:

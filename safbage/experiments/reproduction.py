@@ -20,7 +20,7 @@ from safbage.datasets import catalogue, preparation
 from safbage.datasets.shards import Prepared
 from safbage.errors import DatasetError
 from safbage.experiments import arms, claims
-from safbage.experiments.arms import NO_SALIENCY, Arm
+from safbage.experiments.arms import Arm
 from safbage.experiments.comparison import Comparison, compare, load, save
 from safbage.runtime import backend
 from safbage.runtime.backend import keras
@@ -331,7 +331,7 @@ class _Job:
             comparison = compare(runs, experiment.task)
             measured = claims.measure(runs, comparison)
             if experiment.varied == "ratio":
-                shown = [ratio for ratio in scale.ratios if ratio != NO_SALIENCY]
+                shown = dict.fromkeys((RATIO, max(scale.ratios)))
                 measured += claims.variance(self.prepared, shown)
         about = {name: getattr(experiment, name) for name in ("title", "where", "varied")}
         comparison = replace(comparison, experiment=about, claims=measured)

@@ -33,6 +33,14 @@ def data(comparison: Comparison) -> str:
     return DATA.get(name, source.title if source else name)
 
 
+def again(comparison: Comparison) -> str:
+    """The command that makes a comparison: the one that made it, or where that was a program of its
+    own, the one for its scale."""
+    made = comparison.provenance
+    own = made["command"].startswith("safbage ")
+    return made["command"] if own else f"safbage reproduce --scale {made['scale']} --data-dir data"
+
+
 def trainings(comparison: Comparison) -> str:
     """How many trainings there were of each arm: "5 folds × 3 seeds", or "5 folds"."""
     rows = comparison.arms[0].folds
@@ -105,7 +113,7 @@ def in_short(comparison: Comparison) -> str:
     if shown:
         says = "Saliency helps" if only["difference"] > 0 else "Saliency costs"
     lift = claimed_lift(comparison.task, test.arm)
-    claimed = "" if lift is None else f"; the paper has {lift:+.1f}"
+    claimed = "" if lift is None else f"; the paper has {lift:+g}"
     return f"{says}: {_points(only)} of {figure.replace('_', ' ')}{claimed}."
 
 

@@ -97,7 +97,7 @@ def _difference(ax, place, row):
     beside = dict(transform=ax.get_yaxis_transform(), va="center", fontsize=9)
     ax.text(1.02, place, text, color=colour if shown else "black", **beside)
     if row.lift is not None:
-        ax.text(1.3, place, f"paper {_signed(row.lift)}", color=CLAIM_COLOUR, **beside)
+        ax.text(1.3, place, f"paper {row.lift:+g}", color=CLAIM_COLOUR, **beside)
 
 
 def _name_rows(ax, rows):
