@@ -4,8 +4,8 @@ otherwise.
     python benchmarks/robustness.py WORK/utkface WORK/fer2013 --faces 600
 
 Each folder is a prepared data set; of its test part, or of all of it where it has no split,
-`--faces` are drawn by seed. Each crop is made worse, its saliency predicted anew (by the light
-ML-Net), and both networks answer. Prints per task a table of accuracies in %, with the standard
+`--faces` are drawn by seed. Each crop is made worse, the light ML-Net predicts the worse crop's
+saliency, and both networks answer. Prints per task a table of accuracies in %, with the standard
 error of the first row. 50 ms a face and row on two cores.
 """
 

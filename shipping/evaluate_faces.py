@@ -1,14 +1,21 @@
 """Measure the face network and AlexNet-GAP on faces that they did not learn from; figures as JSON.
 
-    python shipping/evaluate_faces.py PACKS WORK/answers-validation.npz WORK/shipped-test.npz > shipping/faces/figures.json
+    python shipping/evaluate_faces.py PACKS WORK/answers-validation.npz WORK/shipped-test.npz \\
+        --without-fairface WITHOUT/answers-test.npz WORK/answers-test.npz > shipping/faces/figures.json
 
 The files of answers hold, for each `row` of the packs' table, logits by network and question, as ``face/age``
 (``train_faces.py answer`` and ``answer_faces.py`` write them); where a network was not asked they are NaN. UTKFace's validation part chooses the
 80 % interval of age; all figures are of test parts. Adience is the one set that no network learnt from.
 
+``--without-fairface`` names two more files: the answers of a face network that did not learn from FairFace (``train_faces.py
+PACKS WITHOUT face answer --leave-out fairface``), and those of the one that did. Both are as ``train_faces.py answer`` writes them,
+so that the two networks are asked about the same crops.
+
 In the file, each network has for each task its figures by set, as `figures` makes them: "age" is in Adience's groups,
 "age_ranges" in FairFace's, "years" is the age in years with its interval; "expression_fer2013" is the second head of
-expression, which does not ship. Below "compared" both networks answer the same faces.
+expression, which does not ship. Below "compared" both networks answer the same faces. Below "without_fairface" stand
+"in_set" and "out_of_set", the network that learnt from FairFace and the one that did not, and below "compared" how far the first
+is ahead.
 """
 
 import argparse
@@ -39,6 +46,9 @@ FAIRFACE_RANGES = {
     "60-69": (60, 69),
     "70+": (70, 100),
 }
+BRIEF = ("faces", "subjects", "accuracy", "standard_error", "mean_recall", "mean_recall_error")
+BRIEF += ("calibration_error",)
+"""Of `figures`, what is kept of sets that are there for comparison."""
 COVERED = 0.8
 DRAWS = 500
 GROUPS = (("race",), ("gender",), ("age_group",), ("age_range",), ("race", "gender"))
@@ -342,17 +352,58 @@ def measured(shares, table) -> dict[str, dict[str, pd.DataFrame]]:
     return found
 
 
-def compared(first: dict, second: dict) -> dict:
+def compared(first: dict, second: dict, tasks=tuple(CLASSES)) -> dict:
     """Of tables of predictions of two networks, by task and set: McNemar's test, and what the first is ahead, 95 %."""
     result = {}
-    for task in CLASSES:
-        for part in first[task].keys() & second[task].keys():
+    for task in tasks:
+        for part in (part for part in first[task] if part in second[task]):
             pair = second[task][part], first[task][part]
             difference = evaluation.paired_bootstrap(*pair)
             kept = {name: difference[name] for name in ("difference", "low", "high")}
             kept["p"] = evaluation.mcnemar(*pair)["p"]
             result.setdefault(task, {})[part] = kept
     return result
+
+
+def brief_years(distribution, table) -> dict:
+    """Of ages in years by set: the mean absolute error and how much too old. No interval was fitted to these answers."""
+    kept = ("faces", "mae", "mae_error", "bias")
+    found = of_years(distribution, table, (1 - COVERED) / 2)
+    return {part: {name: of[name] for name in kept} for part, of in found.items()}
+
+
+def without_fairface(out_of_set, in_set, table) -> dict:
+    """A face network that did not learn from FairFace beside the one that did, on the same crops.
+
+    Args:
+        out_of_set: file of answers of the first.
+        in_set: of the second.
+        table: of the packs.
+
+    Returns:
+        By network and task `figures` of FairFace and `BRIEF` ones of the other sets, and "years"; how far the network that
+        learnt from FairFace is ahead (`compared`).
+    """
+    result, tables = {}, {}
+    for name, path in (("in_set", in_set), ("out_of_set", out_of_set)):
+        answers, asked = read_answers(path, table)
+        shares = probabilities(answers[NETWORKS["face"]])
+        tables[name] = {
+            task: parts for task, parts in measured(shares, asked).items() if task in CLASSES_OF
+        }
+        result[name] = {
+            task: {part: chosen_figures(of, task, part) for part, of in parts.items()}
+            for task, parts in tables[name].items()
+        }
+        result[name]["years"] = brief_years(shares["years"], asked)
+    both = compared(tables["in_set"], tables["out_of_set"], tuple(CLASSES_OF))
+    return result | {"compared": both}
+
+
+def chosen_figures(predictions, task, part) -> dict:
+    """All `figures` of FairFace, `BRIEF` ones of another set."""
+    found = figures(predictions, task)
+    return found if part == "fairface" else {name: found[name] for name in BRIEF}
 
 
 def counted(table) -> dict:
@@ -384,7 +435,8 @@ def agreement(table) -> dict:
     }
 
 
-def report(packs, validation, test) -> dict:
+def report(packs, validation, test, without=None) -> dict:
+    """All figures. `without` is None, or the two files of answers that `without_fairface` compares."""
     table = read_table(packs)
     chosen, chosen_table = read_answers(validation, table)
     answered, test_table = read_answers(test, table)
@@ -405,6 +457,8 @@ def report(packs, validation, test) -> dict:
             result[network]["covered_in_validation"] = coverage(years, truth, tail).mean()
             result[network]["years"] = of_years(shares["years"], test_table, tail)
     result["compared"] = compared(*(tables[name] for name in NETWORKS.values()))
+    if without:
+        result["without_fairface"] = without_fairface(*without, table)
     return result
 
 
@@ -424,8 +478,15 @@ def main():
     parser.add_argument("packs", type=Path)
     parser.add_argument("validation", type=Path)
     parser.add_argument("test", type=Path)
+    parser.add_argument(
+        "--without-fairface",
+        type=Path,
+        nargs=2,
+        metavar=("OUT_OF_SET", "IN_SET"),
+        help="answers of a face network that did not learn from FairFace, and of the one that did",
+    )
     args = parser.parse_args()
-    found = report(args.packs, args.validation, args.test)
+    found = report(args.packs, args.validation, args.test, args.without_fairface)
     print(json.dumps(plain(found), indent=1, allow_nan=False))
 
 

@@ -44,7 +44,7 @@ class Random:
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def some(self, count: int, share: float) -> torch.Tensor:
-        """A fixed share of `count`, drawn anew: their numbers. No result waits for the device."""
+        """The numbers of a random sample: a fixed share of `count`. No result waits for the device."""
         return torch.randperm(count, generator=self.generator, device=self.device)[
             : math.ceil(share * count)
         ]

@@ -7,8 +7,9 @@ WEIGHTS holds ``mobilenet-vggface2`` (`mobilenet.converted`), ``alexnet-conv``, 
 (with VGG-16's first blocks) as safetensors; ``pack_faces.py --weights`` gathers them.
 
 1. ``face``: MobileNet-v1 from VGGFace2, all layers tuned. Labels that a set lacks cost nothing at first; from half of the
-   epochs on, its own averaged weights answer for them. Every face is varied anew each epoch (``torch_augmentation.py``, in
-   the last quarter of the epochs half as much), then reweighted by the light ML-Net's map of what is shown.
+   epochs on, its own averaged weights answer for them. Every face is varied differently in each epoch
+   (``torch_augmentation.py``; half as much in the last quarter of the epochs), then reweighted by the light ML-Net's map of
+   what is shown.
 2. ``alexnet-gap``: from ImageNet; half of each target is the label where there is one, the rest the face network's answer to the
    very same view, seen as it is and mirrored.
 3. ``answer``: logits of both for the validation and test faces, as the pipeline crops them, with the full ML-Net's maps.
