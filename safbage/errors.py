@@ -9,6 +9,21 @@ class ImageError(SafbageError, ValueError):
     """A file or array is not a readable photo; the message says why and what to do."""
 
 
+class FilmError(ImageError):
+    """A film cannot be read, or not to its end; the message says where it broke.
+
+    `moment` is where it broke, a `films.Moment`; None where nothing could be read.
+    """
+
+    def __init__(self, message: str, moment=None):
+        super().__init__(message)
+        self.moment = moment
+
+
+class AddressError(SafbageError, OSError):
+    """What an http(s) address gives could not be fetched, or must not be; the message says why."""
+
+
 class CheckpointError(SafbageError, ValueError):
     """A checkpoint file is damaged, of another layout, or names what is not an array."""
 

@@ -24,6 +24,14 @@ YEARS = ("age_years", "age_low", "age_high")
 SPLITS = ("train", "validation", "test")
 BOX = ("box_left", "box_top", "box_width", "box_height")
 """Columns of a face's box, in pixels of its photo."""
+FILM = ("time_s", "frame", "track")
+"""Columns of a film's rows: seconds from its beginning, the frame's number, the face's track."""
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""The five points that the detector finds; left and right are the viewer's."""
+POSE = ("roll", "yaw", "pitch")
+"""How a head is held, in degrees; see `faces.Pose`."""
+LANDMARK_COLUMNS = (*(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), *POSE)
+"""Columns of the landmarks, in pixels of the photo, and of the head's pose."""
 FACE_SIZE = 224
 """Side of a cropped face, in pixels."""
 MAP_SIZE = (28, 28)

@@ -302,8 +302,25 @@ def tables(generator, count, folder):
             )
 
 
+def films(generator, count, folder):
+    import made_films
+
+    from safbage.films import frames
+
+    noise = generator.integers(0, 256, (12, 48, 64, 3), "uint8")
+    whole = [
+        made_films.write(folder / f"whole{suffix}", noise).read_bytes()
+        for suffix in (".mp4", ".avi", ".mkv", ".webm")
+    ]
+    for i in range(count):
+        path = folder / f"{i:03}.mp4"
+        path.write_bytes(spoilt(whole[i % len(whole)], generator))
+        yield path.name, lambda path=path: list(frames(path, every=0))
+
+
 KINDS = {
-    call.__name__: call for call in (pictures, photos, arrays, weights, shards, settings, tables)
+    call.__name__: call
+    for call in (pictures, photos, films, arrays, weights, shards, settings, tables)
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The ratio explorer in a real browser, driven as a person would: in JupyterLab and as the page of `safbage explore`.
+"""The ratio explorer in a real browser, driven as a person would: in JupyterLab and as the page of `safbage explore`; and the
+page of a folder.
 
 Needs Chromium: from the path, or where CHROMIUM says. Screenshots are left in outputs/browser (or SAFBAGE_ARTEFACTS), to be seen.
 """
@@ -23,6 +24,7 @@ import pytest
 from conftest import REPOSITORY
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
+from test_show_album import HOSTILE, answered, filled
 
 from safbage import images, reweighting
 from safbage.tasks import CLASSES
@@ -480,3 +482,132 @@ def test_ctrl_c_leaves_nothing_even_while_the_networks_are_loading(server):
     assert process.wait(60) == 0
     kernel.wait(60)
     assert not folder.exists()
+
+
+# --- the page of a folder ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder_page(tmp_path_factory):
+    """The page of six photos with hostile names, one of them failed too, a crowd of eight faces and a photo without any."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "figures").mkdir()
+    (folder / "figures" / "crowd.jpg.png").write_bytes(images.encode(images.astronaut(), "png"))
+    photos = [answered(f"holiday/{name.replace('/', '-')}") for name in HOSTILE]
+    photos += [answered("crowd.jpg", faces=8, gender="male", quality="small: 14 px")]
+    photos += [answered("holiday/cat.jpg", faces=0, size=(700, 500))]
+    photos += [answered(name, faces=0, status=f"failed: {name} is no photo") for name in HOSTILE]
+    filled(folder, *photos)
+    return (folder / "index.html").as_uri()
+
+
+@pytest.fixture
+def browse(chromium, folder_page):
+    """A function that opens the page of a folder; in the end nothing was complained about, and nothing was loaded from
+    elsewhere."""
+    pages, complaints, asked = [], [], []
+
+    def browse(width=1280, height=900, scheme="light"):
+        page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(folder_page)
+        pages.append(page)
+        return page
+
+    yield browse
+    for page in pages:
+        page.close()
+    root = folder_page.removesuffix("index.html")
+    assert not complaints and asked and all(url.startswith(root) for url in asked)
+
+
+def shown(page):
+    return page.locator(".count").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_folder_can_be_browsed_on_a_phone_and_a_desk_by_day_and_night(browse, width, scheme):
+    page = browse(width, 844, scheme)
+    assert shown(page) == "8 photos, 14 faces, 6 failed"
+    for view in ("photos", "faces"):
+        page.get_by_label(view, exact=True).check()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        shoot(page, f"folder-{view}-{width}-{scheme}")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (max(map(int, re.findall(r"\d+", ground))) < 128) == (scheme == "dark")
+
+
+def test_names_are_text_to_the_browser(browse):
+    page = browse()
+    names = page.locator("article h2 bdi:first-child").all_inner_texts()
+    assert set(names) >= {name.replace("/", "-").replace("\u202e", "\\u202e") for name in HOSTILE}
+    assert page.locator("script").count() == 1 and not page.locator("img[src=x]").count()
+
+
+def test_the_browser_runs_no_script_but_the_pages_own_and_loads_nothing_else(chromium, folder_page):
+    page, complaints = chromium.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(folder_page)
+    planted = '<img src="https://192.0.2.1/x.png" onerror="window.ran = true">'
+    page.evaluate(f"document.body.insertAdjacentHTML('beforeend', {planted!r})")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.ran") is None
+    assert sum("Content Security Policy" in text for text in complaints) == 2
+    page.close()
+
+
+def test_faces_are_filtered_by_answer_quality_status_and_name(browse):
+    page = browse()
+    page.get_by_label("gender").select_option("male")
+    assert shown(page) == "1 photo, 8 faces" and not page.locator("#failed").is_visible()
+    page.get_by_label("quality").select_option("good")
+    assert shown(page) == "0 photos, 0 faces"
+    page.get_by_role("button", name="show all").click()
+    page.get_by_label("status").select_option("none")
+    assert shown(page) == "1 photo, 0 faces"
+    page.get_by_label("status").select_option("failed")
+    assert shown(page) == "0 photos, 0 faces, 6 failed"
+    page.get_by_label("status").select_option("")
+    page.get_by_label("name has").fill("ONERROR")
+    assert shown(page) == "1 photo, 1 face, 1 failed"
+
+
+def test_a_folder_can_be_browsed_by_keyboard_alone(browse):
+    page = browse()
+
+    def focus():
+        return page.evaluate(
+            "[document.activeElement.tagName, document.activeElement.id || document.activeElement.name]"
+        )
+
+    page.keyboard.press("Tab")
+    assert page.locator(".skip").bounding_box()["x"] > 0  # it comes into view
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    assert focus() == ["INPUT", "view"]
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_label("faces", exact=True).is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert focus() == ["SELECT", "gender"]
+    page.keyboard.press("ArrowDown")
+    assert shown(page) == "1 photo, 8 faces"
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # the first face: to its photo
+    assert focus() == ["ARTICLE", "p6"] and page.locator("#p6 .photo").is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/figures/crowd.jpg.png")
+
+
+def test_pictures_are_loaded_as_they_come_near(browse):
+    page = browse(390, 300)
+    page.wait_for_load_state()
+    loaded = page.evaluate("[...document.images].filter(i => i.complete && i.naturalWidth).length")
+    assert 0 < loaded < page.locator("img").count()

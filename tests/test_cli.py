@@ -59,10 +59,11 @@ def test_predict_writes_figures_crops_and_a_table(photos, tmp_path):
     names = {
         str(p.relative_to(output))
         for p in output.rglob("[!.]*")
-        if p.is_file() and ".safbage" not in p.parts
+        if p.is_file() and not {".safbage", "page"} & set(p.parts)
     }
     assert names == {
         "faces.csv",
+        "index.html",
         "figures/a.png",
         "figures/a-2.png",
         "crops/a-0.png",

@@ -8,14 +8,18 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 from test_cli_base import Stream
 from tqdm import tqdm
 from typer.testing import CliRunner
 
 from safbage import SafBage
-from safbage.cli import base
+from safbage.cli import answered, base
 from safbage.cli import predict as command
+from safbage.errors import WorkError
 from safbage.pipeline.explanation import columns
+from safbage.show.album import Album
+from safbage.tasks import LANDMARK_COLUMNS
 
 MARK = "figures/.made-by-safbage"
 OURS = ",".join(columns(("age",))) + "\nold row\n"
@@ -51,7 +55,9 @@ class Network:
                     photo=str(path),
                     status=status,
                     faces=faces,
+                    image=None,
                     crops=(),
+                    moment=None,
                     rows=lambda rows=rows, **options: rows,
                 )
             ]
@@ -62,7 +68,7 @@ class Network:
 def network(monkeypatch):
     network = Network()
     monkeypatch.setattr(SafBage, "load", lambda **options: network)
-    monkeypatch.setattr(command, "save_figure", lambda seen, path: path.write_bytes(b"figure"))
+    monkeypatch.setattr(answered, "save_figure", lambda seen, path: path.write_bytes(b"figure"))
     return network
 
 
@@ -88,6 +94,8 @@ def predict(*arguments):
         {"faces.csv": "", MARK: ""},
         {"faces.csv/mine.txt": "a folder", MARK: ""},
         {"figures/a.png": "mine"},
+        {"page/a.jpg": "mine"},
+        {"index.html": "<!doctype html>\n<title>My holidays</title>"},
     ],
 )
 def test_what_is_not_its_own_is_refused_before_any_work(photos, tmp_path, monkeypatch, made):
@@ -113,6 +121,27 @@ def test_its_own_table_is_written_anew(network, photos, tmp_path):
         assert [row["status"] for row in rows] == ["ok", "ok", "failed: broken"]
 
 
+def test_a_run_that_was_stopped_goes_on_with_the_others(network, photos, tmp_path):
+    stops = iter([False, True])
+
+    def stop():
+        if next(stops):
+            raise KeyboardInterrupt
+
+    network.between = stop
+    done = predict(photos, "--output", tmp_path / "out")
+    assert done.exit_code == 130 and "the same command goes on with the others" in done.stderr
+    network.between = lambda: None
+    done = predict(photos, "--output", tmp_path / "out", "--json")
+    assert done.exit_code == 0 and network.asked["photos"] == ["broken.jpg"]
+    rows = json.loads(done.stdout)
+    assert [row["status"] for row in rows] == ["ok", "ok", "failed: broken"]
+    assert (rows[0]["face"], rows[0]["score"], rows[0]["quality"]) == (0, 0.9, "")
+    (photos / "a.jpg").write_bytes(b"changed")
+    assert predict(photos, "--output", tmp_path / "out").exit_code == 0
+    assert network.asked["photos"] == ["a.jpg", "b.jpg", "broken.jpg"]
+
+
 def test_of_two_that_write_one_folder_the_second_is_refused(network, photos, tmp_path):
     output = tmp_path / "out"
     seconds = []
@@ -127,9 +156,86 @@ def test_of_two_that_write_one_folder_the_second_is_refused(network, photos, tmp
     assert predict(photos, "--output", output).exit_code == 0
 
 
+def test_a_page_to_browse_lies_beside_the_table(network, photos, tmp_path):
+    output = tmp_path / "out"
+    for _ in range(2):
+        assert predict(photos, "--output", output).exit_code == 0
+        page = BeautifulSoup((output / "index.html").read_text(encoding="utf-8"), "html.parser")
+        shown = [(card.h2.bdi.text, card.a["href"]) for card in page.find_all("article")]
+        assert shown == [(f"{name}.jpg", f"figures/{name}.png") for name in "ab"]
+        assert page.find(id="failed").b.text == "broken.jpg" and "30 %" in page.header.text
+
+
+def test_the_page_is_there_after_ctrl_c_and_a_photo_that_spoils_it_does_not_cost_the_others(
+    network, photos, tmp_path, monkeypatch
+):
+    real, added = Album.add, []
+
+    def add(self, seen, rows, **options):
+        added.append(seen.photo)
+        if len(added) == 1:
+            raise OSError("no space left")
+        real(self, seen, rows, **options)
+
+    def stop():
+        if len(added) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Album, "add", add)
+    network.between = stop
+    done = predict(photos, "--output", tmp_path / "out")
+    assert done.exit_code == 130 and "a.jpg: not on the page (no space left)" in done.stderr
+    page = BeautifulSoup((tmp_path / "out" / "index.html").read_text(), "html.parser")
+    assert [card.h2.bdi.text for card in page.find_all("article")] == ["b.jpg"]
+    assert len((tmp_path / "out" / "faces.csv").read_text().splitlines()) == 3
+
+
+def test_a_run_that_goes_on_leaves_the_page_of_all(network, photos, tmp_path):
+    calls = []
+
+    def stop():
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    network.between = stop
+    for code in (130, 0):
+        done = predict(photos, "--output", tmp_path / "out", "--jsonl")
+        assert done.exit_code == code, done.output
+    page = BeautifulSoup((tmp_path / "out" / "index.html").read_text(), "html.parser")
+    assert [card.h2.bdi.text for card in page.find_all("article")] == ["a.jpg", "b.jpg"]
+    assert page.find(id="failed").b.text == "broken.jpg"
+    assert len((tmp_path / "out" / "faces.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_page_that_cannot_be_written_costs_no_answers(network, photos, tmp_path, monkeypatch):
+    def write(*arguments):
+        raise WorkError("index.html cannot be written")
+
+    monkeypatch.setattr(Album, "write", write)
+    done = predict(photos, "--output", tmp_path / "out")
+    assert done.exit_code == 0 and "no page (index.html cannot" in done.stderr
+    assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 3
+
+
+def test_the_table_as_json_lines(network, photos, tmp_path):
+    assert predict(photos, "--jsonl").exit_code == 2
+    for _ in range(2):
+        done = predict(photos, "--output", tmp_path / "out", "--jsonl", "--json")
+        lines = (tmp_path / "out" / "faces.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line) for line in lines] == json.loads(done.stdout)
+
+
+def test_landmarks_and_alignment_are_passed_on(network, photos):
+    done = predict(photos, "--landmarks", "--align")
+    (header, *_) = done.stdout.splitlines()
+    assert network.asked["align"] and header.split(",")[9:22] == list(LANDMARK_COLUMNS)
+    assert "nose_x" not in predict(photos).stdout and not network.asked["align"]
+
+
 def test_an_output_among_the_photos_is_not_answered(network, photos):
     for _ in range(2):
-        assert predict(photos, "--output", photos, "--crops").exit_code == 0
+        assert predict(photos, "--output", photos, "--crops", "--jsonl").exit_code == 0
         assert network.asked["photos"] == ["a.jpg", "b.jpg", "broken.jpg"]
 
 

@@ -41,6 +41,51 @@ def test_the_crop_is_224_by_default_and_takes_a_face(astronaut):
     assert np.array_equal(crop, crop_face(astronaut, face.box, margin=0.3, size=224))
 
 
+def dotted(angle):
+    """A dark picture with two bright eyes 60 px apart, the one on the right lower by `angle`; and its face."""
+    picture, middle = np.zeros((300, 300, 3), "uint8"), np.array((150, 130))
+    half = 30 * np.array((np.cos(np.radians(angle)), np.sin(np.radians(angle))))
+    eyes = [tuple(map(float, middle - half)), tuple(map(float, middle + half))]
+    for x, y in eyes:
+        picture[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4] = 255
+    points = [*eyes, (150, 150), (140, 180), (160, 180)]
+    landmarks = dict(zip(faces.LANDMARKS, points, strict=True))
+    return picture, faces.Face((100, 80, 100, 120), 1.0, landmarks)
+
+
+def dots(crop):
+    """(row, column) of the bright dot in the left half and in the right."""
+    rows, columns = np.nonzero(crop[:, :, 0] > 128)
+    sides = [columns < crop.shape[1] / 2, columns >= crop.shape[1] / 2]
+    return np.array([(rows[side].mean(), columns[side].mean()) for side in sides])
+
+
+@pytest.mark.parametrize("angle", [-40, -10, 25])
+def test_aligned_eyes_are_level_and_as_far_apart_as_before(angle):
+    picture, face = dotted(angle)
+    left, right = dots(crop_face(picture, face, align=True))
+    apart = 60 * 224 / square(face.box)[2]
+    assert abs(left[0] - right[0]) < 2 and right[1] - left[1] == pytest.approx(apart, abs=2)
+    tilted = dots(crop_face(picture, face))
+    assert np.sign(tilted[1][0] - tilted[0][0]) == np.sign(angle)
+
+
+@pytest.mark.parametrize("size", [32, 224, 500])
+def test_aligning_level_eyes_or_a_box_changes_nothing(astronaut, size):
+    picture, face = dotted(0)
+    plain = crop_face(picture, face, size=size)
+    assert np.array_equal(crop_face(picture, face, size=size, align=True), plain)
+    assert np.array_equal(crop_face(picture, face.box, size=size, align=True), plain)
+    turned = dotted(20)
+    assert crop_face(*turned, size=size, align=True).shape == (size, size, 3)
+
+
+def test_an_aligned_crop_at_the_border_repeats_its_last_pixels():
+    _, face = dotted(30)
+    crop = crop_face(np.full((190, 190, 3), 90, "uint8"), face, align=True)
+    assert (crop == 90).all()
+
+
 @pytest.mark.parametrize("box", [(0, 0, 0, 10), (500, 0, 20, 20), (-50, -50, 20, 20)])
 def test_boxes_without_pixels_are_refused(box):
     with pytest.raises(ValueError, match=r"area|outside"):

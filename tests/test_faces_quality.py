@@ -1,5 +1,7 @@
 """What speaks against a face's answers, by hand and on real faces."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -23,6 +25,15 @@ def straight(left=30, top=30, side=40, *, nose=0.5):
     return Face((left, top, side, side), 1.0, dict(zip(faces.LANDMARKS, points, strict=True)))
 
 
+def leaning(degrees):
+    """The same face, turned about its nose."""
+    face = straight()
+    middle, angle = np.array(face.landmarks["nose"]), np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = {n: tuple(middle + turn @ (p - middle)) for n, p in face.landmarks.items()}
+    return replace(face, landmarks=turned)
+
+
 def test_sharpness_by_hand():
     """Of stripes the Laplacian is 2·255 or −2·255, the variance of grey 127.5²; of stripes three wide it is 255, 0 and 255."""
     assert faces.sharpness(stripes(), straight()) == pytest.approx(16)
@@ -39,9 +50,16 @@ def test_sharpness_by_hand():
         (straight(), ""),
         (straight(side=31), "small: 31 px"),
         (straight(side=32), ""),
-        (straight(nose=0.11), ""),
-        (straight(nose=0.09), "turned away"),
-        (straight(nose=0.91), "turned away"),
+        (straight(nose=-0.1), ""),  # a yaw of 32°
+        (straight(nose=-0.2), "turned away"),  # of 36°
+        (straight(nose=1.2), "turned away"),
+        (
+            replace(straight(), landmarks=dict.fromkeys(faces.LANDMARKS, (50, 50))),
+            "turned away",
+        ),  # no face seen from the front has such
+        (leaning(34), ""),
+        (leaning(-36), "leaning: 36°"),
+        (leaning(180), "leaning: 180°"),
         (straight(nose=-3, side=14), "small: 14 px, turned away"),
         (
             straight(left=1),

@@ -1,4 +1,4 @@
-"""Some 250 spoilt pictures, arrays, weights, shards, settings and tables: each ends in its row, or in the library's own error.
+"""Some 360 spoilt pictures, films, arrays, weights, shards, settings and tables: each ends in its row, or in the library's own error.
 
 Drawn by a seed, which is printed; ``SAFBAGE_FUZZ_SEED=7`` draws others.
 """
@@ -22,6 +22,7 @@ KINDS = {  # how many, what they may end in, and megabytes of a process that doe
     "pictures": (64, {"ImageError"}, 300),
     "photos": (24, set(), 2500),
     "arrays": (60, {"ImageError"}, 300),
+    "films": (80, {"FilmError"}, 600),
     "weights": (48, {"CheckpointError"}, 1500),
     "shards": (24, {"DatasetError", "WorkError", "FileNotFoundError"}, 2500),
     "settings": (40, {"WorkError"}, 2000),

@@ -19,7 +19,8 @@ from safbage.photos import list_photos
 from safbage.pipeline import batching
 from safbage.pipeline.batching import PHOTOS, THREADS
 from safbage.pipeline.explanation import columns
-from safbage.tasks import CLASSES, YEARS
+from safbage.tasks import CLASSES, LANDMARK_COLUMNS, YEARS
+from safbage.training.features import turn
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_links_in_a_ring_cost_their_rows(light, astronaut, tmp_path):
     assert [status[:6] for status in statuses] == ["ok", "failed", "failed"]
 
 
-@pytest.mark.parametrize("wrong", [None, 3, b"photo.jpg"])
+@pytest.mark.parametrize("wrong", [None, 3, print])
 def test_what_is_no_photo_at_all_is_refused(light, wrong):
     with pytest.raises(TypeError, match="expected a path"):
         light.predict(wrong)
@@ -430,6 +431,27 @@ def test_explain_holds_every_stage(model, astronaut):
         model.explain("nowhere.jpg")
     with pytest.raises(ValueError, match="one photo"):
         model.explain([astronaut, astronaut])
+
+
+def test_landmarks_and_pose_are_columns_on_request(light, astronaut):
+    table = light.predict(astronaut, landmarks=True, progress=False)
+    place = list(table.columns).index("quality") + 1
+    assert tuple(table.columns[place : place + 13]) == LANDMARK_COLUMNS
+    (row,) = table.to_dict("records")
+    assert row["left_eye_x"] < row["nose_x"] < row["right_eye_x"]
+    assert row["nose_y"] < row["mouth_left_y"] and abs(row["yaw"]) < 15
+    nobody = light.predict(np.zeros((50, 50, 3), "uint8"), landmarks=True, progress=False)
+    assert nobody[list(LANDMARK_COLUMNS)].isna().all(axis=None)
+    assert "roll" not in light.predict(astronaut, progress=False)
+
+
+def test_aligned_crops_have_level_eyes(light, astronaut):
+    turned = turn(astronaut, 25)
+    as_it_is, level = (light.explain(turned, align=align) for align in (False, True))
+    assert as_it_is.faces == level.faces and abs(faces.head_pose(level.faces[0]).roll) > 20
+    assert np.array_equal(level.crops[0], faces.crop_face(turned, level.faces[0], align=True))
+    angles = [faces.eye_angle(faces.detect_faces(seen.crops[0])[0]) for seen in (as_it_is, level)]
+    assert abs(angles[0]) > 20 and abs(angles[1]) < 5
 
 
 def test_small_faces_and_all_but_the_largest_can_be_passed_over(light, astronaut):

@@ -470,3 +470,44 @@ def test_gallery_shows_the_surest_wrong_answers(predictions):
     assert plots.gallery(right, crops).get_title() == "no wrong answer"
     with pytest.raises(ValueError, match="59 crops and 60 rows"):
         plots.gallery(predictions, crops[1:])
+
+
+# --- films -----------------------------------------------------------------------------------------------------------
+
+
+def film_table(tracks=2, frames=4):
+    rows = [
+        {"time_s": 0.5 * i, "track": track, "age_years": 30.0, "age_low": 25.0, "age_high": 36.0}
+        | {"age": "25-32", "age_p": 0.9, "gender": ("male", "female")[track % 2], "gender_p": 0.5}
+        for track in range(tracks)
+        for i in range(frames)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_each_track_has_a_line_of_years_and_lanes_of_other_answers():
+    figure = plots.tracks_over_time(film_table(), title="a.mp4")
+    years, gender = figure.axes
+    assert [line.get_xdata().tolist() for line in years.lines] == [[0, 0.5, 1, 1.5]] * 2
+    assert [bar.get_width() for bar in gender.patches] == [0.5] * 8
+    assert [label.get_text() for label in gender.get_yticklabels()] == ["#0", "#1"]
+    assert [text.get_text() for text in gender.get_legend().get_texts()] == ["male", "female"]
+
+
+def test_nothing_is_drawn_over_what_was_not_seen():
+    table = film_table(tracks=1, frames=8)
+    years, gender = plots.tracks_over_time(table.drop(index=[2, 3, 4])).axes
+    assert np.isnan(years.lines[0].get_ydata()).sum() == 1
+    assert max(bar.get_width() for bar in gender.patches) == 0.5
+
+
+def test_of_many_tracks_the_longest_are_drawn():
+    figure = plots.tracks_over_time(film_table(tracks=20, frames=2))
+    assert "the 12 longest of 20 tracks" in figure.get_suptitle()
+    groups = plots.tracks_over_time(film_table().drop(columns=["age_years", "age_low", "age_high"]))
+    assert len(groups.axes[0].patches) == 8
+
+
+def test_a_table_without_tracks_draws_nothing():
+    with pytest.raises(ValueError, match="no tracks"):
+        plots.tracks_over_time(pd.DataFrame({"photo": ["a"]}))

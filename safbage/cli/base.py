@@ -18,7 +18,7 @@ from tqdm import tqdm
 from typer.core import TyperGroup
 
 from safbage.errors import SafbageError
-from safbage.runtime.files import printable
+from safbage.runtime.files import visible
 from safbage.tasks import CLASSES, SHIPPED
 
 SECTIONS = {
@@ -36,10 +36,6 @@ SECTIONS = {
     "Upkeep": ("weights", "doctor"),
 }
 """The commands as ``--help`` lists them, under headings."""
-TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Unicode's bidirectional controls, with which a name can look like another."""
-LINES = "\u2028\u2029"
-"""Unicode's separators of lines and paragraphs."""
 
 
 class _Commands(TyperGroup):
@@ -113,15 +109,6 @@ def set_streams() -> None:
             stream.reconfigure(
                 encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
             )
-
-
-def visible(text: str) -> str:
-    """Text as a person may be shown it.
-
-    What would move a terminal's cursor or turn its writing around is escaped. In files and tables
-    names stay true.
-    """
-    return printable(text, harmful=TURNING + LINES, kept="\n\t")
 
 
 def say(text: str) -> None:

@@ -1,11 +1,12 @@
-"""``safbage predict``: photos in, a row per face out."""
+"""``safbage predict``: photos and films in, a row per face out."""
 
 import csv
 import json
 import os
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext, suppress
+from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from safbage.cli.answered import ResultFolder, is_result, per_track_table
 from safbage.cli.base import (
     AsJson,
     MlNet,
@@ -21,31 +23,37 @@ from safbage.cli.base import (
     app,
     chosen_tasks,
     fail,
-    refuse_to_overwrite,
-    save_figure,
     say,
     stdout,
     visible,
     wrong_arguments,
 )
-from safbage.tasks import RATIO, YEARS
+from safbage.tasks import LANDMARK_COLUMNS, RATIO, YEARS
 
 SAYS_LITTLE = 20
 """Pixels of a face's shorter side below which its answers say little."""
 SECONDS_BETWEEN_LINES = 15
-LONGEST = 200
-"""Bytes of a figure's name before its number and suffix; file systems take 255."""
+
+
+Drawn = StrEnum("Drawn", {"WEBM": "webm", "MP4": "mp4"})
+"""The kinds of annotated films."""
 
 
 @app.command()
 def predict(
     photos: Annotated[
         list[str],
-        typer.Argument(help="Photos, or folders of photos (every file in them and below)."),
+        typer.Argument(
+            help="Photos, films, folders of them (every file in them and below), quoted globs, "
+            "http(s) addresses."
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for faces.csv and, under figures/, a figure per photo."),
+        typer.Option(
+            help="Folder for faces.csv, a page to browse (index.html), and figures/ of the photos "
+            "and films. Killed or stopped, the same command goes on."
+        ),
     ] = None,
     as_json: AsJson = False,
     ratio: Annotated[
@@ -70,11 +78,60 @@ def predict(
         int | None, typer.Option(min=1, help="Only so many faces of each photo, the largest.")
     ] = None,
     probabilities: Annotated[bool, typer.Option(help="Add a column per class.")] = False,
+    landmarks: Annotated[
+        bool,
+        typer.Option(
+            help="Add columns of eyes, nose and mouth, and of the head's pose in degrees."
+        ),
+    ] = False,
+    align: Annotated[
+        bool,
+        typer.Option(help="Level the eyes before cropping, for leaning heads; the paper does not."),
+    ] = False,
     crops: Annotated[
         bool, typer.Option(help="Also store the cropped faces (with --output).")
     ] = False,
+    every: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Of a film, a frame is looked at every 0.5s, 200ms, …; 0: all."
+        ),
+    ] = "0.5s",
+    detect_every: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Detect faces in every so many of these frames, and follow them in between.",
+        ),
+    ] = 1,
+    per_track: Annotated[
+        bool,
+        typer.Option(
+            help="Answer once for each track of a film from all its frames (--probabilities, too)."
+        ),
+    ] = False,
+    draw: Annotated[
+        Drawn | None,
+        typer.Option(help="Also write each film anew with its boxes and answers (with --output)."),
+    ] = None,
+    overlay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAP", help="Over the faces of these films: saliency, or a task, for its CAM."
+        ),
+    ] = None,
+    jsonl: Annotated[
+        bool, typer.Option(help="Also write faces.jsonl, an object per row (with --output).")
+    ] = False,
+    parquet: Annotated[
+        bool, typer.Option(help="Also write the tables as Parquet (with --output).")
+    ] = False,
+    allow_private: Annotated[
+        bool,
+        typer.Option(help="Fetch also from addresses of this machine and of private networks."),
+    ] = False,
 ):
-    """Answer photos: a row per face.
+    """Answer photos and films: a row per face.
 
     A photo that has no face, or failed, gets a row that says so. On a terminal a table is printed,
     into a pipe CSV. Ctrl-C keeps what is answered. Exit status: 0, or 1 where not one photo could
@@ -82,53 +139,110 @@ def predict(
     """
     say("Starting …")
     from safbage import classifiers
-    from safbage.photos import list_photos
+    from safbage.photos import Stream, list_photos
     from safbage.pipeline import SafBage
     from safbage.pipeline.explanation import columns
 
-    if crops and not output:
-        raise fail("--crops needs --output DIR, the folder to store them in", 2)
+    folder_needed = {"--crops": crops, "--draw": draw, "--parquet": parquet, "--jsonl": jsonl}
+    for option, wanted in folder_needed.items():
+        if wanted and not output:
+            raise fail(f"{option} needs --output DIR, the folder to write to", 2)
     if "" in photos:
         raise fail("a photo's path is empty", 2)
-    chosen = chosen_tasks(tasks)
+    chosen, seconds = chosen_tasks(tasks), seconds_of(every)
+    if overlay and (not draw or overlay not in ("saliency", *chosen)):
+        raise fail(f"--overlay takes saliency or one of {', '.join(chosen)}, with --draw", 2)
     years = "age" in chosen and classifiers.tail_of(network.value) is not None
-    names = columns(chosen, years=years, probabilities=probabilities)
-    folder = _ResultFolder(output, names, crops) if output else None
     with wrong_arguments(FileNotFoundError):
-        listed = list_photos(photos)
+        listed = list_photos(photos, allow_private=allow_private)
         if output:
-            listed = [photo for photo in listed if not _is_result(photo.content, output)]
+            listed = [photo for photo in listed if not is_result(photo.content, output)]
+        films = [photo for photo in listed if photo.is_film()]
+        if per_track and not films:
+            raise fail("--per-track needs a film", 2)
+        probabilities = probabilities or per_track
+        options = dict(probabilities=probabilities, landmarks=landmarks, films=bool(films))
+        names = columns(chosen, years=years, **options)
+        folder = ResultFolder(output, names, crops=crops, jsonl=jsonl) if output else None
         model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
+    settings = {
+        "photos": [_identity(photo) for photo in listed],
+        **dict(ratio=ratio, tasks=chosen, network=network.value, saliency=saliency),
+        **dict(min_face=min_face, max_faces=max_faces, probabilities=probabilities, crops=crops),
+        **dict(every=seconds, detect_every=detect_every, landmarks=landmarks, align=align),
+    }
     rows, code = [], 0
-    with folder.opened() if folder else nullcontext():
-        batches = model.explain_batches(
-            listed,
-            keep_images=output is not None,
-            progress=None if sys.stderr.isatty() else False,
-            min_face=min_face,
-            max_faces=max_faces,
-        )
+    with folder.opened(settings) if folder else nullcontext():
+        rows += folder.rows if folder else []
+        stream = Stream(listed, every=seconds, begin=folder.answered if folder else 0)
+        given = dict(progress=None if sys.stderr.isatty() else False)
+        given |= dict(min_face=min_face, max_faces=max_faces, detect_every=detect_every)
+        given |= dict(align=align, tracker=folder.tracker if folder else None)
+        batches = model.explain_batches(stream, keep_images=output is not None, **given)
         try:
-            for batch in batches if sys.stderr.isatty() else _told(batches, len(listed)):
-                answered = [_rows_of(seen, probabilities) for seen in batch]
+            for batch in batches if sys.stderr.isatty() else _told(batches, stream.total()):
+                answered = [_rows_of(seen, probabilities, landmarks) for seen in batch]
                 rows += chain.from_iterable(answered)
                 if folder:
                     folder.add(batch, answered)
+            if folder:
+                laid = _overlay(model, overlay) if overlay else None
+                folder.draw_films(rows, films, draw, laid)
+                folder.finish(rows, parquet, chosen if per_track else ())
         except KeyboardInterrupt:
             code = 130
-            say(f"stopped; {len({row['photo'] for row in rows})} photos are answered")
+            count = len({(row["photo"], row.get("frame")) for row in rows})
+            goes_on = "; the same command goes on with the others" if output else ""
+            say(f"stopped; {count} photos are answered{goes_on}")
         except OSError as error:
             code = 1
             say(f"safbage: {error}; the answers so far are printed")
-    _print_rows(rows, names, as_json)
+    shown = _tracks_of(rows, names, chosen) if per_track else (rows, names)
+    _print_rows(*shown, as_json)
     _note_small_faces(rows)
     if output:
-        say(f"written to {output}: faces.csv, and figures/ with {folder.figures} of the photos")
+        say(f"written to {output}: {folder.told()}")
     if not code and all(row["status"].startswith("failed") for row in rows):
         raise fail("not one of the photos could be read")
     raise typer.Exit(code)
+
+
+def _overlay(model, kind):
+    from safbage.show.films import Overlay
+
+    return Overlay(model, kind)
+
+
+def seconds_of(text):
+    """The seconds that ``--every`` means: "0.5s", "200ms", "2"."""
+    number, unit = text.strip().lower(), 1.0
+    for ending, factor in (("ms", 0.001), ("s", 1.0)):
+        if number.endswith(ending):
+            number, unit = number[: -len(ending)], factor
+            break
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise fail(f"--every takes a time such as 0.5s or 200ms, or 0 for all; got {text!r}", 2)
+    return seconds
+
+
+def _identity(photo):
+    """By what a photo is known again: its name, and its file's size and time."""
+    with suppress(OSError, TypeError):
+        file = os.stat(photo.content)
+        return [photo.name, file.st_size, file.st_mtime_ns]
+    return [photo.name]
+
+
+def _tracks_of(rows, names, tasks):
+    """A row for each track in place of those of its frames, and the names of its columns."""
+    table = per_track_table(rows, names, tasks)
+    return table.astype(object).where(table.notna(), None).to_dict("records"), list(table.columns)
 
 
 def _told(batches, count):
@@ -141,9 +255,10 @@ def _told(batches, count):
         faces += sum(len(seen.faces) for seen in batch)
         failed += sum(seen.status.startswith("failed") for seen in batch)
         yield batch
-        if time.monotonic() - told > SECONDS_BETWEEN_LINES and photos < count:
+        if time.monotonic() - told > SECONDS_BETWEEN_LINES and photos < (count or float("inf")):
             told = time.monotonic()
-            say(f"{photos} of {count} photos, {faces} faces, {failed} failed")
+            of = f" of {count}" if count else ""
+            say(f"{photos}{of} photos, {faces} faces, {failed} failed")
 
 
 def _note_small_faces(rows):
@@ -158,102 +273,19 @@ def _note_small_faces(rows):
         )
 
 
-def _rows_of(seen, probabilities):
-    """A photo's rows, rounded for reading: pixels to one digit, probabilities to four. Where it
-    failed, that is said at once."""
+def _rows_of(seen, probabilities, landmarks):
+    """A photo's rows, rounded for reading: pixels and degrees to one digit, probabilities to four.
+    Where it failed, that is said at once."""
     if seen.status.startswith("failed"):
         say(f"{seen.photo}: {seen.status}")
-    rows = seen.rows(probabilities=probabilities)
+    rows = seen.rows(probabilities=probabilities, landmarks=landmarks)
     return [{name: _rounded(name, value) for name, value in row.items()} for row in rows]
 
 
 def _rounded(name, value):
     if not isinstance(value, float):
         return value
-    return round(value, 1 if name.startswith("box_") else 4)
-
-
-MARK = ".made-by-safbage"
-
-
-def _is_result(path, output):
-    """Whether this command wrote a file: an output folder among the photos is not answered."""
-    # Path.resolve raises at a loop of links
-    path, output = Path(os.path.realpath(path)), Path(os.path.realpath(output))
-    made = [output / name for name in ("figures", "crops") if (output / name / MARK).exists()]
-    return path == output / "faces.csv" or any(path.is_relative_to(folder) for folder in made)
-
-
-class _ResultFolder:
-    """``faces.csv``, written batch by batch, and a figure per photo with a face under ``figures``.
-
-    What is there and not of this command is refused, not overwritten.
-    """
-
-    def __init__(self, folder, names, crops):
-        self.folder, self.names, self.crops = folder, names, crops
-        self.figures, self.used, self.begun = 0, set(), False
-        self.made = [folder / name for name in (("figures", "crops") if crops else ("figures",))]
-        for path in self.made:
-            if path.exists() and any(path.iterdir()) and not (path / MARK).exists():
-                raise fail(
-                    f"{path} holds files of yours, which might be overwritten; "
-                    "choose another --output",
-                    2,
-                )
-        marked = (folder / "figures" / MARK).exists()  # a table without it may be someone's copy
-        beginning = ",".join(names[: names.index("score")])
-        refuse_to_overwrite(folder / "faces.csv", beginning, marked=marked)
-
-    @contextmanager
-    def opened(self):
-        """Make the folder and keep other processes out; the lock is hidden, so not a photo."""
-        from safbage.runtime.work import locked
-
-        with locked(self.folder / ".safbage"):
-            for path in self.made:
-                path.mkdir(exist_ok=True)
-                (path / MARK).touch()
-            yield
-
-    def add(self, batch, answered):
-        """All rows of a batch first, then its figures, which take longer."""
-        for rows in answered:
-            self._append(rows)
-        for seen in batch:
-            if seen.faces:
-                try:
-                    self._draw(seen)
-                except (OSError, ValueError) as error:
-                    say(f"{seen.photo}: no figure ({error})")
-
-    def _append(self, rows):
-        mode = "a" if self.begun else "w"
-        with open(self.folder / "faces.csv", mode, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.names)
-            if not self.begun:
-                writer.writeheader()
-            writer.writerows(rows)
-        self.begun = True
-
-    def _draw(self, seen):
-        from safbage import images
-
-        stem = self._free(Path(seen.photo).stem.encode()[:LONGEST].decode(errors="ignore"))
-        aside = self.folder / "figures" / ".writing.png"
-        save_figure(seen, aside)
-        aside.replace(self.folder / "figures" / f"{stem}.png")
-        self.figures += 1
-        for i, crop in enumerate(seen.crops if self.crops else ()):
-            images.write(self.folder / "crops" / f"{stem}-{i}.png", crop)
-
-    def _free(self, stem):
-        """The stem, with a number behind it where another photo of the same name came first."""
-        name, number = stem, 2
-        while name.casefold() in self.used:  # many file systems take A and a for one
-            name, number = f"{stem}-{number}", number + 1
-        self.used.add(name.casefold())
-        return name
+    return round(value, 1 if name.startswith("box_") or name in LANDMARK_COLUMNS else 4)
 
 
 def _print_rows(rows, names, as_json):
@@ -267,11 +299,11 @@ def _print_rows(rows, names, as_json):
             if not name.startswith("box_")
             and not name.endswith("_p")
             and "[" not in name
-            and name not in YEARS[1:]
+            and name not in (*YEARS[1:], *LANDMARK_COLUMNS)
         ]
-        if all(row["status"] == "ok" for row in rows):
+        if "status" in short and all(row["status"] == "ok" for row in rows):
             short.remove("status")
-        if not any(row.get("quality") for row in rows):
+        if "quality" in short and not any(row.get("quality") for row in rows):
             short.remove("quality")
         table = Table(*(Column(name, overflow="fold") for name in short))
         for row in rows:
@@ -291,4 +323,5 @@ def _cell(row, name):
         low, high = (row[end] for end in YEARS[1:])
         return f"{value:.0f} ({low:.0f}–{high:.0f})"
     sure = f" ({row[f'{name}_p']:.0%})" if f"{name}_p" in row else ""
-    return (f"{value:.4f}" if isinstance(value, float) else str(value)) + sure
+    digits = 2 if name.endswith("_s") else 4
+    return (f"{value:.{digits}f}" if isinstance(value, float) else str(value)) + sure

@@ -5,6 +5,7 @@ import numpy as np
 
 from safbage import images
 from safbage.faces.detect import Face
+from safbage.faces.pose import eye_angle
 from safbage.tasks import FACE_SIZE, MAP_SIZE, MARGIN
 
 
@@ -32,6 +33,7 @@ def crop_face(
     *,
     margin: float = MARGIN,
     size: int = FACE_SIZE,
+    align: bool = False,
 ) -> np.ndarray:
     """Crop a face with its margin, repeat the last pixels beyond the photo's border, resize once.
 
@@ -40,6 +42,8 @@ def crop_face(
         face: a `Face`, or its box (left, top, width, height) in pixels.
         margin: how much wider than the squared box, see `square`; 0.3 as in the paper.
         size: side of the crop in pixels; 224 as in the paper.
+        align: turn the face about the square's centre first, so that its eyes are level; a box or
+            a face without landmarks stays as it is. The paper does not.
 
     Returns:
         size×size×3 uint8.
@@ -47,7 +51,18 @@ def crop_face(
     Raises:
         ValueError: the box has no area, or lies wholly outside the photo.
     """
-    left, top, side = square(face.box if isinstance(face, Face) else face, margin)
+    box, angle = (face.box, eye_angle(face)) if isinstance(face, Face) else (face, 0.0)
+    left, top, side = square(box, margin)
+    if align and angle:
+        around = round(side * (2**0.5 - 1) / 2) + 1  # the corners of the turned square lie here
+        wider = _cut(image, left - around, top - around, side + 2 * around)
+        wider = images.resize(wider, (round(size * len(wider) / side),) * 2)
+        return _turned(wider, angle, size)
+    return images.resize(_cut(image, left, top, side), (size, size))
+
+
+def _cut(image, left, top, side):
+    """A square of a photo, in whole pixels; beyond the border its last pixels are repeated."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
     if x1 >= x2 or y1 >= y2:
@@ -55,8 +70,16 @@ def crop_face(
             f"the square at ({left}, {top}) of side {side} lies outside the {width}×{height} photo"
         )
     edges = (y1 - top, top + side - y2, x1 - left, left + side - x2)
-    widened = cv2.copyMakeBorder(image[y1:y2, x1:x2], *edges, cv2.BORDER_REPLICATE)
-    return images.resize(widened, (size, size))
+    return cv2.copyMakeBorder(image[y1:y2, x1:x2], *edges, cv2.BORDER_REPLICATE)
+
+
+def _turned(square, angle, size):
+    """The middle of a square picture, size×size, after it was turned anticlockwise by an angle in
+    degrees."""
+    middle = (len(square) - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), angle, 1.0)
+    turn[:, 2] += (size - 1) / 2 - middle
+    return cv2.warpAffine(square, turn, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def near_landmarks(
@@ -65,7 +88,7 @@ def near_landmarks(
     """Which cells of a crop's map lie on eyes, nose or mouth.
 
     Args:
-        face: a detected face, cropped by `crop_face`.
+        face: a detected face, cropped by `crop_face` as it stands (not aligned).
         size: height and width of the map.
         radius: how far a cell's middle may be from one of the five `LANDMARKS`, in widths of the
             face's box.

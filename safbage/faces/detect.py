@@ -6,8 +6,8 @@ import numpy as np
 
 from safbage import images
 from safbage.faces.mtcnn import CELL, networks
+from safbage.tasks import LANDMARKS
 
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 ENLARGED = 160
 """Shorter side, in pixels, to which `detect_enlarged` enlarges smaller pictures."""
 

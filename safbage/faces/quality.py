@@ -1,10 +1,13 @@
-"""What speaks against the answers to a face: few pixels, blur, a turned head, a face cut off."""
+"""What speaks against the answers to a face: few pixels, blur, a head that is turned or leans,
+a face cut off."""
 
 import cv2
 import numpy as np
 
 from safbage.faces.crop import crop_face
-from safbage.faces.detect import LANDMARKS, Face
+from safbage.faces.detect import Face
+from safbage.faces.pose import eye_angle, head_pose
+from safbage.tasks import LANDMARKS
 
 FEW_PIXELS = 32
 """Pixels of a box's shorter side; a face with fewer is called small. Crops of 48 pixels, boxes of
@@ -14,10 +17,13 @@ LEAST_SHARPNESS = 0.03
 """A face below is called blurred. None of 403 faces of UTKFace is; under a blur of 1/64, 1/32 and
 3/64 of the box's width 10, 87 and 99 % are. The second costs the networks up to eleven
 points of accuracy."""
-FURTHEST_NOSE = 0.4
-"""How far the nose is from the middle between the eyes, along their line, in distances of the eyes;
-a face beyond is called turned away. So are 0.5 % of UTKFace's faces, and in EyeCrowd's crowds 3 %
-of the frontal ones and 67 % of the profiles."""
+MOST_YAW = 35
+"""Degrees to either side beyond which a head is called turned away. So are 0.2 % of UTKFace's
+faces, and in EyeCrowd's crowds 4.5 % of the frontal ones and 74 % of the profiles."""
+MOST_LEAN = 35
+"""Degrees from level beyond which the line through the eyes makes a face leaning. At 45 the answers
+to 264 faces of UTKFace were right 5 to 6 points less often than upright, at 30 about 1; level eyes
+(`crop_face` with `align`) give them back (benchmarks/alignment.py)."""
 NEAREST_BORDER = 0.5
 """How far a landmark is from the photo's border, in lengths from eye to eye or from eyes to mouth;
 a face closer is called cut. So are 0.5 % of UTKFace's faces, though nearly all boxes of its tight
@@ -33,14 +39,16 @@ def describe_quality(image: np.ndarray, face: Face) -> str:
 
     Returns:
         Reasons joined by ", ", "" where there is none: "small: 14 px", the box's shorter side
-        (`FEW_PIXELS`); "blurred" (`LEAST_SHARPNESS`); "turned away" (`FURTHEST_NOSE`); "cut by the
-        border" of the photo (`NEAREST_BORDER`). The last two need landmarks.
+        (`FEW_PIXELS`); "blurred" (`LEAST_SHARPNESS`); "turned away" (`MOST_YAW`); "leaning: 41°"
+        (`MOST_LEAN`); "cut by the border" of the photo (`NEAREST_BORDER`). The last three need
+        landmarks.
     """
-    side = min(face.box[2:])
+    side, lean = min(face.box[2:]), abs(eye_angle(face))
     reasons = {
         f"small: {round(side)} px": side < FEW_PIXELS,
         "blurred": sharpness(image, face) < LEAST_SHARPNESS,
-        "turned away": face.landmarks and _nose_from_middle(face) > FURTHEST_NOSE,
+        "turned away": face.landmarks and _is_turned(face),
+        f"leaning: {round(lean)}°": lean > MOST_LEAN,
         "cut by the border": face.landmarks and _to_border(face, image.shape[:2]) < NEAREST_BORDER,
     }
     return ", ".join(reason for reason, holds in reasons.items() if holds)
@@ -59,21 +67,15 @@ def sharpness(image: np.ndarray, face: Face) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var() / max(grey.var(), 1.0))
 
 
-def _axes(face):
-    """Left eye, nose, and the ways from left eye to right and from the eyes' middle to the
-    mouth's."""
-    left, right, nose, *mouth = (np.array(face.landmarks[name]) for name in LANDMARKS)
-    return left, nose, right - left, (sum(mouth) - left - right) / 2
-
-
-def _nose_from_middle(face):
-    left, nose, across, _ = _axes(face)
-    return abs((nose - left) @ across / max(across @ across, 1e-6) - 0.5)
+def _is_turned(face):
+    pose = head_pose(face)
+    return pose is None or abs(pose.yaw) > MOST_YAW
 
 
 def _to_border(face, size):
     """From the outermost landmark to the border in the face's own lengths; below 0 beyond."""
-    *_, across, down = _axes(face)
+    left, right, _, *mouth = (np.array(face.landmarks[name]) for name in LANDMARKS)
+    across, down = right - left, (sum(mouth) - left - right) / 2
     height, width = size
     nearest = min(min(x, y, width - x, height - y) for x, y in face.landmarks.values())
     return nearest / max(np.hypot(*across), np.hypot(*down), 1e-6)

@@ -2,9 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
@@ -12,10 +12,11 @@ from tqdm.auto import tqdm
 
 from safbage import faces
 from safbage.faces import Face
-from safbage.photos import PIXELS, SECONDS, Photo
+from safbage.photos import PIXELS, SECONDS, Photo, Stream
 from safbage.pipeline import stages
 from safbage.pipeline.explanation import Explanation
 from safbage.runtime.ahead import ahead
+from safbage.tracks import Tracker, follow
 
 PHOTOS = 8
 """Photos that wait, at most, until there are faces enough for a batch; or as many as a batch has
@@ -51,9 +52,10 @@ class Found:
     def explanation(self, model, ratio: float) -> Explanation:
         """All of it put together; `model` is the `SafBage` that answered."""
         if self.error:
-            return Explanation.failed(self.photo.name, ratio, self.error)
+            return Explanation.failed(self.photo.name, ratio, self.error, self.photo.moment)
+        moment = self.photo.moment
         if not self.faces:
-            return Explanation(self.photo.name, ratio, image=self.image)
+            return Explanation(self.photo.name, ratio, image=self.image, moment=moment)
         arrays = {name: np.stack([row[name] for row in self.outputs]) for name in self.outputs[0]}
         return Explanation(
             self.photo.name,
@@ -64,6 +66,7 @@ class Found:
             crops=self.crops,
             maps=arrays["map"],
             quality=self.quality,
+            moment=moment,
             **model.parted(arrays),
         )
 
@@ -115,53 +118,107 @@ class Queue:
 
 
 def explain(
-    photos: Iterable[Photo], model, *, keep_images: bool, progress: bool | None, **limits
+    photos: Stream,
+    model,
+    *,
+    keep_images: bool,
+    progress: bool | None,
+    detect_every: int,
+    tracker: Tracker,
+    **limits,
 ) -> Iterator[list[Explanation]]:
     """Explain photos in their order, a list at a time, as soon as their last face is answered.
 
     Photos may be large: nothing here holds those that have left.
 
     Args:
-        photos: with or without a length.
+        photos: with or without a known number.
         model: a `SafBage`.
         keep_images: keep each photo's pixels with what was found.
         progress: show a bar; by default for more than one photo.
-        limits: `min_face` and `max_faces`, as for `stages.find`.
+        detect_every: of a film's frames that are looked at, faces are detected in every so many.
+        tracker: links the faces of films.
+        limits: `min_face`, `max_faces` and `align`, as for `stages.find`.
     """
-    total = len(photos) if isinstance(photos, Sized) else None
+    total = photos.total()
     shown = (total is None or total > 1) if progress is None else progress
     ready = ahead(
-        lambda photo: _find(photo, keep_images, limits),
-        photos,
+        lambda group: _find_all(group, keep_images, limits),
+        groups(photos, detect_every),
         threads=THREADS,
         limit=2 * THREADS,
-        size=Photo.pixels,
+        size=lambda group: sum(photo.pixels() for photo in group),
         budget=PIXELS,
         seconds=SECONDS,
-        late=lambda photo: Found(photo, error=TimeoutError(f"took longer than {SECONDS:g} s")),
+        late=lambda group: [_late(photo) for photo in group],
     )
     queue, answered, failed = Queue(model), 0, 0
     with closing(ready), tqdm(total=total, desc="photos", unit="photo", disable=not shown) as bar:
-        for found in chain(ready, [None]):  # None: there are no more
+        for found in chain(chain.from_iterable(ready), [None]):  # None: there are no more
             if found:
                 queue.add(found)
             while queue.crops and (queue.is_full() or not found):
                 answered += queue.answer()
                 bar.set_postfix(faces=answered, failed=failed)
             del found
-            if batch := queue.pop_answered():
+            if batch := [_tracked(seen, tracker) for seen in queue.pop_answered()]:
                 failed += sum(seen.error is not None for seen in batch)
                 bar.set_postfix(faces=answered, failed=failed, refresh=False)
                 bar.update(len(batch))
                 yield batch
 
 
-def _find(photo, keep_image, limits):
+def groups(photos: Iterable[Photo], detect_every: int) -> Iterator[list[Photo]]:
+    """Photos as one thread takes them: each alone; of a film `detect_every` frames, of which only
+    the first is searched for faces. None is asked for before the group that it begins."""
+    group = []
+    for photo in photos:
+        place = photo.moment.place if photo.moment else 0
+        if group and place % detect_every == 0:
+            yield group
+            group = []
+        group.append(photo)
+        if photo.moment is None or (place + 1) % detect_every == 0:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _late(photo):
+    return Found(photo, error=TimeoutError(f"took longer than {SECONDS:g} s"))
+
+
+def _find_all(group, keep_images, limits):
+    """The photos of a group as far as their crops. Faces of the first are followed into the
+    others; where one fails, the next is searched."""
+    results, before = [], None
+    for photo in group:
+        found = _find(photo, before, limits)
+        before = None if found.error else (found.image, found.faces)
+        results.append(found if keep_images else replace(found, image=None))
+    return results
+
+
+def _find(photo, before, limits):
     """A photo as far as its crops; whatever goes wrong must not cost the others theirs."""
     try:
         image = photo.read()
-        found, crops = stages.find(image, **limits)
+        if before is None:
+            found, crops = stages.find(image, **limits)
+        else:
+            found = follow(before[0], image, before[1])
+            crops = stages.crop(image, found, align=limits["align"])
         quality = [faces.describe_quality(image, face) for face in found]
-        return Found(photo, image if keep_image else None, found, quality, crops)
+        return Found(photo, image, found, quality, crops)
     except Exception as error:
         return Found(photo, error=error)
+
+
+def _tracked(seen, tracker):
+    """An explanation with the tracks of its faces, where it is of a film."""
+    if seen.moment is None or seen.error:
+        return seen
+    if seen.moment.place == 0:
+        tracker.clear()
+    return replace(seen, tracks=tracker.link(seen.faces, seen.moment.time_s))

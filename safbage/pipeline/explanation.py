@@ -7,9 +7,10 @@ import numpy as np
 
 from safbage import reweighting
 from safbage.errors import ImageError
-from safbage.faces import Face
+from safbage.faces import Face, landmark_values
+from safbage.films import Moment
 from safbage.runtime.files import printable
-from safbage.tasks import BOX, CLASSES, FACE_SIZE, MAP_SIZE, YEARS
+from safbage.tasks import BOX, CLASSES, FACE_SIZE, FILM, LANDMARK_COLUMNS, MAP_SIZE, YEARS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,6 +32,8 @@ class Explanation:
         mode: the formula of the reweighting, one of `reweighting.MODES`; "blend" is the paper's.
         quality: for each face what speaks against the answers to it, "" where nothing does; see
             `faces.describe_quality`.
+        moment: of a film's frame, where in the film it is.
+        tracks: of a film's frame, the number of each face's track.
         years: N×3, age in whole years: the median, and low and high, between which 80 % of ages
             lie. None where the network answers age groups alone, or age is not asked.
     """
@@ -50,6 +53,8 @@ class Explanation:
     mode: str = "blend"
     quality: list[str] = field(default_factory=list)
     years: np.ndarray | None = None
+    moment: Moment | None = None
+    tracks: list[int] = field(default_factory=list)
 
     def __repr__(self):
         return (
@@ -58,10 +63,12 @@ class Explanation:
         )
 
     @classmethod
-    def failed(cls, photo: str, ratio: float, error: Exception) -> "Explanation":
+    def failed(
+        cls, photo: str, ratio: float, error: Exception, moment: Moment | None = None
+    ) -> "Explanation":
         """The explanation of a photo that could not be answered."""
         kind = "" if isinstance(error, ImageError | OSError) else f"{type(error).__name__}: "
-        return cls(photo, ratio, printable(f"failed: {kind}{error}"), error=error)
+        return cls(photo, ratio, printable(f"failed: {kind}{error}"), error=error, moment=moment)
 
     @property
     def reweighted(self) -> np.ndarray:
@@ -81,13 +88,18 @@ class Explanation:
             probabilities={task: values[one] for task, values in self.probabilities.items()},
             cams={task: values[one] for task, values in self.cams.items()},
             quality=self.quality[one],
+            tracks=self.tracks[one],
             years=None if self.years is None else self.years[one],
         )
 
-    def rows(self, *, probabilities: bool = False) -> list[dict]:
-        """A dict of plain values per face, or the one row that says why there is none."""
+    def rows(self, *, probabilities: bool = False, landmarks: bool = False) -> list[dict]:
+        """A dict of plain values per face, or the one row that says why there is none.
+
+        `landmarks` adds the detector's five points and the head's pose.
+        """
+        when = self._when()
         if not self.faces:
-            return [{"photo": self.photo, "face": None, "status": self.status}]
+            return [{"photo": self.photo, "face": None, "status": self.status, **when}]
         return [
             {
                 "photo": self.photo,
@@ -96,10 +108,18 @@ class Explanation:
                 **dict(zip(BOX, face.box, strict=True)),
                 "score": face.score,
                 "quality": self.quality[i],
+                **(landmark_values(face) if landmarks else {}),
+                **when,
+                **({"track": self.tracks[i]} if self.tracks else {}),
                 **answers(self.probabilities, i, years=self.years, probabilities=probabilities),
             }
             for i, face in enumerate(self.faces)
         ]
+
+    def _when(self):
+        if self.moment is None:
+            return {}
+        return {"time_s": self.moment.time_s, "frame": self.moment.frame}
 
 
 def answers(
@@ -130,10 +150,18 @@ def answers(
     return row
 
 
-def columns(tasks: Iterable[str], *, years: bool = False, probabilities: bool = False) -> list[str]:
+def columns(
+    tasks: Iterable[str],
+    *,
+    years: bool = False,
+    probabilities: bool = False,
+    landmarks: bool = False,
+    films: bool = False,
+) -> list[str]:
     """Names of the columns of `Explanation.rows`, in order; `years` for a network that answers age
-    in years."""
+    in years, `films` where frames of films are among the photos."""
     of_face = ["photo", "face", "status", *BOX, "score", "quality"]
+    of_face += [*(LANDMARK_COLUMNS if landmarks else ()), *(FILM if films else ())]
     return of_face + answer_columns(tasks, years=years, probabilities=probabilities)
 
 

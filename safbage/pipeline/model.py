@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from safbage import classifiers, reweighting, saliency
+from safbage import classifiers, films, reweighting, saliency
 from safbage.classifiers import years
-from safbage.photos import list_photos
+from safbage.photos import Stream, list_photos
 from safbage.pipeline import batching, stages
 from safbage.pipeline.explanation import Explanation, answer_columns, answers, columns
 from safbage.runtime import backend
 from safbage.runtime.backend import keras
 from safbage.tasks import CLASSES, FACE_SIZE
+from safbage.tracks import Tracker
 
 
 class SafBage:
@@ -111,19 +112,34 @@ class SafBage:
         photos,
         *,
         probabilities: bool = False,
+        landmarks: bool = False,
         progress: bool | None = None,
         min_face: float = 0,
         max_faces: int | None = None,
+        align: bool = False,
+        every: float = films.EVERY,
+        detect_every: int = 1,
+        allow_private: bool = False,
     ) -> pd.DataFrame:
-        """Answer photos.
+        """Answer photos and films.
 
         Args:
-            photos: a path, an array (H×W×3 RGB), a PIL image, a folder (every file in it and
-                below), or several of these: a list, or anything that gives one after the other.
+            photos: a path, a folder (every file in it and below), a glob, an http(s) address, a
+                file's bytes, an open binary file, an array (H×W×3 RGB), a PIL image, or several of
+                these: a list, or anything that gives one after the other. Files named like films
+                (`films.SUFFIXES`) are films, and their frames photos.
             probabilities: add a column per class, such as ``age[25-32]``.
+            landmarks: add columns of the detector's five points, in pixels, and of the head's roll,
+                yaw and pitch, in degrees (`tasks.LANDMARK_COLUMNS`; see `faces.Pose`).
             progress: show a bar; by default for more than one photo.
             min_face: pass over faces whose box has a shorter side of fewer pixels.
             max_faces: answer only so many faces of each photo, the largest.
+            align: turn each face before it is cropped, so that its eyes are level. The paper does
+                not, and the networks learnt from faces as they stand.
+            every: of a film, seconds from one frame that is looked at to the next; 0 for all.
+            detect_every: of these frames, detect faces in every so many; between, their boxes are
+                carried on (`tracks.follow`), and a face that is new there is passed over.
+            allow_private: fetch also from addresses of this machine and of private networks.
 
         Returns:
             A row per face, in the order of the photos, surest face first; and one for each photo
@@ -132,30 +148,41 @@ class SafBage:
             score, quality (what speaks against the answers, see `faces.describe_quality`; "" where
             nothing does), and per task its class and that class's probability. Where age is
             answered in years, behind it age_years, the median, and age_low and age_high, between
-            which 80 % of ages lie.
+            which 80 % of ages lie. Where there are films, also, before the answers, time_s
+            (seconds), frame and track (`tracks.per_track` then answers once for each track). A
+            film that breaks off has a row that says where.
 
         Raises:
             TypeError: `photos` is none of these.
-            ValueError: `min_face` or `max_faces` is out of its range.
+            ValueError: an option is out of its range.
             RuntimeError: in a process forked from the one that loaded the networks.
         """
-        rows, options = [], dict(progress=progress, min_face=min_face, max_faces=max_faces)
+        rows, chosen = [], dict(probabilities=probabilities, landmarks=landmarks)
+        options = dict(progress=progress, min_face=min_face, max_faces=max_faces, align=align)
+        options |= dict(every=every, detect_every=detect_every, allow_private=allow_private)
         for seen in self.explain_each(photos, keep_images=False, **options):
-            rows += seen.rows(probabilities=probabilities)
-        return self.table(rows, probabilities=probabilities)
+            rows += seen.rows(**chosen)
+        return self.table(rows, **chosen)
 
-    def table(self, rows: list[dict], *, probabilities: bool = False) -> pd.DataFrame:
+    def table(
+        self, rows: list[dict], *, probabilities: bool = False, landmarks: bool = False
+    ) -> pd.DataFrame:
         """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
-        names = columns(self.tasks, years=self.in_years, probabilities=probabilities)
+        of_films = any("time_s" in row for row in rows)
+        chosen = dict(probabilities=probabilities, landmarks=landmarks, films=of_films)
+        names = columns(self.tasks, years=self.in_years, **chosen)
         table = pd.DataFrame(rows, columns=names, dtype=object)
         plain = ["photo", "face", "status", "quality", *self.tasks]
+        plain += ["frame", "track"] if of_films else []
         table[plain] = table[plain].where(table[plain].notna(), None)  # missing numbers are NaN
         return table.astype({name: float for name in names if name not in plain})
 
-    def explain(self, photo, *, min_face: float = 0, max_faces: int | None = None) -> Explanation:
+    def explain(
+        self, photo, *, min_face: float = 0, max_faces: int | None = None, align: bool = False
+    ) -> Explanation:
         """All that is computed for one photo (a path, an array or a PIL image).
 
-        `min_face` and `max_faces` are those of `predict`.
+        `min_face`, `max_faces` and `align` are those of `predict`.
 
         Raises:
             FileNotFoundError, ImageError: the photo cannot be read.
@@ -163,9 +190,11 @@ class SafBage:
             ValueError: not exactly one photo was given, or an option is out of its range.
         """
         listed = list(islice(list_photos(photo), 2))
-        if len(listed) != 1:
-            raise ValueError("explain takes one photo, neither none nor several; see explain_each")
-        limits = dict(min_face=min_face, max_faces=max_faces)
+        if len(listed) != 1 or listed[0].is_film():
+            raise ValueError(
+                "explain takes one photo, neither none, nor several, nor a film; see explain_each"
+            )
+        limits = dict(min_face=min_face, max_faces=max_faces, align=align)
         (seen,) = self.explain_each(listed, progress=False, **limits)
         if seen.error:
             raise seen.error
@@ -205,6 +234,11 @@ class SafBage:
         progress: bool | None = None,
         min_face: float = 0,
         max_faces: int | None = None,
+        align: bool = False,
+        every: float = films.EVERY,
+        detect_every: int = 1,
+        allow_private: bool = False,
+        tracker: Tracker | None = None,
     ) -> Iterator[list[Explanation]]:
         """As `explain_each`, a list at a time: the photos whose last face has been answered.
 
@@ -212,11 +246,16 @@ class SafBage:
         photos before. No more photos are asked for than that takes.
 
         Args:
-            photos: as for `predict`.
+            photos: as for `predict`; or a `photos.Stream`, which has its own `every`.
             keep_images: keep each photo's pixels with what was found; it takes less memory without.
             progress: show a bar of photos, with their faces and how many failed; as for `predict`.
             min_face: as for `predict`.
             max_faces: as for `predict`.
+            align: as for `predict`.
+            every: as for `predict`.
+            detect_every: as for `predict`.
+            allow_private: as for `predict`.
+            tracker: links the faces of films; by default a new one.
 
         Raises:
             TypeError, ValueError, RuntimeError: as for `predict`.
@@ -227,14 +266,21 @@ class SafBage:
                 "expected min_face ≥ 0 and max_faces None or ≥ 1; "
                 f"got {min_face!r} and {max_faces!r}"
             )
+        if not (isinstance(detect_every, int) and detect_every >= 1):
+            raise ValueError(f"detect_every is a whole number, 1 or more; got {detect_every!r}")
+        if not isinstance(photos, Stream):
+            photos = Stream(list_photos(photos, allow_private=allow_private), every=every)
         backend.check_process()
         return batching.explain(
-            list_photos(photos),
+            photos,
             self,
             keep_images=keep_images,
             progress=progress,
+            detect_every=detect_every,
+            tracker=Tracker() if tracker is None else tracker,
             min_face=min_face,
             max_faces=max_faces,
+            align=align,
         )
 
     def classify(

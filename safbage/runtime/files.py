@@ -11,6 +11,10 @@ from pathlib import Path
 
 from safbage.errors import WorkError
 
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's bidirectional controls, with which a name can look like another."""
+LINES = "\u2028\u2029"
+"""Unicode's separators of lines and paragraphs."""
 FULL = (
     "If the disk is full, free some of it: the same call goes on with what is whole. "
     "Or name another folder."
@@ -128,7 +132,7 @@ def printable(text: str | Path, *, harmful: str = "", kept: str = "") -> str:
     """A path or message as text that files and tables can take, and still the path where possible.
 
     Control characters and what is not a character at all (odd bytes of a name) are escaped; every
-    other name stays true. A terminal needs more care, see `cli.base.visible`.
+    other name stays true. What a person is shown needs more care, see `visible`.
 
     Args:
         text: what is to be shown.
@@ -141,6 +145,15 @@ def printable(text: str | Path, *, harmful: str = "", kept: str = "") -> str:
         return unshown or character in harmful
 
     return "".join(_escape(c) if is_odd(c) else c for c in str(text))
+
+
+def visible(text: str) -> str:
+    """Text as a person may be shown it.
+
+    What would move a terminal's cursor or turn its writing around is escaped. In files and tables
+    names stay true.
+    """
+    return printable(text, harmful=TURNING + LINES, kept="\n\t")
 
 
 def _escape(character):
