@@ -876,8 +876,8 @@ apart and must not be used for it, nor for anything that the three cards rule ou
 {licence("; its teacher, [face-mobilenet](face-mobilenet.md), began with features learnt on VGGFace2")}"""
 
 
-def readme_table(report: dict) -> str:
-    """Both networks on all test parts, for the README."""
+def networks_table(report: dict) -> str:
+    """Both networks on all test parts, for docs/networks.md."""
     rows = []
     for task in ANSWERS:
         for part in (part for part in report[FACE][task] if part != "ferplus_most_votes"):

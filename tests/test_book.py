@@ -165,7 +165,8 @@ def test_the_book_is_whole(built):
     for name in (
         "README",
         "care",
-        "results",
+        "docs/results",
+        "docs/networks",
         "commands",
         "data/README",
         "CONTRIBUTING",

@@ -19,10 +19,8 @@ import nbformat
 from PIL import Image, ImageOps
 
 import safbage
-from safbage import experiments, images
-from safbage.experiments import reproduction
+from safbage import images
 from safbage.runtime import weights
-from safbage.show import markdown
 
 REPOSITORY = Path(__file__).parents[2]
 TAKEN = [
@@ -43,17 +41,6 @@ NOTE = (
     "*In JupyterLab a panel to play with stands here; the figure above it is one of its positions.*"
 )
 THUMBNAIL = 480, 300
-FIGURES = {
-    "forest": "What saliency changes: each arm's difference from its twin without saliency, in points, with its 95 % interval, "
-    "around a line at zero; diamonds at the lifts that the paper claims.",
-    "figure-1": "Figure 1 remade: a photo with the detected box and the wider one, the cropped face, its saliency map, the "
-    "product at 30 %, AlexNet's convolutions, and the answers.",
-    "figure-2": "Figure 2 remade: faces with their saliency maps, their products and the answers, right ones to the left and "
-    "wrong ones to the right.",
-    "figure-3": "Figure 3 remade: training loss and accuracy on validation faces by epoch, a line for each ratio.",
-    "figure-4": "Figure 4 remade: faces of several expressions, and which places speak for an expression or against it.",
-}
-"""Pictures on the page of results, by the names of `docs/figures.py`, each with its text."""
 ENOUGH = 80
 """Characters of a figure's text."""
 
@@ -77,7 +64,6 @@ def lay_out(executed: Path, pages: Path) -> None:
     index = pages / "index.md"
     strip = "\n".join(["::::{grid} 1 2 2 3", ":gutter: 3", "", *cards, "::::"])
     index.write_text(index.read_text(encoding="utf-8").replace("STRIP", strip), encoding="utf-8")
-    (pages / "results.md").write_text(results(), encoding="utf-8")
     (pages / "api.md").write_text(api(), encoding="utf-8")
     (pages / "commands.md").write_text(commands(), encoding="utf-8")
 
@@ -209,28 +195,6 @@ def card(notebook, name: str, pages: Path) -> str:
             ":::",
         ]
     )
-
-
-def results() -> str:
-    """The page of the project's own results, each beside the paper's figures."""
-    saved = experiments.load_saved()
-    order = [saved[name] for name in reproduction.EXPERIMENTS if name in saved]
-    parts = [
-        "# Results",
-        "Does saliency help? Each experiment of the paper, as measured here, beside the paper's figures.",
-        markdown.claims(order),
-        *(f"![{words}](docs/{name}.png)" for name, words in FIGURES.items() if drawn(name)),
-    ]
-    for measured in order:
-        about, made = measured.experiment, measured.provenance
-        parts += [f"## {about['title']}", f"{about['where']}; data set {made['data']}."]
-        parts += [markdown.comparison(measured), f"Made by `{made['command']}`."]
-    return "\n\n".join(parts) + "\n"
-
-
-def drawn(name: str) -> bool:
-    """Whether `docs/figures.py` has left a picture of this name."""
-    return (REPOSITORY / "docs" / f"{name}.png").is_file()
 
 
 def api() -> str:

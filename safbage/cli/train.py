@@ -206,7 +206,7 @@ def _compare_trained(faces, task, precision, **options):
 @app.command()
 def results(
     files: Annotated[list[Path], typer.Argument(help="What `safbage evaluate --output` wrote.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/results.md.")] = False,
     headline: Annotated[
         bool,
         typer.Option("--headline", help="Those of one arm with saliency in one table, a row each."),

@@ -11,8 +11,8 @@ from safbage.tasks import LANDMARKS
 
 FEW_PIXELS = 32
 """Pixels of a box's shorter side; a face with fewer is called small. Crops of 48 pixels, boxes of
-37, cost the networks up to two points of accuracy; crops of 24, boxes of 18, up to ten (README,
-worse pictures)."""
+37, cost the networks up to two points of accuracy; crops of 24, boxes of 18, up to ten
+(docs/networks.md, worse pictures)."""
 LEAST_SHARPNESS = 0.03
 """A face below is called blurred. None of 403 faces of UTKFace is; under a blur of 1/64, 1/32 and
 3/64 of the box's width 10, 87 and 99 % are. The second costs the networks up to eleven

@@ -1,0 +1,224 @@
+"""Write what `results/` holds into the README and `docs/results.md`, between the marks that they have for it.
+
+    python docs/book/results_page.py
+
+A sentence here says what the results said when it was written. Where they come to say something else, it is not written:
+the command stops, names the sentence, and it has to be worded anew.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from safbage import experiments
+from safbage.datasets import catalogue
+from safbage.experiments import Comparison
+from safbage.experiments.arms import Arm
+from safbage.experiments.claims import FAILS, HOLDS, OPEN, OPPOSITE
+from safbage.experiments.reproduction import EXPERIMENTS
+from safbage.show import markdown
+from safbage.tasks import RATIO
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = REPOSITORY / "README.md", REPOSITORY / "docs" / "results.md"
+BLOCK = re.compile(r"<!-- results: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+MAIN = ("gender", "age", "expression")
+PICTURES = {
+    "figure-1": "Figure 1 remade: a photo with the detected box and the wider one, the cropped face, its saliency map, the "
+    "product at 30 %, AlexNet's convolutions, and the answers.",
+    "figure-2": "Figure 2 remade: faces with their saliency maps, their products and the answers, right ones to the left and "
+    "wrong ones to the right.",
+    "figure-3": "Figure 3 remade: training loss and accuracy on validation faces by epoch, a line for each ratio.",
+    "figure-4": "Figure 4 remade: faces of several expressions, and which places speak for an expression or against it.",
+}
+"""The paper's figures by the names that `docs/figures.py` gives them."""
+CLAIMS = {
+    "Saliency at 30 % lifts accuracy": ("lift",),
+    "Saliency makes training converge faster": ("epochs", "loss", "area"),
+    "Saliency lowers the variance of the pictures": ("variance",),
+    "The more saliency, the faster the convergence": ("trend",),
+    "30 % is the best ratio": ("best ratio",),
+    "Eyes, nose and mouth dominate": ("facial parts",),
+    "A weighted loss helps rare expressions": ("weighted loss", "rare classes"),
+    "Clipping to salient places helps": ("clipping",),
+    "Other networks do better": ("network",),
+}
+"""What the paper says, and the names of the claims that tell of it."""
+MEASURED = {
+    "epochs": "epochs more to 98 % of the best validation accuracy without saliency",
+    "loss": "epochs more to the training loss that is reached half-way without saliency",
+    "area": "validation accuracy, mean of all epochs",
+}
+"""What is measured of an arm, beside its twin without saliency, where a claim's own text says it less plainly."""
+
+
+def filled(text: str, results: Mapping[str, Comparison]) -> str:
+    """The text of a page with every block as the results have it.
+
+    Raises:
+        KeyError: nobody knows a block of that name.
+        ValueError: a sentence no longer says what the results say.
+    """
+
+    def block(found):
+        name = found[1]
+        made = experiment(results[name]) if name in results else BLOCKS[name](results)
+        return f"<!-- results: {name} -->\n{made.strip()}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+def headline(results: Mapping[str, Comparison]) -> str:
+    """The three main comparisons, beside the paper's figures."""
+    return markdown.headline(main_test(results[name]) for name in MAIN)
+
+
+def main_test(measured: Comparison) -> Comparison:
+    """The comparison with only the test that the paper makes: AlexNet at 30 % and without saliency."""
+    return replace(
+        measured, tests=[test for test in measured.tests if test.arm == Arm("alexnet", RATIO)]
+    )
+
+
+def summary(results: Mapping[str, Comparison]) -> str:
+    """What the results say of the paper's claims, a line each."""
+    lifts = [between(claim(results[name], "lift", FAILS)) for name in MAIN]
+    claim(results["gender"], "epochs", OPEN)
+    claim(results["age"], "epochs", OPEN)
+    slower = claim(results["expression"], "epochs", OPPOSITE)
+    higher = claim(results["gender"], "area", HOLDS)
+    claim(results["age"], "area", OPEN)
+    claim(results["expression"], "area", OPPOSITE)
+    weighted = claim(results["expression"], "weighted loss", HOLDS)
+    disgust = claim(results["expression"], "rare classes", HOLDS, of="disgust")
+    looked = claim(results["gender"], "facial parts", HOLDS, of="saliency on eyes")
+    evidence = claim(results["gender"], "facial parts", OPPOSITE, of="evidence")
+    clipped = claim(results["ratios"], "clipping", OPPOSITE)
+    return "\n".join(
+        [
+            f"- **More accurate? No.** Gains of the paper's size are ruled out: the 95 % intervals are {lifts[0]} points for gender, "
+            f"{lifts[1]} for age and {lifts[2]} for expression.",
+            "- **Faster training? No.** Gender and age are not shown to need fewer epochs, and expression needs "
+            f"{slower['value']:.1f} more ({between(slower)}). Only gender's validation accuracy, averaged over all epochs, is higher: by "
+            f"{higher['value']:.1f} points ({between(higher)}).",
+            f"- **More saliency?** {of_ratios(results['ratios'])} Blacking out all that is not salient, the paper's idea for later, costs "
+            f"{-clipped['value']:.1f} points ({between(clipped)}).",
+            "- **Do eyes, nose and mouth dominate?** In the saliency maps, yes: their share is "
+            f"{looked['value']:.1f} points above that of their area. In what speaks for the answers, no: it is "
+            f"{-evidence['value']:.1f} points below.",
+            f"- **Does weighting the loss help rare expressions? Yes.** Mean recall gains {weighted['value']:.1f} points "
+            f"({between(weighted)}), disgust {disgust['value']:.1f} ({between(disgust)}).",
+        ]
+    )
+
+
+def claim(measured: Comparison, name: str, verdict: str, of: str = "") -> dict:
+    """The one claim of that name whose text tells of `of`.
+
+    Raises:
+        ValueError: the verdict on it is another one, or it is not there, or twice.
+    """
+    found = [row for row in measured.claims if row["claim"] == name and of in row["text"]]
+    verdicts = [row["verdict"] for row in found]
+    if verdicts != [verdict]:
+        raise ValueError(
+            f"The sentence on {name} {of} ({measured.task}) says {verdict!r}, the results say {verdicts}. Word it anew in {__file__}."
+        )
+    return found[0]
+
+
+def of_ratios(measured: Comparison) -> str:
+    """At which ratios the paper's figure differs from that without saliency, in a sentence."""
+    figure = experiments.FIGURES[measured.task]
+    tests = [(test.arm, getattr(test, figure)) for test in measured.tests]
+    tests = [(arm, found) for arm, found in tests if arm == Arm(arm.network, arm.ratio)]
+    shown = [(arm, found) for arm, found in tests if found["p_holm"] < experiments.LEVEL]
+    figure, tried = figure.replace("_", " "), listed(f"{100 * arm.ratio:g}" for arm, _ in tests)
+    tried = f"Of {tried} % saliency, on {tests[0][1]['faces']:,} faces,"
+    if not shown:
+        return f"{tried} none is shown to change {figure}."
+    return f"{tried} {figure} is shown to change at {listed(map(at_ratio, shown))}."
+
+
+def at_ratio(tested: tuple) -> str:
+    """ "90 % (-7.3 points, -11.2 to -3.7)"."""
+    arm, found = tested
+    value, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+    return f"{100 * arm.ratio:g} % ({value} points, {low} to {high})"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """ "10, 30 and 50"."""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def between(row: dict) -> str:
+    """A claim's interval."""
+    return f"{row['low']:+.1f} to {row['high']:+.1f}"
+
+
+def claims(results: Mapping[str, Comparison]) -> str:
+    """All claims on which the results have a word: a table for each thing that the paper says."""
+    parts = []
+    for said, names in CLAIMS.items():
+        rows = [
+            claimed(row, name, measured.task)
+            for wanted in names
+            for name, measured in results.items()
+            for row in measured.claims
+            if row["claim"] == wanted
+        ]
+        if rows:
+            head = ["| in | measured | (95 % interval) | p | the claim |", "|---|---|---|---|---|"]
+            parts += [f"### {said}", "\n".join([*head, *rows])]
+    return "\n\n".join(parts)
+
+
+def claimed(row: dict, name: str, task: str) -> str:
+    """A claim of an experiment as a row of a table."""
+    said = row["text"].removeprefix(f"{task}: ")
+    if row["claim"] in MEASURED:
+        arm = said.split(":")[0].removeprefix("alexnet, ")
+        said = f"{arm}: {MEASURED[row['claim']]}"
+    places = 1 if row["unit"] else 3  # a training loss has none
+    value, *ends = (f"{row[key]:+.{places}f}" for key in ("value", "low", "high"))
+    found = f"{value} {row['unit']}".strip() + f" ({' to '.join(ends)})"
+    p = "< 0.0001" if row["p"] < 1e-4 else format(row["p"], ".2g")
+    return f"| {name} | {said} | {found} | {p} | {row['verdict']} |"
+
+
+def pictures(results: Mapping[str, Comparison]) -> str:
+    """The paper's figures, as far as they are drawn."""
+    there = [name for name in PICTURES if (REPOSITORY / "docs" / f"{name}.png").is_file()]
+    return "\n\n".join(f"![{PICTURES[name]}]({name}.png)" for name in there)
+
+
+def experiment(measured: Comparison) -> str:
+    """One experiment whole: arms beside the paper's, notes, verdicts, and how it was made."""
+    about, made = measured.experiment, measured.provenance
+    faces = f"{measured.arms[0].faces:,} faces of {catalogue.SOURCES[made['data']].title}"
+    device = f" on one {made['device']}" if "device" in made else ""
+    return "\n\n".join(
+        [
+            f"### {about['title']}",
+            f"{about['where']} of the paper; {faces}.",
+            markdown.comparison(measured).strip(),
+            f"Made in {made['seconds'] / 60:.0f} minutes{device}: `{made['command']}`.",
+        ]
+    )
+
+
+BLOCKS = {"headline": headline, "summary": summary, "claims": claims, "pictures": pictures}
+
+
+def load() -> dict[str, Comparison]:
+    """The project's results, in the order of the paper's experiments."""
+    saved = experiments.load_saved(REPOSITORY / "results")
+    return {name: saved[name] for name in EXPERIMENTS if name in saved}
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), load()), encoding="utf-8")
