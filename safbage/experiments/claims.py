@@ -1,9 +1,9 @@
 """The paper's claims, each as a number with an interval and a verdict.
 
-What "converges faster" means was fixed before any of the trainings: an arm needs fewer epochs than
-its base, fold by fold and seed by seed, to reach (1) `REACHED` of the best validation accuracy that
-the base reaches, (2) the training loss that the base has half-way; and (3) its validation accuracy,
-averaged over the epochs (the area under its curve), is higher.
+"Converges faster" means that an arm, fold by fold and seed by seed, needs fewer epochs than its
+base to reach (1) `REACHED` of the best validation accuracy that the base reaches, (2) the training
+loss that the base has half-way; or (3) that its validation accuracy, averaged over the epochs (the
+area under its curve), is higher.
 """
 
 from collections.abc import Iterable, Mapping
