@@ -34,6 +34,7 @@ from safbage.experiments.comparison import (
     describe,
     load,
     load_saved,
+    mean_history,
     save,
 )
 from safbage.experiments.finished import CHOSEN, histories, predictions, runs
@@ -61,6 +62,7 @@ __all__ = [
     "histories",
     "load",
     "load_saved",
+    "mean_history",
     "name_of",
     "predictions",
     "runs",

@@ -282,14 +282,25 @@ def _by_training(table, classes):
     return _records(pd.concat(parts, ignore_index=True))
 
 
+def mean_history(histories: pd.DataFrame) -> pd.DataFrame:
+    """How several trainings went, in the mean: a row per epoch.
+
+    Args:
+        histories: a row per training and epoch, as `experiments.histories` gives them.
+
+    Returns:
+        Columns: `epoch`, `loss` and `accuracy`, the means; `loss_error` and `accuracy_error`, their
+        standard errors over trainings (NaN for one training); `trainings`, their number.
+    """
+    by_epoch = histories.groupby("epoch")
+    measures = {name: by_epoch[name].mean() for name in ("loss", "accuracy")}
+    errors = {f"{name}_error": by_epoch[name].sem() for name in ("loss", "accuracy")}
+    return pd.DataFrame(measures | errors | {"trainings": by_epoch.size()}).reset_index()
+
+
 def _by_epoch(history):
-    """Means and standard errors over trainings, epoch by epoch."""
-    if history is None:
-        return ()
-    figures = history.groupby("epoch")[["loss", "accuracy"]]
-    errors = figures.sem().add_suffix("_error")
-    table = figures.mean().join(errors).assign(trainings=figures.size())
-    return _records(table.reset_index())
+    """`mean_history` as rows; none where it was not kept."""
+    return () if history is None else _records(mean_history(history))
 
 
 def _by_groups(table, classes):

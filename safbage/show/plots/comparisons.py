@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from safbage.experiments import FIGURES, LEVEL, NO_SALIENCY, Arm, Comparison
+from safbage.experiments import FIGURES, LEVEL, NO_SALIENCY, Arm, Comparison, mean_history
 from safbage.show import words
 from safbage.show.plots import style
 
@@ -128,22 +128,6 @@ def _signed(value, digits=1):
     """ "+8.4", "−0.9", "0"."""
     text = f"{abs(value):.{digits}f}"
     return text if not float(text) else ("−" if value < 0 else "+") + text
-
-
-def mean_history(histories: pd.DataFrame) -> pd.DataFrame:
-    """How several trainings went, in the mean: a row per epoch.
-
-    Args:
-        histories: a row per training and epoch, as `experiments.histories` gives them.
-
-    Returns:
-        Columns: `epoch`, `loss` and `accuracy`, the means; `loss_error` and `accuracy_error`, their
-        standard errors over trainings (NaN for one training); `trainings`, their number.
-    """
-    by_epoch = histories.groupby("epoch")
-    measures = {name: by_epoch[name].mean() for name in ("loss", "accuracy")}
-    errors = {f"{name}_error": by_epoch[name].sem() for name in ("loss", "accuracy")}
-    return pd.DataFrame(measures | errors | {"trainings": by_epoch.size()}).reset_index()
 
 
 def convergence(comparison: Comparison, histories: pd.DataFrame | None = None) -> Figure:
