@@ -107,7 +107,7 @@ def _rare(comparison, test):
     )
     for name in RARE:
         difference = 100 * (weighted - plain)[f"recall {name}"].dropna()
-        yield _over_trainings(
+        yield _of_mean(
             "rare classes", f"recall of {name}, weighted loss beside plain", difference, "points", 1
         )
 
@@ -123,7 +123,7 @@ def _from_histories(runs):
         for claim, text, unit, side, measure in _CONVERGENCE:
             values = np.array([measure(*pair) for pair in pairs])
             if len(values) > 1 and np.isfinite(values).all():
-                yield _over_trainings(claim, f"{arm}: {text}", values, unit, side)
+                yield _of_mean(claim, f"{arm}: {text}", values, unit, side)
 
 
 def _pairs(first, second):
@@ -193,7 +193,7 @@ def _from_ratios(runs, task):
         means = curves.groupby(["fold", "seed", "ratio"])[column].mean()
         if means.notna().all():
             per, unit = (1.0, "") if column == "loss" else (100.0, "points")
-            yield _over_trainings(
+            yield _of_mean(
                 "trend",
                 f"{name}, mean of all epochs, for 10 points of ratio more",
                 per * _slopes(means),
@@ -239,9 +239,7 @@ def variance(prepared: Prepared, ratios: Iterable[float], *, limit: int = 1000) 
                 found.append(100 * (changed.var(axis=(0, 1)).mean() / max(own, 1e-9) - 1))
     return [
         asdict(
-            _over_trainings(
-                "variance", f"a face's variance at ratio {100 * ratio:g} %", found, "%", -1
-            )
+            _of_mean("variance", f"a face's variance at ratio {100 * ratio:g} %", found, "%", -1)
         )
         for ratio, found in changes.items()
     ]
@@ -250,7 +248,7 @@ def variance(prepared: Prepared, ratios: Iterable[float], *, limit: int = 1000) 
 # --- intervals ------------------------------------------------------------------------------------
 
 
-def _over_trainings(claim, text, values, unit, side):
+def _of_mean(claim, text, values, unit, side):
     """A mean with Student's interval. `side`: the sign that the claim gives it."""
     values = np.asarray(values, float)
     mean, error = values.mean(), stats.sem(values)

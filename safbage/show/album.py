@@ -22,11 +22,10 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from safbage import images
 from safbage.pipeline import Explanation
 from safbage.runtime.files import fingerprint, visible, write_whole
+from safbage.show import pages
 from safbage.show.plots.style import age_in_words
 from safbage.tasks import BOX, CLASSES, YEARS
 
@@ -111,33 +110,30 @@ class Album:
             WorkError: it cannot be written.
         """
         places, counts, failed, common = self._surveyed()
-        templates = Environment(
-            loader=PackageLoader("safbage.show"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
         style, script = (
             files("safbage.show").joinpath("templates", name).read_text(encoding="utf-8")
             for name in ("album.css", "album.js")
         )
-        page = templates.get_template("album.html.j2").stream(
-            beginning=BEGINNING,
-            style=style,
-            script=script,
-            hashes={"style": _hash(style), "script": _hash(script)},
-            network=network,
-            ratio=f"{ratio:.0%}".replace("%", " %"),
-            date=date.today().isoformat(),
-            counts=counts,
-            total=sum(counts["state"].values()),
-            shown=min(len(places), MOST),
-            choices=_choices(counts),
-            cards=self._cards(places[:MOST], common),
-            common=visible(common),
-            failed=failed,
-            states=STATES,
+        page = (
+            pages.templates()
+            .get_template("album.html.j2")
+            .stream(
+                beginning=BEGINNING,
+                style=style,
+                script=script,
+                hashes={"style": _hash(style), "script": _hash(script)},
+                network=network,
+                ratio=f"{ratio:.0%}".replace("%", " %"),
+                date=date.today().isoformat(),
+                counts=counts,
+                total=sum(counts["state"].values()),
+                shown=min(len(places), MOST),
+                choices=_choices(counts),
+                cards=self._cards(places[:MOST], common),
+                common=visible(common),
+                failed=failed,
+                states=STATES,
+            )
         )
         write_whole(self.folder / "index.html", lambda aside: page.dump(str(aside), "utf-8"))
 

@@ -16,14 +16,13 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from safbage import evaluation, images, paper
 from safbage.datasets import catalogue
 from safbage.experiments import Comparison
 from safbage.experiments.examples import Example
 from safbage.runtime.files import write_text
-from safbage.show import figures, plots, words
+from safbage.show import figures, pages, plots, words
 from safbage.tasks import CLASSES, EXPRESSIONS, GROUPS
 
 TONES = {"holds": "yes", "does not hold": "no", "opposite": "no"}
@@ -47,16 +46,10 @@ def write(
         examples: by task test faces with their answers (`experiments.examples`), for Figures 2 and
             4. They are pictures of people: the page is then for those who may see them.
     """
-    templates = Environment(
-        loader=PackageLoader("safbage.show"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["tied"] = _tied
+    environment = pages.templates()
+    environment.filters["tied"] = _tied
     every = list(comparisons.values())
-    text = templates.get_template("report.html.j2").render(
+    text = environment.get_template("report.html.j2").render(
         date=date.today().isoformat(),
         data=list(dict.fromkeys(map(words.data, every))),
         verdicts=[verdict for comparison in every for verdict in _verdicts(comparison)],
