@@ -60,6 +60,8 @@ def test_a_record_stands_beside_each_reader():
         "osie",
         "eyecrowd",
         "salicon",
+        "mit1003",
+        "scene",
         "synthetic",
     ]
 

@@ -1,3 +1,5 @@
+import io
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -229,6 +231,85 @@ def test_damaged_gaze_files_are_named(tmp_path, generator, content):
     (folder / "fixations" / "val" / "COCO_val2014_000000000133.mat").write_bytes(content)
     with pytest.raises(SceneError, match=r"133\.mat"):
         fixations.salicon(folder)
+
+
+def write_mit1003(folder, generator):
+    """Two photos; of the second, the second viewer saw one place, which MATLAB keeps as uint8."""
+    (folder / "stimuli").mkdir(parents=True)
+    (folder / "eye").mkdir()
+    entries = np.empty((2, 1), object)
+    for i, name in enumerate(("i1.jpg", "i2.jpg")):
+        images.write(folder / "stimuli" / name, generator.integers(0, 256, (300, 400, 3), "uint8"))
+        viewers = np.empty((2, 1), object)
+        for k in range(2):
+            x, y = ([200.5, 399.9, 400.0], [100.25, 299.0, 10.0])
+            if (i, k) == (1, 1):
+                x, y = np.array([[255]], "uint8"), np.array([[20]], "uint8")
+            viewers[k, 0] = {"fix_x": x, "fix_y": y, "fix_duration": [100.0] * np.size(x)}
+        entries[i, 0] = {"img": name, "subjects": viewers}
+    scipy.io.savemat(folder / "eye" / "fixations.mat", {"fixations": entries})
+    return folder
+
+
+def write_scene(folder, generator):
+    """Three pictures and two viewers, of whom one did not look at the second picture."""
+    (folder / "stimuli").mkdir(parents=True)
+    (folder / "tidy").mkdir()
+    cells = np.empty((3, 2), object)
+    for i, k in np.ndindex(3, 2):
+        images.write(
+            folder / "stimuli" / f"{i + 1:03d}.jpg",
+            generator.integers(0, 256, (60, 80, 3), "uint8"),
+        )
+        cells[i, k] = np.array([[10.5, 70.25, 0.3, 0.1], [59.0, 20 + k, 0.5, 0.4]])
+    cells[1, 1] = np.zeros((0, 0))
+    scipy.io.savemat(folder / "tidy" / "fixations.mat", {"fixations": cells})
+    return folder
+
+
+def test_mit1003s_layout(tmp_path, generator):
+    first, second = fixations.read(write_mit1003(tmp_path, generator))
+    assert (first.name, first.size, first.sigma) == ("i1.jpg", (300, 400), 35)
+    assert fixations.read(tmp_path, sigma=2)[0].sigma == 70
+    assert first.fixations.tolist() == 2 * [[200.5, 100.25], [399.9, 299.0]]  # 400.0 is outside
+    assert first.subjects.tolist() == [0, 0, 1, 1]
+    assert second.fixations[-1].tolist() == [255, 20] and second.subjects.tolist() == [0, 0, 1]
+    (tmp_path / "stimuli" / "i2.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 pictures .*i2.jpg"):
+        fixations.mit1003(tmp_path)
+
+
+def test_scenes_layout_has_y_before_x(tmp_path, generator):
+    scenes = fixations.read(write_scene(tmp_path, generator))
+    assert [scene.name for scene in scenes] == ["001.jpg", "002.jpg", "003.jpg"]
+    assert scenes[0].fixations.tolist() == [[70.25, 10.5], [20, 59], [70.25, 10.5], [21, 59]]
+    assert scenes[1].subjects.tolist() == [0, 0]
+    assert scenes[0].sigma == fixations.DEGREE * 80
+    assert fixations.read(tmp_path, sigma=2, pixels_per_degree=10)[0].sigma == 20
+
+
+@pytest.mark.parametrize("write", [write_mit1003, write_scene])
+def test_files_of_another_form_are_named(tmp_path, generator, write):
+    folder = write(tmp_path, generator)
+    (path,) = folder.glob("*/fixations.mat")
+    whole = path.read_bytes()
+    other = io.BytesIO()
+    scipy.io.savemat(other, {"fixations": np.zeros((4, 3))})
+    wrong = io.BytesIO()
+    scipy.io.savemat(wrong, {"gaze": np.zeros(3)})
+    for content in (b"", b"no mat", whole[: len(whole) // 2], other.getvalue(), wrong.getvalue()):
+        path.write_bytes(content)
+        with pytest.raises(SceneError, match=r"fixations\.mat is not a file of fixations"):
+            fixations.read(folder)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"fixations\.mat"):
+        fixations.read(folder)
+
+
+@pytest.mark.parametrize("name, count, seen", [("mit1003", 1003, 104_171), ("scene", 500, 43_894)])
+def test_the_whole_sets(name, count, seen):
+    scenes = fixations.read(data_folder(name))
+    assert len(scenes) == count and sum(len(scene.fixations) for scene in scenes) == seen
 
 
 def test_salicons_parts_are_chosen(tmp_path, generator):

@@ -23,8 +23,8 @@ from safbage.cli.base import (
 Folders = Annotated[
     list[Path],
     typer.Argument(
-        help="Scenes with fixations: stimuli/ and fixations.csv (OSIE, EyeCrowd), "
-        "or images/ and maps/ (SALICON)."
+        help="Scenes with fixations: stimuli/ with fixations.csv (OSIE, EyeCrowd) or a "
+        "fixations.mat (MIT1003, Scene), or images/ with maps/ (SALICON)."
     ),
 ]
 Fixations = Annotated[
