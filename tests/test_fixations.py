@@ -204,6 +204,10 @@ def test_a_scene_that_nobody_looked_at_is_left_out_with_a_word(tmp_path, generat
 def test_mad_degrees_are_refused(tmp_path, generator, options):
     with pytest.raises(ValueError, match="above 0"):
         fixations.read(write_set(tmp_path, generator), **options)
+    with pytest.raises(ValueError, match="above 0"):
+        fixations.mit1003(tmp_path, **options)
+    with pytest.raises(ValueError, match="above 0"):
+        fixations.nus_scene(tmp_path, **options)
 
 
 def test_a_viewer_may_be_called_na(tmp_path, generator):

@@ -6,7 +6,7 @@ import numpy as np
 
 from safbage import images
 from safbage.errors import SceneError
-from safbage.fixations.scenes import DEGREE, Scene, within
+from safbage.fixations.scenes import DEGREE, Scene, check_degrees, within
 
 
 def salicon(folder: str | Path, *, split: str = "val") -> list[Scene]:
@@ -80,7 +80,9 @@ def mit1003(
     Raises:
         FileNotFoundError: the folder, the file, or photos that it names are not there.
         SceneError: the file is of another form.
+        ValueError: sigma or pixels per degree are not above 0, or mad.
     """
+    check_degrees(sigma, pixels_per_degree)
     folder = Path(folder)
     entries = _variable(folder / "eye" / "fixations.mat", "fixations", _mit_entries)
     _all_there(folder / "stimuli", [name for name, _ in entries])
@@ -119,7 +121,9 @@ def nus_scene(
     Raises:
         FileNotFoundError: the folder, the file, or pictures are not there.
         SceneError: the file is of another form.
+        ValueError: sigma or pixels per degree are not above 0, or mad.
     """
+    check_degrees(sigma, pixels_per_degree)
     folder = Path(folder)
     entries = _variable(folder / "tidy" / "fixations.mat", "fixations", _nus_entries)
     _all_there(folder / "stimuli", [name for name, _ in entries])

@@ -91,3 +91,12 @@ def inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def within(points, size):
     """Which points (N×2: x, y) lie in a picture of some height and width, N bool."""
     return (points >= 0).all(axis=1) & (points < size[::-1]).all(axis=1)
+
+
+def check_degrees(sigma: float, pixels_per_degree: float | None) -> None:
+    """ValueError where a fixation map's Gaussian, in degrees, or a degree, in pixels, is mad."""
+    if not 0 < sigma < 1000 or not (pixels_per_degree is None or 0 < pixels_per_degree < 10_000):
+        raise ValueError(
+            "sigma lies above 0 and below 1000, pixels per degree above 0 and below 10,000; "
+            f"got {sigma} and {pixels_per_degree}"
+        )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from safbage import images
 from safbage.errors import SceneError
-from safbage.fixations.scenes import DEGREE, Scene, within
+from safbage.fixations.scenes import DEGREE, Scene, check_degrees, within
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +50,7 @@ def read_table(
             within its picture.
         ValueError: sigma or pixels per degree are not above 0, or mad.
     """
-    if not 0 < sigma < 1000 or not (pixels_per_degree is None or 0 < pixels_per_degree < 10_000):
-        raise ValueError(
-            "sigma lies above 0 and below 1000, pixels per degree above 0 and below 10,000; "
-            f"got {sigma} and {pixels_per_degree}"
-        )
+    check_degrees(sigma, pixels_per_degree)
     folder, table = Path(folder), Path(table)
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
