@@ -15,7 +15,7 @@ from conftest import REPOSITORY, data_folder
 
 from safbage import classifiers, datasets, evaluation, paper, tasks, training
 from safbage.experiments import reproduction
-from safbage.paper import tables
+from safbage.paper import consistency, tables
 from safbage.tasks import AGE_GROUPS, EXPRESSIONS
 
 
@@ -62,6 +62,16 @@ def test_the_tables_list_others_in_rising_order_and_end_with_saliency(task, refe
     for row in others.itertuples():
         assert row.source == paper.REFERENCES[row.reference][0] and row.source in row.method
     assert len(paper.results(others=True)) == 7 + 8 + 5
+
+
+def test_methods_are_told_apart_and_noted():
+    table = paper.results(others=True).set_index("method")
+    assert {"Levi and Hassner 2015, single crop", "Levi and Hassner 2015, multi crop"} < set(
+        table.index
+    )
+    assert "eight expressions" in table.note["Hewitt and Gunes 2018"]
+    noted = table.note[table.reference.notna() & (table.note != "")]
+    assert sorted(noted.index) == ["Hassner et al. 2015", "Hewitt and Gunes 2018"]
 
 
 def test_every_reference_is_of_a_table():
@@ -123,7 +133,8 @@ def test_adiences_counts_are_those_of_its_fold_files():
     faces = datasets.adience(folder, require_files=False).faces
     assert tuple(faces.age_group.value_counts()[list(AGE_GROUPS)]) == tables.ADIENCE_FACES
     lines = [path.read_text().splitlines()[1:] for path in folder.glob("fold_*_data.txt")]
-    assert sum(map(len, lines)) == 19_487  # section 3.3's images
+    lines = [line for file in lines for line in file]
+    assert len(lines) == 19_487 and len(set(lines)) == 19_487 - 117  # section 3.3's images
 
 
 def test_table_5s_counts_are_its_percentages():
@@ -184,9 +195,9 @@ def test_the_full_scale_has_the_ratios_of_figure_3():
 
 def test_contradictions_by_hand():
     assert disagreement("Table 4, row 4-6") == (101.8, 100)
-    assert disagreement("38-43", "recall") == (27.3, 29.2)
+    assert disagreement("38-43", "in the text") == (27.3, 29.2)
     assert disagreement("gender", "standard error") == (1.2, 1.7)
-    assert disagreement("anger", "recall") == (62.4, 62.8)
+    assert disagreement("anger", "in the text") == (62.4, 62.8)
     assert disagreement("expression with saliency", "Table 5") == (67.65, 67.66)
     assert disagreement("over the age groups") == (
         3.2,
@@ -203,6 +214,23 @@ def test_all_else_that_it_gives_twice_agrees():
     assert sum(" answered " in place for place in places) == 7 * 7
     assert sum(place.startswith("Table 4, row") for place in places) == 7
     assert {"section 3.1", "age with saliency", "expression happy"} <= set(places)
+    called = [f"{check.where}, {check.what}" for check in agreeing if "called" in check.what]
+    assert called == [
+        "age 38-43, recall, called the lowest, and the lowest in Table 4",
+        "expression happy, recall, called the highest, and the highest in Table 5",
+        "expression neutral, recall, called the lowest, and the lowest in Table 5",
+    ]
+    assert [check.values for check in agreeing if check.where == "expression neutral"] == [
+        (62.4, 62.4),
+        (62.4, 62.4),
+    ]
+    leads = [check for check in agreeing if check.what.startswith("points before")]
+    assert [(check.values[0], round(check.values[1], 2)) for check in leads] == [
+        (0.8, 0.81),
+        (0.8, 0.8),
+        (3, 3.12),
+        (3.12, 3.12),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -232,9 +260,29 @@ def test_the_text_cites_other_methods_than_table_2_lists():
     assert entry["values"] == ("[28], [29], [33], [37]", "[27], [28], [33], [37]")
 
 
+def test_words_that_follow_from_figures():
+    said = {entry["what"]: entry["values"] for entry in paper.IN_WORDS}
+    (leads,) = [values for what, values in said.items() if what.startswith("points before")]
+    assert leads == ("nearly 3", "more than 3.12", "3.12")
+    (lowest,) = [values for what, values in said.items() if what.startswith("lowest")]
+    assert lowest == ("neutral", "neutral and anger")  # 62.4 both, in the text
+
+
+def section_of_fidelity(title):
+    page = (REPOSITORY / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    return page.split(f"## {title}")[1].split("\n## ")[0]
+
+
 def test_the_page_on_fidelity_tells_them_all():
     page = (REPOSITORY / "docs" / "fidelity.md").read_text(encoding="utf-8")
-    section = page.split("## Where the paper contradicts itself")[1].split("\n## ")[0]
+    section, in_words = section_of_fidelity("Where the paper contradicts itself").split(
+        "Nine more are in words"
+    )
+    told = [line.strip("| ").split(" | ") for line in in_words.splitlines() if "|" in line][2:]
+    assert told == [
+        [entry["where"], entry["what"], " / ".join(entry["values"])] for entry in paper.IN_WORDS
+    ]
+    assert len(told) == 9
     rows = [line for line in section.splitlines() if line.startswith("|")][2:]
     assert f"{len(paper.CHECKS)} figures" in section and len(rows) == len(paper.CONTRADICTIONS)
     for entry in paper.CONTRADICTIONS:
@@ -243,6 +291,41 @@ def test_the_page_on_fidelity_tells_them_all():
         ]
         assert [row for row in rows if all(re.search(number, row) for number in numbers)], entry
     assert f"{paper.AGE_ACCURACY} %" in page and f"{paper.DIAGONAL_MEANS[4]} %" in page
+
+
+def together(*errors):
+    """The standard error of a difference."""
+    return sum(error**2 for error in errors) ** 0.5
+
+
+def test_the_page_on_fidelity_computes_how_much_the_figures_can_tell():
+    text = " ".join(section_of_fidelity("How much its own figures can tell").split())
+    found = paper.results(others=True).set_index(["task", "method"])
+    values, errors = found.value, found.error
+    age = together(errors["age", paper.WITHOUT], errors["age", paper.WITH])
+    assert f"Age: {paper.lift('age'):.1f} ± {age:.1f} points, two standard errors" in text
+    assert round(paper.lift("age") / age) == 2
+    gender = [together(errors["gender", paper.WITHOUT], error) for error in (1.2, 1.7)]
+    assert f"Gender: {paper.lift('gender')} ± {gender[0]:.1f}, or ± {gender[1]:.1f}" in text
+    binomial = {
+        method: (value * (100 - value) / 3500) ** 0.5
+        for method, value in values["expression"].items()
+    }
+    both = together(binomial[paper.WITHOUT], binomial[paper.WITH])
+    assert (
+        f"{values['expression', paper.WITH] - values['expression', paper.WITHOUT]:.3f}" == "8.450"
+    )
+    assert f"8.5 ± {both:.1f}" in text
+    dehghan = errors["age", "Dehghan et al. 2017"]
+    lead = consistency.lead_over("age", 33)
+    assert f"{lead:.1f} ± {together(dehghan, errors['age', paper.WITH]):.1f} points before" in text
+    both = together(binomial["Mollahosseini, Hasani and Mahoor 2017"], binomial[paper.WITH])
+    assert f"{consistency.lead_over('expression', 36):.1f} ± {both:.1f} before" in text
+    levi = [value for method, value in values["gender"].items() if method.startswith("Levi")]
+    (gilnet,) = [row.value for row in paper.ABLATIONS if row.method == "gilnet"]
+    assert f"({levi[0]} and {levi[1]} in Table 3)" in text
+    assert min(levi) > values["gender", paper.WITHOUT] and f"GilNet has {gilnet}" in text
+    assert f"{gilnet - max(levi):.1f} points more" in text
 
 
 def test_the_page_on_fidelity_names_what_there_is():

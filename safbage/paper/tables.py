@@ -65,7 +65,7 @@ DIAGONAL_MEANS = {4: 62.11, 5: 67.66}
 
 ADIENCE_FACES = (2519, 2163, 2132, 1655, 4950, 2300, 830, 875)
 """Lines of Adience's fold files with each of `AGE_GROUPS`. Those files have 19,487 lines in all,
-which is the number of images in section 3.3."""
+which is the number of images in section 3.3; 117 of them are there twice."""
 AGE_ACCURACY = 67.2
 """The share of faces, in %, that Table 4 answers rightly, were it of `ADIENCE_FACES`."""
 
