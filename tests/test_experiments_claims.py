@@ -1,5 +1,7 @@
 """The paper's claims as numbers: of made trainings, against values by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from made_arms import answers, first
 
 from safbage import paper
 from safbage.experiments import Arm, Run, claims, compare
+from safbage.experiments.arms import Training
 from safbage.reweighting import reweight
 
 BASE, SALIENCY = Arm("alexnet", 0.0), Arm("alexnet", 0.3)
@@ -78,6 +81,66 @@ def test_a_trend_over_ratios_is_a_slope_and_30_percent_is_set_beside_each_other(
     best = [row for row in rows if row["claim"] == "best ratio"]
     assert [row["text"] for row in best] == ["ratio 30 % beside 10 %", "ratio 30 % beside 50 %"]
     assert all(row["value"] == pytest.approx(10) and row["verdict"] == "holds" for row in best)
+
+
+def compared(arms, folds):
+    """A comparison of arms, each with a share of right answers in each fold, and its training."""
+    found = compare(
+        {arm: run(0.5, trainings([0.8], [1.0])) for arm in arms}, "gender", repetitions=5
+    )
+    return replace(
+        found,
+        arms=[
+            replace(
+                result,
+                folds=[
+                    {"fold": i, "accuracy": share} for i, share in enumerate(folds[result.arm][0])
+                ],
+                training=Training((), (), folds[result.arm][1], ()),
+            )
+            for result in found.arms
+        ],
+    )
+
+
+def test_more_saliency_ends_worse_where_the_slope_falls():
+    """Two folds lose 1 and 3 points for ten points of ratio; clipping and other networks stay out."""
+    folds = {
+        Arm("alexnet", ratio): ([0.9 - 0.1 * ratio, 0.9 - 0.3 * ratio], ())
+        for ratio in (0.0, 0.1, 0.3, 0.9)
+    }
+    more = {Arm("alexnet", 0.3, "clip"): ([0.1, 0.1], ()), Arm("gilnet", 0.5): ([0.1, 0.1], ())}
+    (row,) = claims.from_folds(compared(folds | more, folds | more))
+    assert row["claim"] == "trend" and row["text"].startswith("accuracy on unseen faces")
+    assert row["value"] == pytest.approx(-2) and row["low"] < -3 < -1 < row["high"]
+    steady = {arm: (np.array([0.9, 0.8, 0.7]) - 0.2 * arm.ratio, ()) for arm in folds}
+    (row,) = claims.from_folds(compared(steady, steady))
+    assert (round(row["value"], 6), row["verdict"]) == (-2, "holds")
+    three = dict(list(folds.items())[:3])
+    assert claims.from_folds(compared(three, three)) == []
+
+
+def test_other_networks_are_set_beside_alexnet_at_the_papers_ratio():
+    """VGG-16 with layers frozen at random is left out; of GilNet the paper says that it is worse."""
+    folds = {
+        SALIENCY: ([0.8, 0.7], ()),
+        Arm("gilnet", 0.3): ([0.77, 0.67], ()),
+        Arm("resnet50", 0.3): ([0.78, 0.68], ()),
+        Arm("vgg16", 0.3): ([0.9, 0.8], ("fc6", "fc7")),
+        Arm("gilnet", 0.0): ([0.1, 0.1], ()),
+    }
+    found = {row["text"]: row for row in claims.from_folds(compared(folds, folds))}
+    assert {text: (round(row["value"], 6), row["verdict"]) for text, row in found.items()} == {
+        "gilnet beside alexnet, both at ratio 30 % (paper: -2.0)": (-3, "holds"),
+        "resnet50 beside alexnet, both at ratio 30 %": (-2, "opposite"),
+    }
+    assert {row["claim"] for row in found.values()} == {"network"}
+
+
+def test_all_claims_hold_those_from_folds():
+    runs = {arm: run(0.8, trainings([0.8], [1.0])) for arm in (SALIENCY, Arm("gilnet", 0.3))}
+    rows = claims.measure(runs, compare(runs, "gender", repetitions=5))
+    assert [row["verdict"] for row in rows if row["claim"] == "network"] == ["not shown"]
 
 
 def test_weighting_is_judged_by_mean_recall_and_by_rare_classes():

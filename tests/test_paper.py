@@ -85,6 +85,8 @@ def test_the_ablations_are_of_networks_that_the_library_has():
     (alexnet,) = [row.value for row in paper.TABLES["gender"] if row.method == paper.WITH]
     assert vgg16.value == pytest.approx(alexnet + 1.6) and isnan(vgg16.error)
     assert f"{1.016 * alexnet:.1f} as a share" in vgg16.note
+    beside = [paper.beside_alexnet(name) for name in ("vgg16", "gilnet", "resnet50")]
+    assert beside == [1.6, -2.0, None]
     assert {vgg16.method, gilnet.method} <= set(tasks.NETWORKS)
 
 

@@ -31,7 +31,7 @@ class Claim:
 
     Attributes:
         claim: a short key: "lift", "epochs", "loss", "area", "variance", "trend", "best ratio",
-            "weighted loss", "rare classes", "clipping", "network".
+            "weighted loss", "rare classes", "clipping", "network" (others beside AlexNet).
         text: what was measured, for people.
         value: of it, with a 95 % interval from `low` to `high`, in `unit`.
         unit: "points" (of 100), "epochs" or "%".
@@ -57,7 +57,7 @@ def measure(runs: Mapping[Arm, Run], comparison: Comparison) -> list[dict]:
         comparison: what `compare` made of them.
     """
     found = [*_from_tests(comparison), *_from_histories(runs), *_from_ratios(runs, comparison.task)]
-    return [asdict(claim) for claim in found]
+    return [asdict(claim) for claim in found] + from_folds(comparison)
 
 
 # --- from the paired tests ------------------------------------------------------------------------
@@ -208,6 +208,52 @@ def _from_ratios(runs, task):
             )
             text = f"ratio 30 % beside {100 * ratio:g} %"
             yield _tested(found | {"p_holm": found["p"]}, "best ratio", text, 1)
+
+
+def from_folds(comparison: Comparison) -> list[dict]:
+    """The claims that the figures of each fold and seed are enough for: that more saliency ends
+    worse, and how other networks do beside AlexNet (section 4.3).
+
+    Networks with layers frozen at random are left out: the paper's had ImageNet's weights.
+    """
+    figures = _figures(comparison)
+    return [asdict(one) for one in (*_ending(comparison, figures), *_networks(figures))]
+
+
+def _figures(comparison):
+    """What the paper compares, in %, of each fold and seed (where seeds are told): by arm."""
+    found = {}
+    for result in comparison.arms:
+        if not (result.training and result.training.frozen_at_random):
+            folds = pd.DataFrame(result.folds)
+            keys = [key for key in ("fold", "seed") if key in folds]
+            found[result.arm] = 100 * folds.set_index(keys)[FIGURES[comparison.task]]
+    return found
+
+
+def _ending(comparison, figures):
+    by_ratio = {
+        arm.ratio: values for arm, values in figures.items() if arm == Arm("alexnet", arm.ratio)
+    }
+    if len(by_ratio) >= 4:
+        text = FIGURES[comparison.task].replace("_", " ")
+        text = f"{text} on unseen faces, for 10 points of ratio more"
+        means = pd.concat(by_ratio, names=["ratio"])
+        yield _over_trainings("trend", text, _slopes(means), "points", -1)
+
+
+def _networks(figures):
+    """Every other network at the paper's ratio; the paper has GilNet below AlexNet."""
+    alexnet = figures.get(Arm("alexnet", RATIO))
+    for arm, values in figures.items():
+        if alexnet is None or arm.network == "alexnet" or arm != Arm(arm.network, RATIO):
+            continue
+        told = paper.beside_alexnet(arm.network)
+        text = f"{arm.network} beside alexnet, both at ratio 30 %"
+        if told is not None:
+            text += f" (paper: {told:+})"
+        side = -1 if told is not None and told < 0 else 1
+        yield _over_trainings("network", text, (values - alexnet).dropna(), "points", side)
 
 
 def _slopes(means):

@@ -58,6 +58,7 @@ __all__ = [
     "Check",
     "Result",
     "StatedRecipe",
+    "beside_alexnet",
     "confusion",
     "counts",
     "diagonal_mean",
@@ -99,6 +100,14 @@ def lift(task: str) -> float:
     """
     reported = {(row.task, row.method): row.value for row in RESULTS}
     return round(reported[task, WITH] - reported[task, WITHOUT], 2)
+
+
+def beside_alexnet(network: str) -> float | None:
+    """By how many points another network is better than AlexNet for gender, both with saliency
+    (section 4.3): 1.6 (VGG-16), -2.0 (GilNet); None for others."""
+    alexnet = next(row.value for row in RESULTS if (row.task, row.method) == ("gender", WITH))
+    values = {row.method: row.value for row in ABLATIONS}
+    return round(values[network] - alexnet, 2) if network in values else None
 
 
 def confusion(table: int):
