@@ -37,12 +37,12 @@ CLAIMS = {
     "Saliency at 30 % lifts accuracy": ("lift",),
     "Saliency makes training converge faster": ("epochs", "loss", "area"),
     "Saliency lowers the variance of the pictures": ("variance",),
-    "The more saliency, the faster the convergence": ("trend",),
+    "The more saliency, the faster the convergence and the worse the result": ("trend",),
     "30 % is the best ratio": ("best ratio",),
     "Eyes, nose and mouth dominate": ("facial parts",),
     "A weighted loss helps rare expressions": ("weighted loss", "rare classes"),
     "Clipping to salient places helps": ("clipping",),
-    "Other networks do better": ("network",),
+    "Other networks beside AlexNet": ("network",),
 }
 """What the paper says, and the names of the claims that tell of it."""
 MEASURED = {

@@ -239,7 +239,7 @@ def _ending(comparison, figures):
         text = FIGURES[comparison.task].replace("_", " ")
         text = f"{text} on unseen faces, for 10 points of ratio more"
         means = pd.concat(by_ratio, names=["ratio"])
-        yield _over_trainings("trend", text, _slopes(means), "points", -1)
+        yield _of_mean("trend", text, _slopes(means), "points", -1)
 
 
 def _networks(figures):
@@ -253,7 +253,7 @@ def _networks(figures):
         if told is not None:
             text += f" (paper: {told:+})"
         side = -1 if told is not None and told < 0 else 1
-        yield _over_trainings("network", text, (values - alexnet).dropna(), "points", side)
+        yield _of_mean("network", text, (values - alexnet).dropna(), "points", side)
 
 
 def _slopes(means):
