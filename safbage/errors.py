@@ -32,6 +32,10 @@ class WeightsError(SafbageError, RuntimeError):
     """Weights are missing, damaged, or could not be fetched; the message says what to do."""
 
 
+class EngineError(SafbageError, RuntimeError):
+    """An engine cannot open a network's file, as where it is damaged; the message says why."""
+
+
 class DatasetError(SafbageError, ValueError):
     """A folder or file is not the data set it is taken for."""
 

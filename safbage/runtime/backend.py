@@ -16,6 +16,8 @@ import threading
 
 import numpy as np
 
+from safbage.runtime.process import check_process, cores
+
 NOTES = [
     "All log messages before absl::InitializeLog",
     "oneDNN custom operations are on",
@@ -98,30 +100,6 @@ if keras.config.backend() == "tensorflow":
     tensorflow()
 
 
-def check_process() -> None:
-    """Refuse to load or run networks in a process that was forked from one that did.
-
-    TensorFlow's threads, and JAX's, stay behind when a process is forked, and the child would wait
-    for them for ever.
-
-    Raises:
-        RuntimeError: this process was forked from one in which networks were loaded before.
-    """
-    global _process
-    _process = _process or os.getpid()
-    if _process != os.getpid():
-        raise RuntimeError(
-            f"networks cannot be used in this process: it was forked from process {_process}, "
-            "in which networks were loaded before, and would wait for ever. Load them inside the "
-            "worker alone, before any is loaded outside, or start workers by spawn: "
-            'multiprocessing.get_context("spawn").'
-        )
-
-
-_process = None
-"""The id of the process in which networks were first loaded."""
-
-
 @functools.cache
 def has_gpu() -> bool:
     """Whether Keras's backend computes on a GPU (or TPU)."""
@@ -139,7 +117,7 @@ def batch_size() -> int:
     On a CPU two for each core, from 4 to 16: ML-Net's first layers take 26 MB a face, and larger
     batches leave the caches. On a GPU as many as fit into half of its memory, up to 256.
     """
-    most = 2 * (os.cpu_count() or 1)
+    most = 2 * cores()
     low, high = 4, 16
     if has_gpu():
         most, low, high = _gpu_memory() // (2 * FACE_BYTES), 4, 256
@@ -193,7 +171,7 @@ def predict_batches(model, inputs, size: int):
         What the model's outputs are, as NumPy arrays: one of N rows, or a dict of such.
 
     Raises:
-        RuntimeError: in a forked process, see `check_process`.
+        RuntimeError: in a forked process, see `process.check_process`.
     """
     check_process()
     sharing = keras.distribution.distribution()
