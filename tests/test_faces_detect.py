@@ -4,11 +4,13 @@ import json
 import tracemalloc
 
 import numpy as np
+import psutil
 import pytest
 
 from safbage import faces, images
 from safbage.errors import ImageError
-from safbage.faces import Face, detect_faces, mtcnn, square
+from safbage.faces import Face, detect, detect_faces, square
+from safbage.faces.networks import networks
 
 
 def iou(a, b):
@@ -89,14 +91,13 @@ def test_a_face_in_a_large_photo_is_found_in_its_own_pixels(astronaut):
     "shape, options", [((6000, 9000), {}), ((1500, 1500), {"min_face_size": 1})]
 )
 def test_no_level_of_the_pyramid_is_larger_than_max_side(monkeypatch, shape, options):
-    sizes, networks = [], mtcnn.networks()
+    sizes, three = [], networks()
 
-    def noted(cells):
-        return lambda photo, size, threshold: (sizes.append(size), cells(photo, size, threshold))[1]
+    def noted(level):
+        sizes.append(level.shape[2:])
+        return three.proposal(level)
 
-    monkeypatch.setattr(
-        networks, "cells", {odd: noted(cells) for odd, cells in networks.cells.items()}
-    )
+    monkeypatch.setattr(detect, "networks", lambda: three._replace(proposal=noted))
     detect_faces(np.zeros((*shape, 3), "uint8"), max_side=400, **options)
     assert 390 <= np.max(sizes) <= 400
 
@@ -109,6 +110,19 @@ def test_memory_stays_bounded_on_noise(generator):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 300e6
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_photos_of_many_sizes(astronaut, generator):
+    """An engine that prepares itself for each size, and keeps that, took 5 MB a photo."""
+
+    def after(count):
+        for size in generator.integers(200, 600, (count, 2)).tolist():
+            detect_faces(images.resize(astronaut, tuple(size)))
+        return psutil.Process().memory_info().rss
+
+    before = after(30)
+    assert after(100) - before < 50e6
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,17 @@
 """The way through MTCNN's networks gives the boxes of the mtcnn package."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from conftest import data_folder
 from test_faces_detect import iou
+from test_faces_networks import WAYS, run_by
 
 from safbage import images
 from safbage.faces import detect_faces, mtcnn
 from safbage.faces.mtcnn import non_maximum_suppression
-
-
-def test_a_file_named_like_the_weights_is_not_loaded(tmp_path):
-    """The package would unpickle pnet.lz4 from the working directory."""
-    for name in ("pnet.lz4", "rnet.lz4", "onet.lz4"):
-        (tmp_path / name).write_bytes(b"not weights")
-    code = "from safbage import faces, images; print(len(faces.detect_faces(images.astronaut())))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "1", done.stderr
+from safbage.faces.networks import Networks, networks
 
 
 @pytest.mark.parametrize("share", [10, pytest.param(5, marks=pytest.mark.slow)])
@@ -63,24 +52,44 @@ def test_the_astronauts_box_is_that_of_the_mtcnn_package(astronaut):
     assert iou(face.box, row[1:5]) >= 0.999
 
 
-@pytest.mark.skipif(
-    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-    reason="compares with the package's models",
-)
-@pytest.mark.parametrize("size", [(12, 12), (13, 24), (24, 13), (31, 45)])
-def test_the_proposal_network_is_the_packages_at_odd_and_even_sizes(generator, size):
-    """Its first layers are merged, so cells at the right and lower border, where a pooled pixel has fewer neighbours, tell."""
-    from mtcnn import MTCNN
+@pytest.mark.parametrize("way", WAYS)
+def test_the_way_is_the_same_whoever_runs_the_networks(astronaut, way):
+    options = dict(min_face_size=20, thresholds=(0.6, 0.7, 0.8), scale_factor=0.709)
+    expected = mtcnn.detect(networks(), astronaut, **options)
+    found = mtcnn.detect(run_by(way), astronaut, **options)
+    for stage, arrays in expected.items():
+        for mine, theirs in zip(arrays, found[stage], strict=True):
+            assert np.allclose(mine, theirs, atol=0.01), stage
 
+
+@pytest.mark.parametrize("size", [(40, 60), (61, 37)])
+def test_levels_and_patches_are_tensorflows(generator, size):
+    tf = pytest.importorskip("tensorflow")
     photo = generator.uniform(-1, 1, (*size, 3)).astype("float32")
-    offsets, scores = MTCNN().get_stage(stage_id=1).model(photo[None])
-    odd = tuple(side % 2 for side in size)
-    cells, own_offsets, own_scores = mtcnn.networks().cells[odd](
-        photo, np.array(size, "int32"), 0.0
-    )
-    assert np.array_equal(cells, np.argwhere(np.ones(scores.shape[1:3])))
-    assert np.allclose(own_offsets, np.reshape(offsets, (-1, 4)), atol=1e-5)
-    assert np.allclose(own_scores, np.reshape(scores, (-1, 2))[:, 1], atol=1e-5)
+    sizes = []
+
+    def note(level):
+        sizes.append(level.shape[2:])
+        expected = tf.image.resize(photo[None], sizes[-1], tf.image.ResizeMethod.AREA)
+        assert np.allclose(level[0].transpose(1, 2, 0), expected[0], atol=1e-3)
+        return np.zeros((1, 4, 1, 1)), np.zeros((1, 2, 1, 1))
+
+    for smallest in (4, 12, 20):
+        mtcnn.detect(
+            Networks(note, None, None),
+            photo * 128 + 127.5,
+            min_face_size=smallest,
+            thresholds=(0.6, 0.7, 0.8),
+            scale_factor=0.709,
+        )
+    assert (3 * size[0], 3 * size[1]) in sizes and size in sizes and min(min(sizes)) < 20
+
+    corner = generator.uniform(-20, 50, (9, 2))
+    boxes = np.hstack([corner, corner + generator.uniform(3, 50, (9, 1))])
+    height, width = size
+    relative = (boxes / [width, height, width, height])[:, [1, 0, 3, 2]]
+    expected = tf.image.crop_and_resize(photo[None], relative, np.zeros(9, int), (24, 24))
+    assert np.allclose(mtcnn.cut_patches(photo, boxes, 24), expected, atol=1e-3)
 
 
 def test_suppression_in_chunks_is_the_packages_matrix(generator):

@@ -615,11 +615,11 @@ FORKED = """
 import multiprocessing, sys
 import numpy as np
 from safbage import SafBage, cam, classifiers, saliency
-from safbage.faces import mtcnn
+from safbage.faces.networks import networks
 face = np.zeros((1, 224, 224, 3), "uint8")
 model, one = SafBage.load(tasks=("gender",), saliency="light"), classifiers.load("gender")
 calls = [
-    lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, mtcnn.networks,
+    lambda: model.predict(face[0]), lambda: model.explain(face[0]), lambda: model.classify(face), SafBage.load, networks,
     lambda: saliency.predict(face[0]), lambda: saliency.load("light"), lambda: classifiers.classifier("gilnet", 2),
     lambda: classifiers.load("gender"), lambda: cam.grad_cam(one, face, target=0, layer="conv5"),
 ]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from safbage import images
-from safbage.faces.mtcnn import CELL, networks
+from safbage.faces import mtcnn
+from safbage.faces.networks import networks
 from safbage.tasks import LANDMARKS
 
 ENLARGED = 160
@@ -112,7 +113,7 @@ def detection_stages(
         "proposal", "refinement" and "output", each the boxes that its network passes on, surest
         first. Only the last are detected faces, and only they have landmarks.
     """
-    in_range = min_face_size > 0 and 0 < scale_factor < 1 and max_side >= CELL
+    in_range = min_face_size > 0 and 0 < scale_factor < 1 and max_side >= mtcnn.CELL
     if not (in_range and len(thresholds) == 3):
         raise ValueError(
             "expected min_face_size > 0, three thresholds, 0 < scale_factor < 1 and max_side ≥ 12; "
@@ -123,8 +124,14 @@ def detection_stages(
     if shrink < 1:
         size = tuple(max(1, round(side * shrink)) for side in image.shape[:2])
         image = images.resize(image, size)
-    smallest = max(min_face_size * shrink, CELL * max(image.shape[:2]) / max_side)
-    stages = networks().detect(image, smallest, thresholds, scale_factor)
+    smallest = max(min_face_size * shrink, mtcnn.CELL * max(image.shape[:2]) / max_side)
+    stages = mtcnn.detect(
+        networks(),
+        image,
+        min_face_size=smallest,
+        thresholds=thresholds,
+        scale_factor=scale_factor,
+    )
     return {name: _as_faces(*found, image.shape[:2], shrink) for name, found in stages.items()}
 
 

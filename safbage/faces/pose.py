@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from safbage.faces.detect import Face
 from safbage.tasks import LANDMARK_COLUMNS, LANDMARKS
@@ -67,8 +66,17 @@ def head_pose(face: Face) -> Pose | None:
     if not fitted:
         return None
     turn, _ = cv2.solvePnPRefineLM(MODEL, points, camera, None, turn, shift)
-    roll, yaw, pitch = Rotation.from_rotvec(turn.ravel()).as_euler("ZYX", degrees=True)
-    return Pose(float(roll), float(-yaw), float(pitch)) if abs(pitch) <= 90 else None
+    pose = Pose(*_angles(cv2.Rodrigues(turn)[0]))
+    return pose if abs(pose.pitch) <= 90 else None
+
+
+def _angles(turn):
+    """Roll, yaw and pitch, in degrees, of a rotation (3×3) that pitches first, then turns, then
+    rolls."""
+    roll = np.arctan2(turn[1, 0], turn[0, 0])
+    yaw = np.arctan2(turn[2, 0], np.hypot(turn[0, 0], turn[1, 0]))
+    pitch = np.arctan2(turn[2, 1], turn[2, 2])
+    return np.degrees([roll, yaw, pitch]).tolist()
 
 
 def eye_angle(face: Face) -> float:
