@@ -83,6 +83,7 @@ def onnx_files() -> tuple[bytes, bytes, bytes]:
 
 
 def _proposal(layers, x):
+    """P-Net, for pictures of any size; the others are for one size (figure 2 of the paper)."""
     x = layers.pool(layers.prelu(layers.convolution(x)), 2)
     x = layers.prelu(layers.convolution(x))
     x = layers.prelu(layers.convolution(x))
@@ -90,6 +91,7 @@ def _proposal(layers, x):
 
 
 def _refinement(layers, x):
+    """R-Net."""
     x = layers.pool(layers.prelu(layers.convolution(x)), 3)
     x = layers.pool(layers.prelu(layers.convolution(x)), 3)
     x = layers.prelu(layers.convolution(x))
@@ -98,6 +100,7 @@ def _refinement(layers, x):
 
 
 def _output(layers, x):
+    """O-Net."""
     x = layers.pool(layers.prelu(layers.convolution(x)), 3)
     x = layers.pool(layers.prelu(layers.convolution(x)), 3)
     x = layers.pool(layers.prelu(layers.convolution(x)), 2)
@@ -232,7 +235,7 @@ def opencv(file: bytes) -> Network:
     """A network, given as an ONNX file's bytes, that OpenCV runs; any thread may call it."""
     content = np.frombuffer(file, "uint8")
     free = queue.SimpleQueue()  # one that answers a thread answers no other meanwhile
-    outputs = cv2.dnn.readNetFromONNX(content).getUnconnectedOutLayersNames()
+    free.put(cv2.dnn.readNetFromONNX(content))
 
     def run(pictures):
         try:
@@ -240,7 +243,7 @@ def opencv(file: bytes) -> Network:
         except queue.Empty:
             network = cv2.dnn.readNetFromONNX(content)
         network.setInput(np.ascontiguousarray(pictures))
-        answers = network.forward(outputs)
+        answers = network.forward(network.getUnconnectedOutLayersNames())
         free.put(network)
         return answers
 
