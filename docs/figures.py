@@ -1,4 +1,5 @@
-"""Draw docs/figure-1.png to figure-4.png, the paper's figures remade, and docs/forest.png:
+"""Draw docs/figure-1.png to figure-4.png, the paper's figures remade, docs/forest.png, and the
+networks, docs/schematic-mtcnn.png and its like:
 
 python docs/figures.py    # all of them; or some: python docs/figures.py forest figure-3
 
@@ -9,6 +10,7 @@ are drawn from `results/`.
 
 import argparse
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -93,6 +95,7 @@ DRAWINGS = {
     "figure-3": by_ratio,
     "figure-4": lambda: figures.expressions(of_each_expression()),
     "forest": lambda: plots.forest(saved()).figure,
+    **{f"schematic-{name}": partial(plots.schematic, name) for name in plots.SCHEMATICS},
 }
 """By the name of its file what draws it."""
 

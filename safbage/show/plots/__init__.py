@@ -17,4 +17,5 @@ from safbage.show.plots.comparisons import *  # noqa: F403
 from safbage.show.plots.films import *  # noqa: F403
 from safbage.show.plots.method import *  # noqa: F403
 from safbage.show.plots.pictures import *  # noqa: F403
+from safbage.show.plots.schematics import *  # noqa: F403
 from safbage.show.plots.style import *  # noqa: F403
