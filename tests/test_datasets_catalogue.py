@@ -62,6 +62,7 @@ def test_a_record_stands_beside_each_reader():
         "salicon",
         "mit1003",
         "scene",
+        "portraits",
         "synthetic",
     ]
 

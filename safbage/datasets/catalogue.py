@@ -99,8 +99,8 @@ def load(
     read = chosen.read or chosen.draw
     if read is None:
         raise DatasetError(
-            f"{chosen.title} holds scenes with fixations, not labelled faces; "
-            "read it with safbage.fixations.read"
+            f"{chosen.title} holds no labelled faces; "
+            "scenes are read with safbage.fixations.read, and SafBage.predict takes any photo"
         )
     folder = folder or find(name, data_dir)
     if folder is None:
@@ -225,26 +225,41 @@ def _labelled(table, task, source):
     return labelled
 
 
-def fetch(name: str, to: str | Path, *, config: str = "0.25") -> Path:
+def fetch(name: str, to: str | Path, *, config: str = "0.25", progress: bool = True) -> Path:
     """Fetch a data set that is free to fetch into its own folder in `to`, and return that folder.
 
-    What is there already and whole is not fetched again, and an interrupted download goes on: that
-    is huggingface_hub's doing.
+    What is there already and whole is not fetched again, and an interrupted download goes on.
+
+    Args:
+        name: as in `SOURCES`.
+        to: the folder of data sets.
+        config: of FairFace, its margin.
+        progress: show a bar.
 
     Raises:
         DatasetError: there is no such set, or it must be asked for; the message says where, and how
             to lay out its files.
         ValueError: there is no such `config`.
         FetchError: the download failed.
+        WorkError: nothing can be written to the folder.
         ImportError: huggingface_hub is not installed.
     """
     chosen = look_up(name)
     folder = Path(to).expanduser().resolve() / chosen.folders[0]
-    if chosen.hub is None:
+    if chosen.published is not None:
+        chosen.published.fetch(chosen.title, folder, progress=progress)
+    elif chosen.hub is not None:
+        _fetch_from_hub(chosen, folder, config)
+    else:
         raise DatasetError(
             f"{chosen.title} cannot be fetched by a command. Where to get it: {chosen.where}. "
             f"Licence: {chosen.licence}. Lay it out in {folder} as {chosen.layout}"
         )
+    return folder
+
+
+def _fetch_from_hub(chosen, folder, config):
+    """By huggingface_hub, which goes on where it was."""
     if config not in HUB_CONFIGS:
         raise ValueError(f"config is one of {', '.join(HUB_CONFIGS)}; got {config!r}")
     try:
@@ -263,4 +278,3 @@ def fetch(name: str, to: str | Path, *, config: str = "0.25") -> Path:
             "connection and the disk and give the command again: it goes on where it was. Or fetch "
             f"{files} of the data set {chosen.hub} elsewhere and put it into {folder}/{config}"
         ) from error
-    return folder

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from safbage.datasets.published import Portraits, Repository
 from safbage.datasets.tables import Listing
 
 
@@ -25,6 +26,7 @@ class Source:
         draw: in place of `read` for a set that is drawn: into a folder so many pictures
             (`count`, `seed`), to a `Listing`.
         hub: its name on the Hugging Face hub, where `datasets.fetch` gets it.
+        published: where else `datasets.fetch` gets it, without a form.
         preparation: options of `preparation.Preparation` that its pictures need.
         whole_split: whether the paper tests it by its one split instead of folds.
     """
@@ -41,5 +43,6 @@ class Source:
     read: Callable[..., Listing] | None = None
     draw: Callable[..., Listing] | None = None
     hub: str | None = None
+    published: Repository | Portraits | None = None
     preparation: Mapping[str, object] = field(default_factory=dict)
     whole_split: bool = False

@@ -1,5 +1,6 @@
-"""Scenes with recorded fixations; `safbage.fixations` reads them."""
+"""Scenes with recorded fixations, which `safbage.fixations` reads; and portraits."""
 
+from safbage.datasets.published import Portraits, Repository
 from safbage.datasets.source import Source
 
 SOURCES = {
@@ -7,23 +8,33 @@ SOURCES = {
         title="OSIE",
         what="scenes, 800×600; eye movements of 15 viewers",
         pictures="700",
-        size="",
+        size="50 MB",
         licence="MIT",
         citation="Xu et al., Predicting human gaze beyond pixels, Journal of Vision 2014",
-        where="github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
+        where="safbage data fetch osie; github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
         layout="stimuli/1001.jpg … and fixations.csv (image, subject, x, y in pixels)",
         folders=("OSIE",),
+        published=Repository(
+            "NUS-VIP/predicting-human-gaze-beyond-pixels",
+            "4a467890fcb40a2fec04cdded552760942bac7a4",
+            "osie.txt",
+        ),
     ),
     "eyecrowd": Source(
         title="EyeCrowd",
-        what="crowded scenes; eye movements of 16 viewers",
+        what="crowded scenes, 1024×768; eye movements of 16 viewers",
         pictures="500",
-        size="",
+        size="180 MB",
         licence="MIT",
         citation="Jiang, Xu, Zhao, Saliency in crowd, ECCV 2014",
-        where="the NUS VIP laboratory, Saliency in Crowd",
+        where="safbage data fetch eyecrowd; github.com/NUS-VIP/saliency-in-crowd",
         layout="stimuli/….jpg and fixations.csv (image, subject, x, y in pixels)",
         folders=("EyeCrowd",),
+        published=Repository(
+            "NUS-VIP/saliency-in-crowd",
+            "8bb0416ee9942346f0a990f87a1325742fe3293f",
+            "eyecrowd.txt",
+        ),
     ),
     "salicon": Source(
         title="SALICON",
@@ -57,5 +68,17 @@ SOURCES = {
         where="github.com/Yanakz/Scene",
         layout="stimuli/001.jpg … and tidy/fixations.mat (y, x, onset, duration)",
         folders=("Scene",),
+    ),
+    "portraits": Source(
+        title="Portraits",
+        what="three official photos of two US presidents, to try things on",
+        pictures="3",
+        size="3 MB",
+        licence="works of the US government; the README beside them has the White House's wishes",
+        citation="Pete Souza, official White House photographer, 2009 to 2012",
+        where="safbage data fetch portraits; from the package face_recognition 1.3.0",
+        layout="obama.jpg, obama2.jpg, biden.jpg and README.md",
+        folders=("portraits",),
+        published=Portraits(),
     ),
 }
