@@ -15,10 +15,10 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("outputs/demo"),
     notebook: Annotated[
         Path | None,
-        typer.Option(help="Execute this notebook, and make HTML of it; else the course's first."),
+        typer.Option(help="Run this notebook and make HTML of it; by default the course's first."),
     ] = None,
     no_notebook: Annotated[
-        bool, typer.Option("--no-notebook", help="Execute none: some seconds instead of minutes.")
+        bool, typer.Option("--no-notebook", help="Run no notebook: seconds instead of minutes.")
     ] = False,
 ):
     """Answer the embedded photo, and run a notebook.

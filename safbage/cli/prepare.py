@@ -23,7 +23,7 @@ def prepare(
     ],
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="The data set's folder, or the one it lies in (else SAFBAGE_DATA)."),
+        typer.Option(help="The data set's folder, or the one that holds it (else SAFBAGE_DATA)."),
     ] = None,
     detect: Annotated[
         str, typer.Option(help="mtcnn, box (the table's own) or none (the whole picture).")
@@ -42,10 +42,11 @@ def prepare(
     image_format: Annotated[str, typer.Option(help="jpeg or png.")] = "jpeg",
     shard_size: Annotated[int, typer.Option(help="Pictures per shard.")] = 128,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only so many pictures, drawn at random (seed 0).")
+        int | None,
+        typer.Option(min=1, help="At most this many pictures, drawn at random (seed 0)."),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Make shards with failures again.")
+        bool, typer.Option("--retry-failed", help="Try shards with failures again.")
     ] = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,

@@ -35,7 +35,7 @@ def reproduce(
         ),
     ] = "laptop",
     output: Annotated[
-        Path, typer.Option(help="Folder for all of it; resumed if it exists.")
+        Path, typer.Option(help="Folder for all results; resumed if it exists.")
     ] = Path("outputs/reproduction"),
     only: Annotated[
         list[str] | None,
@@ -45,7 +45,9 @@ def reproduce(
     ] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option(help="In place of the scale's; a name or a prepared folder; repeat it."),
+        typer.Option(
+            help="In place of the scale's data: a name or a prepared folder; repeat it for more."
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")

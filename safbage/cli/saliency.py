@@ -37,15 +37,17 @@ Sigma = Annotated[float, typer.Option(help="Gaussian of a fixation, in degrees o
 PixelsPerDegree = Annotated[
     float | None,
     typer.Option(
-        help="By default 3 % of the width. 1 has --sigma count pixels.", show_default=False
+        help="By default 3 % of the width. With 1, --sigma counts pixels.", show_default=False
     ),
 ]
-Split = Annotated[str, typer.Option(help="train or val: which of SALICON's.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only so many scenes of each folder.")]
+Split = Annotated[str, typer.Option(help="SALICON's train or val.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many scenes of each folder.")]
 Share = Annotated[
-    float, typer.Option(help="Share of each folder's scenes that training leaves to evaluating.")
+    float, typer.Option(help="Share of each folder's scenes that training leaves for evaluation.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random, --hold-back's draw among it.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed of everything random, including the draw of --hold-back.")
+]
 
 
 @app.command("train-saliency")
@@ -62,7 +64,7 @@ def train_saliency(
     ] = "paper",
     train: Annotated[
         str | None,
-        typer.Option(help="head, conv5, conv4 or all: what is trained, the rest is frozen."),
+        typer.Option(help="What is trained: head, conv5, conv4 or all. The rest is frozen."),
     ] = None,
     size: Annotated[
         tuple[int, int] | None, typer.Option(help="Height and width of the scenes.")
@@ -71,7 +73,7 @@ def train_saliency(
     optimizer: Annotated[str | None, typer.Option(help="sgd (published) or adam.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate at the start.")] = None,
     decay: Annotated[str | None, typer.Option(help="time (published) or cosine.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most this many.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Epochs without a better CC before it stops.")
     ] = None,

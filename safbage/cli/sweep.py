@@ -29,7 +29,8 @@ def sweep(
         typer.Option(help="RATIO=0,0.3,0.9 or FOLD=0..4; repeat it for more parameters."),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="EPOCHS=5: the same at all points; repeat it.")
+        list[str] | None,
+        typer.Option("--set", help="EPOCHS=5: the same at all points; repeat it for more."),
     ] = None,
     from_: Annotated[
         Path | None,
@@ -38,7 +39,7 @@ def sweep(
     workers: Workers = 1,
     scheduler: Scheduler = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run the points again that failed before.")
+        bool, typer.Option("--retry-failed", help="Run points that failed before again.")
     ] = False,
 ):
     """Run a notebook at every point of a grid of settings.

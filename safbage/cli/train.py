@@ -25,7 +25,7 @@ Batch = Annotated[
     int | None,
     typer.Option(help="Images per step; by default the recipe's 128.", show_default=False),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only so many faces, drawn at random.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many faces, drawn at random.")]
 Seed = Annotated[int, typer.Option(help="Seed of initial weights, dropout and order.")]
 Imagenet = Annotated[
     bool,
@@ -110,12 +110,13 @@ def evaluate(
         list[float] | None, typer.Option(help="Repeat it for several; 0 and 0.3 by default.")
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="How many to test; 0 trains once, by the table's split.")
+        int,
+        typer.Option(min=0, help="How many folds to test; 0 trains once, by the table's split."),
     ] = 5,
     shipped: Annotated[
         bool,
         typer.Option(
-            "--shipped", help="Train nothing: measure the classifiers that safbage ships."
+            "--shipped", help="Train nothing; measure the classifiers that ship with safbage."
         ),
     ] = False,
     output: Annotated[
@@ -209,7 +210,9 @@ def results(
     markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/results.md.")] = False,
     headline: Annotated[
         bool,
-        typer.Option("--headline", help="Those of one arm with saliency in one table, a row each."),
+        typer.Option(
+            "--headline", help="One table for results with one saliency arm, a row for each."
+        ),
     ] = False,
 ):
     """Print results that were measured before, as tables."""
