@@ -1,5 +1,6 @@
 """docs/glossary.md, held to the notebooks."""
 
+import re
 from pathlib import Path
 
 import glossary_page
@@ -23,8 +24,10 @@ def test_every_boxed_word_of_a_notebook_has_an_entry(path):
 
 def test_words_stand_in_alphabetical_order_with_one_sentence_each():
     words = glossary_page.entries(PAGE)
-    assert len(words) == PAGE.count("\n## ") > 50
+    assert len(words) == PAGE.count("\n### ") > 50
     assert list(words) == sorted(words, key=lambda w: w.lower().replace("-", "").replace("'", ""))
+    letters = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    assert letters == sorted({word[0].upper() for word in words})
     for word, meaning in words.items():
         assert meaning.endswith(".") and ". " not in meaning, word
 
@@ -41,9 +44,11 @@ Prose with a **leak** in it: the ratio is 0.3.
 
 def test_boxed_words_are_found_and_sentences_are_not():
     assert glossary_page.boxed(BOXED) == {"Fixation map", "degree of visual angle"}
-    known = "# G\n\n## Fixation map\n\nA sum.\n"
+    known = "# G\n\n### Fixation map\n\nA sum.\n"
     assert glossary_page.unexplained(known, BOXED) == {"degree of visual angle"}
-    assert not glossary_page.unexplained(known + "\n## Degree of visual angle\n\nA thumb.\n", BOXED)
+    assert not glossary_page.unexplained(
+        known + "\n### Degree of visual angle\n\nA thumb.\n", BOXED
+    )
 
 
 @pytest.mark.parametrize(

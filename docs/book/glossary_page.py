@@ -13,7 +13,9 @@ import nbformat
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "glossary.md"
-ENTRY = re.compile(r"^## (?P<word>.+)\n\n(?P<meaning>.+)\n(?:\n\*(?P<where>.+)\*\n)?", re.MULTILINE)
+ENTRY = re.compile(
+    r"^### (?P<word>.+)\n\n(?P<meaning>.+)\n(?:\n\*(?P<where>.+)\*\n)?", re.MULTILINE
+)
 BOX = re.compile(r"^>.*(?:\n>.*)*", re.MULTILINE)
 BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 LONGEST = 4
@@ -105,7 +107,7 @@ def filled(page: str, prose: dict[Path, str]) -> str:
     """
 
     def line(found):
-        return f"## {found['word']}\n\n{found['meaning']}\n\n*{where(found['word'], prose)}*\n"
+        return f"### {found['word']}\n\n{found['meaning']}\n\n*{where(found['word'], prose)}*\n"
 
     return ENTRY.sub(line, page)
 
