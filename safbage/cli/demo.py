@@ -23,8 +23,8 @@ def demo(
 ):
     """Answer the embedded photo, and run a notebook.
 
-    It is NASA's picture of the astronaut Eileen Collins. A figure, a table and the notebook as a
-    page to read are left.
+    The photo is NASA's portrait of the astronaut Eileen Collins. The command leaves a figure, a
+    table, and the notebook as a page to read.
     """
     chosen = None if no_notebook else notebook or notebooks()[0]
     if chosen and not chosen.is_file():
