@@ -1,7 +1,7 @@
 # The course in a container:
 #   docker build --tag safbage . && docker run --rm --publish 127.0.0.1:8888:8888 safbage
 # Versions are those of binder/constraints.txt, with which the tests passed. Weights are fetched while it is built; then it runs offline.
-FROM python:3.12.11-slim-bookworm
+FROM python:3.11.13-slim-bookworm
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
