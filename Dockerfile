@@ -9,8 +9,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     SAFBAGE_HOME=/opt/safbage/weights
 
 RUN useradd --create-home --uid 1000 student \
-    && mkdir --parents /opt/safbage/weights \
-    && chown --recursive 1000:1000 /opt/safbage
+    && mkdir --parents /opt/safbage/weights /course \
+    && chown --recursive 1000:1000 /opt/safbage /course
 
 WORKDIR /opt/safbage/source
 COPY --chown=1000:1000 . .
@@ -20,9 +20,9 @@ ENV PATH=/opt/safbage/venv/bin:$PATH
 RUN python -m venv /opt/safbage/venv \
     && pip install --constraint binder/constraints.txt ".[page,hub]" \
     && safbage weights --fetch \
-    && safbage course --output /home/student/course
+    && safbage course --output /course
 
-WORKDIR /home/student/course
+WORKDIR /course
 EXPOSE 8888
 HEALTHCHECK --interval=30s --start-period=30s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8888/api', timeout=5)"]

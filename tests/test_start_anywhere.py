@@ -138,7 +138,7 @@ def test_the_dockerfiles_commands_lead_to_a_course_that_runs(tmp_path):
     for text in as_user:
         subprocess.run(["sh", "-euc", there(text)], cwd=source, env=os.environ | own, check=True)
     (command,) = words("CMD")
-    course = tmp_path / "home" / "course"
+    course = tmp_path / "course"
     assert (course / json.loads(command)[-1]).is_file()
     version = subprocess.run([f"{home}/venv/bin/jupyter", "lab", "--version"], capture_output=True)
     assert version.returncode == 0
