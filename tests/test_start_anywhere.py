@@ -127,9 +127,7 @@ def test_the_dockerfiles_commands_lead_to_a_course_that_runs(tmp_path):
     home, source = tmp_path / "opt", clean_copy(tmp_path / "opt" / "source")
 
     def there(text):
-        inside = text.replace("/opt/safbage", str(home)).replace(
-            "/home/student", str(tmp_path / "home")
-        )
+        inside = text.replace("/opt/safbage", str(home)).replace(" /course", f" {tmp_path}/course")
         return inside.replace("python -m venv", f"{sys.executable} -m venv")
 
     path = f"{home}/venv/bin:{os.environ['PATH']}"
