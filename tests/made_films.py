@@ -127,6 +127,24 @@ def mixed(path, *, seconds, fps=25.0, size=(720, 1280)):
     return write(path, frames(), fps=fps)
 
 
+def webcam(path, *, seconds=8, fps=30, size=(720, 1280), side=560, empty=0.0):
+    """A film that Chromium plays as a camera, round and round: one person at a desk, who sways. For a share `empty` of the time,
+    in the middle, nobody is there.
+
+    It is Motion JPEG without a container (`.mjpeg`): JPEGs, one after another.
+    """
+    (person,) = people(1, seed=1, side=side)
+    middle = np.array([size[1] - side, size[0] - side]) / 2
+    count = round(seconds * fps)
+    with open(path, "wb") as file:
+        for i in range(count):
+            angle = 2 * np.pi * i / count
+            place = middle + middle * [0.35 * np.sin(angle), 0.2 * np.cos(2 * angle)]
+            gone = abs(i / count - 0.5) < empty / 2
+            file.write(images.encode(scene([person], [None if gone else tuple(place)], size)))
+    return Path(path)
+
+
 # --- what is done to a file of MPEG-4 ------------------------------------------------------------------------------------
 
 

@@ -77,17 +77,22 @@ def test_a_host_that_others_can_reach_is_warned_of(tmp_path):
     assert done.returncode == 1
 
 
-@pytest.fixture(scope="module")
-def chromium():
+def chromium_path():
+    """Where Chromium is; a skip where it is not."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None and os.environ.get("CI"):
         pytest.fail("needs Chromium: install it, or say where it is in CHROMIUM")
     if path is None:
         pytest.skip("needs Chromium (install it, or say where it is in CHROMIUM)")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"]
+            executable_path=chromium_path(), args=["--no-sandbox"]
         )  # root has no sandbox
         yield browser
         browser.close()

@@ -104,7 +104,7 @@ def test_explore_names_the_extra_that_it_lacks(monkeypatch):
     done = CliRunner().invoke(base.app, ["explore", "--no-browser"])
     assert (
         done.exit_code == 1
-        and 'explore needs Voilà: install the extra "page" (in a clone: pip install -e ".[page]")'
+        and 'explore and live need Voilà: install the extra "page" (in a clone: pip install -e ".[page]")'
         in done.stderr
     )
 

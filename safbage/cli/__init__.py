@@ -8,6 +8,7 @@ from safbage.cli import (  # noqa: F401  (each adds its commands to the applicat
     demo,
     explore,
     export,
+    live,
     predict,
     prepare,
     reproduce,

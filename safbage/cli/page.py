@@ -1,4 +1,4 @@
-"""The server behind `safbage explore`: Voilà with one kernel for all pages.
+"""The server behind `safbage explore` and `safbage live`: Voilà with one kernel for all pages.
 
 It reads nothing from the working directory.
 """
@@ -19,14 +19,14 @@ from safbage.errors import install_extra
 try:
     from voila.app import Voila
 except ImportError as error:
-    raise ImportError(f"explore needs Voilà: {install_extra('page')}") from error
+    raise ImportError(f"explore and live need Voilà: {install_extra('page')}") from error
 
 WITHOUT_PAGE = 30
 """Seconds that the kernel is kept for a page that is loaded again."""
 REDIRECT = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0;url={url}">
-<a href="{url}">The ratio explorer</a>
+<a href="{url}">{title}</a>
 """
 
 
@@ -57,12 +57,23 @@ class OneKernel(AsyncMappingKernelManager):
 class Page(Voila):
     """One notebook as a page.
 
-    `folder` is this user's alone, and takes the file that the browser is sent to.
+    `folder` is this user's alone, and takes the file that the browser is sent to. `called` is the
+    page where its address is said.
     """
 
-    def __init__(self, folder: Path, *, browser: bool, largest_message: int, **options):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        browser: bool,
+        largest_message: int,
+        called: str = "the explorer",
+        title: str = "The ratio explorer",
+        **options,
+    ):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
         self.folder, self.with_browser = folder, browser
+        self.called, self.page_title = called, title
         # By default the working directory comes first, and voila.py there would be executed.
         self.config_file_paths = []
         self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
@@ -84,11 +95,12 @@ class Page(Voila):
 
         Other users can read the browser's command line.
         """
-        say(f"The explorer is at {self.display_url}\nCtrl-C ends it.")
+        say(f"{self.called.capitalize()} is at {self.display_url}\nCtrl-C ends it.")
         if self.with_browser:
             redirect = self.folder / "open.html"
             private = os.open(redirect, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(private, "w", encoding="utf-8") as file:
-                file.write(REDIRECT.format(url=html.escape(self.display_url)))
+                url, title = html.escape(self.display_url), html.escape(self.page_title)
+                file.write(REDIRECT.format(url=url, title=title))
             address = redirect.as_uri()  # in a thread, since some browsers wait for their end
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
