@@ -22,7 +22,7 @@ from safbage.runtime.files import visible
 from safbage.tasks import CLASSES, SHIPPED
 
 SECTIONS = {
-    "Answer photos": ("demo", "predict", "explore", "export"),
+    "Answer photos": ("demo", "predict", "explore", "live", "export"),
     "Learn": ("course", "sweep"),
     "Data sets": ("data", "prepare"),
     "Train and measure": (
