@@ -1,8 +1,10 @@
 """What lies at an address, from a server of the test's own: within limits, and not from this machine unasked."""
 
+import datetime
 import io
 import itertools
 import socket
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,6 +67,46 @@ def server():
     server.server_close()
 
 
+class _Secure(ThreadingHTTPServer):
+    """Over TLS, as a context says. A client that gives the handshake up is no news."""
+
+    def __init__(self, context):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.daemon_threads, self.ended = True, threading.Event()
+        options = dict(server_side=True, do_handshake_on_connect=False)
+        self.socket = context.wrap_socket(self.socket, **options)
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return pytest.importorskip("trustme").CA()
+
+
+@pytest.fixture
+def secure(authority, monkeypatch, tmp_path):
+    """A function that starts a server whose certificate is for a name; its address at localhost. `trusted` adds the authority
+    to those that this process trusts."""
+    servers = []
+
+    def secure(name="localhost", *, trusted=True, **options):
+        authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem") if trusted else "")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name, **options).configure_cert(context)
+        server = _Secure(context)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        servers.append(server)
+        return f"https://localhost:{server.server_port}"
+
+    yield secure
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
 def fetch(address, **options):
     into = io.BytesIO()
     given = dict(limit=100_000, seconds=5, allow_private=True) | options
@@ -93,6 +135,46 @@ def test_what_lies_at_an_address_is_fetched(server):
 def test_what_cannot_be_fetched_is_told_with_its_address(server, path, word):
     with pytest.raises(AddressError, match=word):
         fetch(f"{server}/{path}")
+
+
+def test_what_lies_at_an_encrypted_address_is_fetched(secure):
+    address = secure()
+    assert fetch(f"{address}/whole") == BODY
+    assert fetch(f"{address}/to/{address}/whole") == BODY
+    with pytest.raises(AddressError, match="--allow-private"):
+        fetch(f"{address}/whole", allow_private=False)
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused_in_words(secure):
+    with pytest.raises(AddressError, match=r"certificate is not trusted: .*issuer certificate"):
+        fetch(f"{secure(trusted=False)}/whole")
+
+
+def test_a_certificate_of_another_machine_is_refused_in_words(secure):
+    with pytest.raises(AddressError, match=r"not trusted: Hostname mismatch.*'localhost'"):
+        fetch(f"{secure('photos.example')}/whole")
+
+
+def test_a_certificate_that_has_expired_is_refused_in_words(secure):
+    past = datetime.datetime(2020, 1, 1)
+    with pytest.raises(AddressError, match="not trusted: certificate has expired"):
+        fetch(f"{secure(not_after=past)}/whole")
+
+
+def test_a_server_that_speaks_no_tls_is_told(server):
+    with pytest.raises(AddressError, match="no encrypted connection came about: wrong version"):
+        fetch(server.replace("http:", "https:") + "/whole")
+
+
+def test_encrypted_to_unencrypted_is_refused_of_a_real_server(secure, server):
+    with pytest.raises(AddressError, match="leads to an unencrypted address"):
+        fetch(f"{secure()}/to/{server}/whole")
+
+
+@pytest.mark.parametrize("path, word", [("endless", "more than"), ("drip", "took longer")])
+def test_the_limits_hold_over_tls_too(secure, path, word):
+    with pytest.raises(AddressError, match=word):
+        fetch(f"{secure()}/{path}", seconds=1)
 
 
 @pytest.mark.parametrize("path", ["drip", "silent"])

@@ -71,6 +71,11 @@ def fetch(
 def _reason(error):
     if isinstance(error, socket.gaierror):
         return "there is no machine of this name, or no network"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        why = (error.reason or "broken off").lower().replace("_", " ")
+        return f"no encrypted connection came about: {why}"
     return str(error) or type(error).__name__
 
 
