@@ -233,8 +233,16 @@ def test_the_page_that_began_last_has_the_camera(page):
     assert page.widget.watcher.cleared == 2
 
 
-def test_no_page_is_answered_that_did_not_begin(page):
+def test_no_page_is_answered_that_did_not_begin_or_has_ended(page):
     assert page.send(frame(), FRAME)[0]["kind"] == "elsewhere"
+    begin(page)
+    handed(page.widget, {"kind": "end", "viewer": "another"})
+    assert page.send(frame(), FRAME)[0]["kind"] == "answer"
+    handed(page.widget, {"kind": "end", "viewer": "me"})
+    assert page.send(frame(), FRAME)[0]["kind"] == "elsewhere"
+    begin(page)
+    page.send(frame(), FRAME)
+    assert page.widget.watcher.cleared == 3  # at each beginning, and at the end: no face is kept
 
 
 @pytest.mark.parametrize(
@@ -455,6 +463,7 @@ def test_the_camera_is_let_go_when_it_is_stopped_or_elsewhere_or_removed(open_pa
     assert not camera_is_off(page)
     page.keyboard.press("Enter")
     assert camera_is_off(page) and page.evaluate("document.activeElement.className") == "start"
+    sent(page, 1, "end")
     page.keyboard.press("Enter")
     sent(page, 2)
     page.evaluate("reply({kind: 'begun', viewer: 'another'})")

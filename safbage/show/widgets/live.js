@@ -190,6 +190,7 @@ function render({ model, el }) {
   /** Let the camera go; `why` is told, where somebody has to know. */
   function end(why = "") {
     const focused = root.contains(document.activeElement);
+    if (viewer) model.send({ kind: "end", viewer });
     stream?.getTracks().forEach((track) => track.stop());
     stream = viewer = video.srcObject = null;
     waiting = false;

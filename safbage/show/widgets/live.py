@@ -137,6 +137,10 @@ class Live(ipywidgets.VBox):
             self.viewer = viewer
             self._worker.submit(self.watcher.clear)
             self.camera.send({"kind": "begun", **about})
+        elif kind == "end":
+            if viewer == self.viewer:
+                self.viewer = None
+                self._worker.submit(self.watcher.clear)
         elif kind != "frame":
             text = f"a message of the kind {kind!r} is not known"
             self.camera.send({"kind": "failed", "text": text, **about})
