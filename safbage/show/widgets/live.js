@@ -157,7 +157,8 @@ function render({ model, el }) {
   paceText.className = "pace";
 
   let stream = null, viewer = null, pace = null; // of the camera that runs
-  let number = 0, taken = 0, waiting = false; // of the frame that was sent last: when, and whether it is answered
+  let number = 0, taken = 0, newest = 0; // of the frame that was sent last, and when it and the camera's newest were taken
+  let ready = false; // for another frame to be sent: the last one is answered
   let patience = null, pause = null; // timers
   let gone = false;
 
@@ -184,7 +185,8 @@ function render({ model, el }) {
     below.replaceChildren(stop, paceText);
     stop.focus({ preventScroll: true });
     model.send({ kind: "begin", viewer });
-    next();
+    ready = true;
+    tick(viewer);
   }
 
   /** Let the camera go; `why` is told, where somebody has to know. */
@@ -193,7 +195,7 @@ function render({ model, el }) {
     if (viewer) model.send({ kind: "end", viewer });
     stream?.getTracks().forEach((track) => track.stop());
     stream = viewer = video.srcObject = null;
-    waiting = false;
+    ready = false;
     clearTimeout(patience);
     clearTimeout(pause);
     stage.classList.remove("on");
@@ -205,23 +207,32 @@ function render({ model, el }) {
     if (focused) find(".start").focus({ preventScroll: true });
   }
 
-  /** Send the camera's next frame, when there is one: not while the page is hidden. */
-  function next() {
-    if (!stream || waiting) return;
-    waiting = true;
-    const from = viewer;
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback((now, about) => send(from, about.captureTime ?? now));
-    else requestAnimationFrame((now) => send(from, now));
+  /** Note each frame that the camera gives, and send it where one is awaited. There are none while the page is hidden. */
+  function tick(from) {
+    const note = (now, about) => {
+      if (viewer !== from) return;
+      newest = about?.captureTime ?? now;
+      if (ready) send();
+      tick(from);
+    };
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(note);
+    else requestAnimationFrame(note);
   }
 
-  function send(from, when) {
-    if (viewer !== from) return;
+  /** The next frame may be sent: the newest at once, where it was not sent yet. */
+  function next() {
+    if (!stream) return;
+    ready = true;
+    if (newest > taken) send();
+  }
+
+  function send() {
     const scale = Math.min(1, LONGER / Math.max(video.videoWidth, video.videoHeight));
     const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(scale * side)));
     if (shot.width !== width || shot.height !== height) Object.assign(shot, { width, height });
     shot.getContext("2d", { willReadFrequently: true }).drawImage(video, 0, 0, width, height);
-    const own = ++number;
-    taken = when;
+    const own = ++number, from = viewer;
+    [taken, ready] = [newest, false];
     patience = setTimeout(() => waitedFor(own), PATIENCE);
     const pass = async (blob) => {
       const bytes = await blob?.arrayBuffer();
@@ -231,9 +242,8 @@ function render({ model, el }) {
   }
 
   function waitedFor(own) {
-    if (!stream || !waiting || own !== number) return;
+    if (!stream || ready || own !== number) return;
     told.textContent = TELLS.silent;
-    waiting = false;
     next();
   }
 
@@ -242,9 +252,8 @@ function render({ model, el }) {
     if (content.kind === "begun" && content.viewer !== viewer) return end(TELLS.elsewhere);
     if (content.viewer !== viewer || content.kind === "begun") return;
     if (content.kind === "elsewhere") return end(TELLS.elsewhere);
-    if (content.number !== number || !waiting) return;
+    if (content.number !== number || ready) return;
     clearTimeout(patience);
-    waiting = false;
     told.textContent = content.kind === "failed" ? `This frame was not answered: ${content.text}` : "";
     if (content.kind === "answer") show(content, buffers);
     if (PAUSE[content.kind]) pause = setTimeout(next, PAUSE[content.kind]);
