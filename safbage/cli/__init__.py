@@ -6,6 +6,7 @@ from safbage.cli import (  # noqa: F401  (each adds its commands to the applicat
     course,
     data,
     demo,
+    detection,
     explore,
     export,
     live,

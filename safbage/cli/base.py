@@ -32,6 +32,7 @@ SECTIONS = {
         "reproduce",
         "train-saliency",
         "evaluate-saliency",
+        "evaluate-detection",
     ),
     "Upkeep": ("weights", "doctor"),
 }

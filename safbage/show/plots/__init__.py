@@ -14,6 +14,7 @@ What a part lists in its ``__all__`` is called from here: `plots.boxes`, `plots.
 from safbage.show.plots.answers import *  # noqa: F403
 from safbage.show.plots.charts import *  # noqa: F403
 from safbage.show.plots.comparisons import *  # noqa: F403
+from safbage.show.plots.detection import *  # noqa: F403
 from safbage.show.plots.films import *  # noqa: F403
 from safbage.show.plots.method import *  # noqa: F403
 from safbage.show.plots.pictures import *  # noqa: F403
