@@ -74,8 +74,10 @@ def facenet_pytorch(python, folder):
 def answer_as_peer():
     """In the peer's environment: for each path that comes in, the boxes of its photo."""
     import numpy as np
+    import torch
     from facenet_pytorch import MTCNN
 
+    torch.set_num_threads(1)  # several would wait for each other where the machine is busy
     detector = MTCNN(
         keep_all=True,
         min_face_size=20,

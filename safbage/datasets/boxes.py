@@ -13,8 +13,10 @@ refused.
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -28,6 +30,8 @@ LARGEST = 100_000
 """Pixels that no coordinate of a photo exceeds."""
 MOST = 100_000
 """Faces that no photo has."""
+LOOKED_AT = 100
+"""Lines of faces by which WIDER FACE's list and FDDB's are told apart."""
 TABLES = ("face_boxes.csv", "boxes.csv")
 WIDER_GROUPS = {
     "blur": ("none", "normal", "heavy"),
@@ -187,7 +191,7 @@ def wider(folder: str | Path, boxes: str | Path) -> Annotated:
             told = dict(zip(("blur", "expression", "illumination"), values[4:7], strict=True))
             told |= dict(zip(("occlusion", "pose"), values[8:], strict=True))
             told = {key: _word(WIDER_GROUPS[key], value) for key, value in told.items()}
-            rows.add_face(name, number, values[:4], ignore=values[7] == "1", **told)
+            rows.add_face(name, number, words[:4], ignore=values[7] == "1", **told)
     return rows.annotated("wider")
 
 
@@ -243,11 +247,10 @@ def _around(words):
 
 
 def _has_ellipses(path):
-    """Whether the lines of faces have six numbers, as FDDB's, and not four or ten."""
-    for _, _, faces in _listed(path, zeros=True):
-        for _, words in faces:
-            return len(words) in (5, 6)
-    return False
+    """Whether most lines of faces have six numbers, as FDDB's, and not four or ten."""
+    faces = (words for _, _, faces in _listed(path, zeros=True) for _, words in faces)
+    lengths = Counter(len(words) for words in islice(faces, LOOKED_AT))
+    return bool(lengths) and lengths.most_common(1)[0][0] in (5, 6)
 
 
 def _listed(path, *, zeros=False) -> Iterator[tuple[str, int, list]]:

@@ -42,7 +42,6 @@ ARMS = {
     "smallest face 12 px": Search(min_face_size=12),
     "smallest face 40 px": Search(min_face_size=40),
     "pyramid 0.5": Search(scale_factor=0.5),
-    "pyramid 0.8": Search(scale_factor=0.8),
 }
 """Ways to search beside the first: each differs in one thing."""
 THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -107,7 +106,8 @@ def measure(
     for name, settings in searches.items():
         place = work / name.replace(" ", "-")
         readable = _without(annotated, unread) if settings.windows == "salient" else annotated
-        found[name], why = search(readable, settings, place, maps=maps, progress=progress)
+        options = dict(before=found.get(BASE), maps=maps, progress=progress)
+        found[name], why = search(readable, settings, place, **options)
         failed |= why
     annotated = _without(annotated, failed)
     if not annotated.photos:

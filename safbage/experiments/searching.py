@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from safbage import faces, images, saliency
 from safbage.datasets.boxes import BOX, Annotated
-from safbage.errors import DatasetError, WorkError
+from safbage.errors import DatasetError, ImageError, WorkError
 from safbage.runtime.files import clear_asides, damaged, fingerprint, printable, write_whole
 from safbage.runtime.work import resuming
 
@@ -27,7 +27,7 @@ LEAST = 0.3
 unsure boxes, too."""
 CELLS = 160
 """Longer side of the maps that are kept."""
-WINDOWS = 6
+WINDOWS = 4
 """Windows that are searched again."""
 SHARE = 0.25
 """A window's side as a share of the photo's longer side."""
@@ -42,8 +42,8 @@ class Search:
     """How MTCNN looks through a photo; the arguments are those of `faces.detect_faces`.
 
     Attributes:
-        windows: "" for the photo alone; "salient" to look again, enlarged, into windows around the
-            peaks of the saliency; "random" into as many anywhere, to compare with.
+        windows: "" for the photo; "salient" for enlarged windows around the peaks of its saliency,
+            which add to what was found in it; "random" for as many anywhere, to compare with.
     """
 
     min_face_size: float = 20
@@ -57,6 +57,7 @@ def search(
     how: Search,
     work: str | Path,
     *,
+    before: pd.DataFrame | None = None,
     maps: "Maps | None" = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -67,6 +68,7 @@ def search(
         how: the detector's settings.
         work: folder in which each photo's boxes are kept; a stopped run goes on after its last
             photo.
+        before: for windows: what was found in the photos alone, with the same settings.
         maps: for salient windows.
         progress: show a bar.
 
@@ -77,8 +79,12 @@ def search(
     Raises:
         WorkError: the folder was begun with other settings, is damaged or cannot be written.
     """
-    if how.windows not in ("", "salient", "random") or (how.windows == "salient" and not maps):
-        raise ValueError(f"windows are salient (with maps), random or none; got {how.windows!r}")
+    complete = {"": True, "salient": before is not None and maps, "random": before is not None}
+    if not complete.get(how.windows):
+        raise ValueError(
+            "windows are none, random (which needs what was found before) or salient (which also "
+            f"needs maps); got {how.windows!r}"
+        )
     settings = asdict(how) | {"maps": maps.source if how.windows == "salient" else None}
     with resuming(Path(work), settings):
         log = _Log(Path(work) / "photos.jsonl")
@@ -87,8 +93,8 @@ def search(
         for name in tqdm(names, desc=Path(work).name, disable=not progress):
             try:
                 photo = images.read(annotated.photos[name])
-                boxes = _look(photo, how, name, maps)
-            except (OSError, ValueError) as error:  # of the photo
+                boxes = _look(photo, how, name, before, maps)
+            except (OSError, ImageError) as error:
                 failed[name] = printable(error)
                 continue
             log.add(name, boxes)
@@ -97,20 +103,24 @@ def search(
     return pd.DataFrame(found, columns=["photo", *BOX, "score"]), failed
 
 
-def _look(photo, how, name, maps):
+def _look(photo, how, name, before, maps):
     """Boxes of a photo (left, top, width, height, score), surest first."""
     options = dict(thresholds=how.thresholds, scale_factor=how.scale_factor)
-    found = _boxes(photo, how.min_face_size, options)
-    if how.windows:
-        side = round(SHARE * max(photo.shape[:2]))
-        if how.windows == "salient":
-            centres = peaks(maps.of(name), photo.shape[:2], apart=side / 2)
-        else:
-            generator = np.random.default_rng(int(fingerprint(name), 16))
-            centres = generator.uniform((0, 0), photo.shape[1::-1], size=(WINDOWS, 2))
-        for centre in centres:
-            found += _in_window(photo, centre, side, how.min_face_size, options)
-        found = _merged(found)
+    if not how.windows:
+        return _rounded(_boxes(photo, how.min_face_size, options))
+    side = round(SHARE * max(photo.shape[:2]))
+    if how.windows == "salient":
+        centres = peaks(maps.of(name), photo.shape[:2], apart=side / 2)
+    else:
+        generator = np.random.default_rng(int(fingerprint(name), 16))
+        centres = generator.uniform((0, 0), photo.shape[1::-1], size=(WINDOWS, 2))
+    found = before.loc[before.photo == name, [*BOX, "score"]].to_numpy(float).tolist()
+    for centre in centres:
+        found += _in_window(photo, centre, side, how.min_face_size, options)
+    return _rounded(_merged(found))
+
+
+def _rounded(found):
     return [[round(value, 4) for value in box] for box in found]
 
 
@@ -257,7 +267,7 @@ def look_where_salient(
         for name in tqdm(names, desc="saliency", disable=not progress):
             try:
                 whole = saliency.predict(images.read(annotated.photos[name]), model)
-            except (OSError, ValueError) as error:  # of the photo
+            except (OSError, ImageError) as error:
                 failed[name] = printable(error)
                 continue
             scale = min(1, CELLS / max(whole.shape))
