@@ -302,6 +302,24 @@ def tables(generator, count, folder):
             )
 
 
+def boxes(generator, count, folder):
+    from safbage.datasets import boxes
+
+    names = ["a.jpg", "b.jpg"]
+    for name in names:
+        Image.new("RGB", (9, 9)).save(folder / name)
+    lists = {
+        "txt": "a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n5 6 7 8 2 1 1 1 2 1\nb.jpg\n0\n0 0 0 0 0 0 0 0 0 0\n",
+        "ellipseList.txt": "a\n1\n3.5 2.5 1.26 4.5 4.5 1\nb\n1\n2 1 -1.5 3 3 1\n",
+        "csv": "image,left,top,width,height,ignore,pose\na.jpg,1,2,3,4,0,back\nb.jpg,,,,,,\n",
+    }
+    for i in range(count):
+        suffix, text = list(lists.items())[i % len(lists)]
+        path = folder / f"{i:03}.{suffix}"
+        path.write_bytes(spoilt(text.encode(), generator))
+        yield path.name, lambda path=path: boxes.read(folder, path)
+
+
 def films(generator, count, folder):
     import made_films
 
@@ -320,7 +338,7 @@ def films(generator, count, folder):
 
 KINDS = {
     call.__name__: call
-    for call in (pictures, photos, films, arrays, weights, shards, settings, tables)
+    for call in (pictures, photos, films, arrays, weights, shards, settings, tables, boxes)
 }
 
 if __name__ == "__main__":

@@ -157,6 +157,7 @@ def test_photos_spread_evenly(tmp_path):
         ("inf 2 3 4 0 0 0 0 0 0", "four numbers"),
         ("left 2 3 4", "four numbers"),
         ("1 2 3", "four numbers"),
+        ("1 2 3 x 0 0 0 0 0 0 0 0 7", "four numbers"),
         ("1 2 -3 4 0 0 0 0 0 0", "no area"),
         ("1 2 3 1e9 0 0 0 0 0 0", "beyond 100,000 pixels"),
     ],

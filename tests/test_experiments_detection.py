@@ -72,7 +72,7 @@ def result(stubs, tmp_path_factory):
     return detection.measure(
         drawn(folder / "photos"),
         folder / "work",
-        arms=True,
+        arms=[*detection.ARMS],
         saliency="mlnet",
         others={"blind": pd.DataFrame(columns=columns).astype({"score": float})},
         repetitions=400,
@@ -144,6 +144,8 @@ def test_settings_out_of_range_end_it_at_once(annotated, stubs, tmp_path):
     with pytest.raises(ValueError, match="expected a scale factor below 1"):
         how = Search(scale_factor=2)
         detection.measure(annotated, tmp_path / "work", how=how, progress=False)
+    with pytest.raises(ValueError, match=r"arms are all thresholds lower, .*; got mine"):
+        detection.measure(annotated, tmp_path / "work", arms=["mine"], progress=False)
 
 
 def test_what_is_kept_is_read_again(result, tmp_path):

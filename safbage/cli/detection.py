@@ -49,9 +49,13 @@ def evaluate_detection(
     scale_factor: Annotated[
         float, typer.Option(help="Ratio between the levels of the image pyramid.")
     ] = 0.709,
-    arms: Annotated[
-        bool, typer.Option("--arms", help="Also measure other thresholds, pyramids, sizes.")
-    ] = False,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Other settings to measure: 'all thresholds lower', 'smallest face 12 px', "
+            "'smallest face 40 px', 'pyramid 0.5', or all. Repeat it for several."
+        ),
+    ] = None,
     saliency: Annotated[
         str | None,
         typer.Option(help="Does saliency help? mlnet, light, or a file of ML-Net weights."),
@@ -100,7 +104,7 @@ def evaluate_detection(
             annotated,
             work,
             how=searching.Search(min_face, thresholds, scale_factor),
-            arms=arms,
+            arms=[*detection.ARMS] if arm == ["all"] else arm or (),
             saliency=saliency,
             others=others,
             repetitions=repetitions,
@@ -123,7 +127,7 @@ def _named(texts):
     """(name, file) of each NAME=FILE."""
     from safbage.experiments import detection
 
-    taken = {detection.BASE, *detection.ARMS, "salient windows", "random windows"}
+    taken = [detection.BASE, *detection.ARMS, "salient windows", "random windows"]
     for text in texts:
         name, equals, file = text.partition("=")
         if not (name and equals and file) or name in taken:
@@ -132,7 +136,7 @@ def _named(texts):
                 f"got {text!r}",
                 2,
             )
-        taken.add(name)
+        taken.append(name)
         yield name, file
 
 

@@ -189,7 +189,7 @@ def wider(folder: str | Path, boxes: str | Path) -> Annotated:
         for number, words in faces:
             values = words + ["0"] * (10 - len(words))  # test lists have boxes alone
             told = dict(zip(("blur", "expression", "illumination"), values[4:7], strict=True))
-            told |= dict(zip(("occlusion", "pose"), values[8:], strict=True))
+            told |= dict(zip(("occlusion", "pose"), values[8:10], strict=True))
             told = {key: _word(WIDER_GROUPS[key], value) for key, value in told.items()}
             rows.add_face(name, number, words[:4], ignore=values[7] == "1", **told)
     return rows.annotated("wider")

@@ -8,7 +8,7 @@ The result is plain numbers, ready for JSON. `show.detection` says them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -59,7 +59,7 @@ def measure(
     work: str | Path,
     *,
     how: Search | None = None,
-    arms: bool = False,
+    arms: Sequence[str] = (),
     saliency: str | None = None,
     others: Mapping[str, pd.DataFrame] | None = None,
     repetitions: int = 2000,
@@ -77,7 +77,7 @@ def measure(
         annotated: photos and faces.
         work: folder for what was found, a folder in it for each arm; a stopped run goes on.
         how: the detector's settings; by default its own, with a last threshold of 0.3.
-        arms: also measure `ARMS`.
+        arms: names in `ARMS` of other settings to measure, too.
         saliency: an ML-Net, as `saliency.load` takes it: whether it helps is measured, too.
         others: what other detectors have found, by their names.
         repetitions: draws of photos for the intervals.
@@ -91,7 +91,7 @@ def measure(
     Raises:
         DatasetError: no photo could be searched.
         WorkError, WeightsError, CheckpointError: of the work folder and of ML-Net's weights.
-        ValueError: settings are out of their range, or no face counts.
+        ValueError: settings are out of their range, no arm is called so, or no face counts.
     """
     work, draw = Path(work), dict(repetitions=repetitions, seed=seed)
     how = how or Search()

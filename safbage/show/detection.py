@@ -5,13 +5,7 @@ from collections.abc import Iterable
 from safbage.experiments import LEVEL
 from safbage.experiments.detection import BASE, IOU, LENIENT_IOU, SHIPPED_SCORE
 
-HEAD = (
-    "detector",
-    "boxes",
-    f"average precision, % (IoU {IOU}, as the set draws boxes)",
-    f"boxes as they are, IoU {IOU}",
-    f"IoU {LENIENT_IOU}",
-)
+HEAD = ("detector", "boxes", "adapted, %", f"as they are, IoU {IOU}", f"IoU {LENIENT_IOU}")
 THRESHOLD_HEAD = ("last threshold", "precision, %", "recall, %", "wrong boxes a photo")
 RECALL_HEAD = ("faces", "there", "found, %")
 
@@ -48,6 +42,11 @@ def thresholds(result: dict) -> list[tuple[str, ...]]:
     ]
 
 
+def in_words(group: str) -> str:
+    """What a group of faces is called, with its unit."""
+    return {"size": "size, px"}.get(group, group)
+
+
 def recalls(result: dict, name: str = BASE) -> list[tuple[str, ...]]:
     """A detector's recall by group, as `RECALL_HEAD` says.
 
@@ -58,7 +57,11 @@ def recalls(result: dict, name: str = BASE) -> list[tuple[str, ...]]:
     if not own:
         raise ValueError(f"no detector {name!r}; there are {[a['name'] for a in result['arms']]}")
     return [
-        (f"{group}: {row['group']}", f"{row['faces']:,}", _interval(row | {"value": row["recall"]}))
+        (
+            f"{in_words(group)}: {row['group']}",
+            f"{row['faces']:,}",
+            _interval(row | {"value": row["recall"]}),
+        )
         for group, rows in own[0]["recall"].items()
         for row in rows
     ]
@@ -134,7 +137,8 @@ def markdown(result: dict) -> str:
         f"{data['photos']:,} photos, {data['faces']:,} faces, of which {data['counted']:,} count."
     )
     parts = [
-        about,
+        f"{about} Average precision with its 95 % interval: at an IoU of {IOU}, the boxes drawn as "
+        "the set draws them; and with the boxes as they are.",
         _table(HEAD, arms(result)),
         f"MTCNN's last threshold (it ships with {SHIPPED_SCORE:g}):",
         _table(THRESHOLD_HEAD, thresholds(result)),

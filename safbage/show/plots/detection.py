@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from safbage.experiments.detection import BASE, IOU, SHIPPED_SCORE
+from safbage.show.detection import in_words
 from safbage.show.plots import style
 
 __all__ = ["detection", "precision_recall", "recall_by_group"]
@@ -80,7 +81,7 @@ def recall_by_group(result: dict, *, name: str = BASE, title: str | None = None,
     for place in range(1, len(rows)):
         if rows[place][0] != rows[place - 1][0]:
             ax.axhline(place - 0.5, color=style.GRID_COLOUR)
-    labels = [style.readable(f"{group}: {row['group']}") for group, row in rows]
+    labels = [style.readable(f"{in_words(group)}: {row['group']}") for group, row in rows]
     ax.set_yticks(range(len(rows)), labels, **style.PLAIN)
     ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="faces found")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
