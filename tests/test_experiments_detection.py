@@ -74,6 +74,7 @@ def result(stubs, tmp_path_factory):
         folder / "work",
         arms=[*detection.ARMS],
         saliency="mlnet",
+        windows=10,
         others={"blind": pd.DataFrame(columns=columns).astype({"score": float})},
         repetitions=400,
         progress=False,
@@ -101,7 +102,7 @@ def test_the_first_arm_by_hand(result):
 
 def test_arms_and_others_are_compared_with_the_first(result):
     tests = {test["name"]: test for test in result["tests"]}
-    assert set(tests) == {*detection.ARMS, "salient windows", "random windows", "blind"}
+    assert set(tests) == {*detection.ARMS, "blind"}
     blind, large = tests["blind"], tests["smallest face 40 px"]
     assert blind["difference"] == -0.5 and blind["p_holm"] < 0.05
     # of the white squares, half are found; of the grey ones, of 30 pixels, none
@@ -117,6 +118,12 @@ def test_saliency_that_tells_faces_from_others_helps_to_rank(result):
     assert set(test["weights"]) <= set(detection.WEIGHTS) and min(test["weights"]) > 0
     assert (found["photos_seen"], found["unseen"]["photos"]) == (12, 12)
     assert found["unseen"]["difference"] == pytest.approx(0.5)
+
+
+def test_windows_are_compared_with_the_photo_and_with_windows_anywhere(result):
+    found = result["saliency"]["windows"]
+    assert {found[key]["photos"] for key in ("beside_alone", "beside_random")} == {10}
+    assert found["beside_alone"]["a"] == pytest.approx(0.5)
 
 
 def test_re_scoring_by_hand():

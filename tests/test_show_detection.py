@@ -56,7 +56,7 @@ def of_saliency(rescored, windows, unseen=None):
     return {
         "inside": inside,
         "rescored": rescored | {"weights": [0.5, 1.0]},
-        "windows": windows | {"count": 4},
+        "windows": {"count": 4, "beside_alone": windows, "beside_random": windows},
         "unseen": unseen,
         "photos_seen": 200,
     }
@@ -89,16 +89,16 @@ def test_verdicts(result):
 def test_verdicts_on_saliency(result, difference, p, answer):
     test = compared("", difference, p)
     result["saliency"] = of_saliency(test, test, test | {"weight": 0.5})
-    inside, rank, unseen, windows = detection.verdicts(result)[3:]
+    inside, rank, unseen, alone, anywhere = detection.verdicts(result)[3:]
     assert "1.50 times as salient" in inside and "0.90 times" in inside
     assert rank.startswith(f"Does saliency rank boxes better? {answer}: ")
     assert rank.endswith("The weights chosen on the other half are 0.5 and 1.")
     assert unseen.startswith(f"On the 50 photos that ML-Net has never seen: {answer.lower()}, ")
-    assert windows.startswith(
-        f"Are windows around salient peaks better than 4 windows anywhere? {answer}: "
-    )
+    assert alone.startswith("Do 4 windows around salient peaks, searched again, add to the photo? ")
+    assert anywhere.startswith(f"Are they better than 4 windows anywhere? {answer}: ")
+    assert anywhere.endswith("(50 photos).")
     result["saliency"]["inside"]["wrong"]["median"] = None
-    assert len(detection.verdicts(result)) == 6
+    assert len(detection.verdicts(result)) == 7
 
 
 def test_markdown(result):

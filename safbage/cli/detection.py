@@ -60,6 +60,13 @@ def evaluate_detection(
         str | None,
         typer.Option(help="Does saliency help? mlnet, light, or a file of ML-Net weights."),
     ] = None,
+    windows: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="With --saliency: in so many photos, windows around salient peaks are searched.",
+        ),
+    ] = 0,
     beside: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,6 +113,7 @@ def evaluate_detection(
             how=searching.Search(min_face, thresholds, scale_factor),
             arms=[*detection.ARMS] if arm == ["all"] else arm or (),
             saliency=saliency,
+            windows=windows,
             others=others,
             repetitions=repetitions,
             seed=seed,
@@ -127,7 +135,7 @@ def _named(texts):
     """(name, file) of each NAME=FILE."""
     from safbage.experiments import detection
 
-    taken = [detection.BASE, *detection.ARMS, "salient windows", "random windows"]
+    taken = [detection.BASE, *detection.ARMS]
     for text in texts:
         name, equals, file = text.partition("=")
         if not (name and equals and file) or name in taken:

@@ -61,6 +61,7 @@ def measure(
     how: Search | None = None,
     arms: Sequence[str] = (),
     saliency: str | None = None,
+    windows: int = 0,
     others: Mapping[str, pd.DataFrame] | None = None,
     repetitions: int = 2000,
     seed: int = 0,
@@ -79,6 +80,7 @@ def measure(
         how: the detector's settings; by default its own, with a last threshold of 0.3.
         arms: names in `ARMS` of other settings to measure, too.
         saliency: an ML-Net, as `saliency.load` takes it: whether it helps is measured, too.
+        windows: with saliency: in so many photos, spread evenly, windows are searched again.
         others: what other detectors have found, by their names.
         repetitions: draws of photos for the intervals.
         seed: of the draws.
@@ -93,27 +95,28 @@ def measure(
         WorkError, WeightsError, CheckpointError: of the work folder and of ML-Net's weights.
         ValueError: settings are out of their range, no arm is called so, or no face counts.
     """
+    if not set(arms) <= set(ARMS):
+        raise ValueError(f"arms are {', '.join(ARMS)}; got {', '.join(arms)}")
     work, draw = Path(work), dict(repetitions=repetitions, seed=seed)
     how = how or Search()
-    searches = {BASE: how} | ({k: v for k, v in ARMS.items() if v != how} if arms else {})
+    searches = {BASE: how} | {name: ARMS[name] for name in arms}
     maps, unread = None, {}
     if saliency:
         maps, unread = look_where_salient(annotated, saliency, work / "maps", progress=progress)
-        searches |= {
-            f"{name} windows": replace(how, windows=name) for name in ("salient", "random")
-        }
     found, failed = {}, dict(unread)
     for name, settings in searches.items():
         place = work / name.replace(" ", "-")
-        readable = _without(annotated, unread) if settings.windows == "salient" else annotated
-        options = dict(before=found.get(BASE), maps=maps, progress=progress)
-        found[name], why = search(readable, settings, place, **options)
+        found[name], why = search(annotated, settings, place, progress=progress)
         failed |= why
     annotated = _without(annotated, failed)
     if not annotated.photos:
         raise DatasetError(f"no photo could be searched: {next(iter(failed.values()))}")
     found = {name: _of(annotated, boxes) for name, boxes in (found | dict(others or {})).items()}
     measured = {name: _Arm(annotated, boxes) for name, boxes in found.items()}
+    again = {"windows": None}
+    if maps and windows:
+        some, before = annotated.first(windows), measured[BASE].found
+        again = {"windows": _windows(some, before, how, work, maps, draw, progress)}
     rows = []
     for name, arm in measured.items():
         settings = asdict(searches[name]) if name in searches else None
@@ -123,7 +126,7 @@ def measure(
         "arms": rows,
         "thresholds": _at_thresholds(measured[BASE].adapted),
         "tests": _tests(measured, draw),
-        "saliency": _saliency(annotated, measured, maps, draw) if maps else None,
+        "saliency": _saliency(annotated, measured[BASE], maps, draw) | again if maps else None,
     }
 
 
@@ -239,14 +242,31 @@ def rescored(found: pd.DataFrame, within: np.ndarray, weight: float) -> pd.DataF
     return found.assign(score=odds + weight * np.log(np.maximum(within, 0.01)))
 
 
-def _saliency(annotated, measured, maps: Maps, draw) -> dict:
-    """Whether saliency ranks boxes better, and whether windows around its peaks find more.
+def _windows(annotated, before, how, work, maps, draw, progress):
+    """Whether windows around the saliency's peaks add to what was found in the photos, and more so
+    than as many windows anywhere."""
+    options = dict(before=before, maps=maps, progress=progress)
+    arms = {"alone": _Arm(annotated, _of(annotated, before))}
+    for way in ("salient", "random"):
+        place = work / f"{way}-windows"
+        found, _ = search(annotated, replace(how, windows=way), place, **options)
+        arms[way] = _Arm(annotated, found)
+    alone, salient, random = (arm.adapted for arm in arms.values())
+    return {
+        "count": WINDOWS,
+        "zoom": ZOOM,
+        "beside_alone": detection.compare_precision(alone, salient, **draw),
+        "beside_random": detection.compare_precision(random, salient, **draw),
+    }
+
+
+def _saliency(annotated, base, maps: Maps, draw) -> dict:
+    """Whether saliency ranks boxes better.
 
     The weight is chosen on one half of the photos and tested on the other, and the other way round.
     Where ML-Net has learnt from some of the photos (from where people looked in them, not from
     faces), it is also chosen on these and tested on the others alone.
     """
-    base = measured[BASE]
     sizes = {name: images.size(path) for name, path in annotated.photos.items()}
     within = pd.Series(saliency_within(base.found, maps, sizes), base.found.index)
     hit = base.adapted.found
@@ -264,7 +284,6 @@ def _saliency(annotated, measured, maps: Maps, draw) -> dict:
         "rescored": _by_halves(scorer, detection.halves(annotated.photos), draw),
         "photos_seen": len(seen),
         "unseen": None,
-        "windows": {"count": WINDOWS, "zoom": ZOOM},
     }
     if min(len(seen), len(unseen)) >= FEWEST_UNSEEN:
         weight = scorer.best(seen)
@@ -272,9 +291,6 @@ def _saliency(annotated, measured, maps: Maps, draw) -> dict:
             scorer.match(unseen, 0), scorer.match(unseen, weight), **draw
         )
         result["unseen"] = {"weight": weight} | test
-    result["windows"] |= detection.compare_precision(
-        measured["random windows"].adapted, measured["salient windows"].adapted, **draw
-    )
     return result
 
 

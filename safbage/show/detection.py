@@ -116,11 +116,20 @@ def _of_saliency(found):
             f"{_difference(test, test['p'])}, with the weight {test['weight']:g} chosen on the "
             f"{found['photos_seen']} others."
         )
-    test = found["windows"]
-    said.append(
-        f"Are windows around salient peaks better than {test['count']} windows anywhere? "
-        f"{_answer(test)}: {_difference(test, test['p'])}."
-    )
+    return said + (_of_windows(found["windows"]) if found["windows"] else [])
+
+
+def _of_windows(windows):
+    said = []
+    for other, words in (
+        ("alone", "Do {count} windows around salient peaks, searched again, add to the photo?"),
+        ("random", "Are they better than {count} windows anywhere?"),
+    ):
+        test = windows[f"beside_{other}"]
+        said.append(
+            f"{words.format(count=windows['count'])} {_answer(test)}: "
+            f"{_difference(test, test['p'])} ({test['photos']} photos)."
+        )
     return said
 
 
