@@ -87,10 +87,9 @@ def test_two_networks_beside_each_other():
         assert words.verdicts(replace(compare(runs), networks=[found])) == [sentence]
 
 
-@pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "results").glob("*.json")), ids=lambda path: path.stem
-)
-def test_the_projects_verdicts_follow_from_its_numbers(path):
+@pytest.mark.parametrize("name", experiments.load_saved(REPOSITORY / "results"))
+def test_the_projects_verdicts_follow_from_its_numbers(name):
+    path = REPOSITORY / "results" / f"{name}.json"
     assert words.verdicts(experiments.load(path)) == json.loads(path.read_text())["verdict"]
 
 
