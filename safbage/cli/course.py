@@ -17,17 +17,20 @@ FOLDING = """
 </details>
 {%- endmacro -%}
 {%- block codecell -%}
-{{ folded("Solution", super()) if "solution" in cell.metadata.get("tags", []) else super() }}
+{%- set tags = cell.metadata.get("tags", []) -%}
+{%- set words = "Solution" if "solution" in tags else "Numbers kept" if "metrics" in tags -%}
+{{ folded(words, super()) if words else super() }}
 {%- endblock codecell -%}
 {%- block input_group -%}
 {%- set hidden = cell.metadata.get("jupyter", {}).get("source_hidden") -%}
-{%- set check = hidden and "solution" not in cell.metadata.get("tags", []) -%}
+{%- set tags = cell.metadata.get("tags", []) -%}
+{%- set check = hidden and "solution" not in tags and "metrics" not in tags -%}
 {{ folded("Check", super()) if check else super() }}
 {%- endblock input_group -%}
 """
 """Folds what JupyterLab folds and nbconvert's own page shows.
 
-These are solutions, with their outputs, and the code of checks.
+These are solutions, with their outputs, the code of checks, and the cell that keeps the numbers.
 """
 
 

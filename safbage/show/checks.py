@@ -1,57 +1,16 @@
 """Self-checks for the notebooks' exercises: what is right, and which mistake an answer looks like.
 
-`number` compares. Below it there is a check for each exercise, in the course's order. They stand
-here because answers do not belong into the notebook that asks, folded or not. Each takes the
-student's answer, and those of the notebook's numbers on which the right one depends.
+A check for each exercise, in the course's order. They stand here because answers do not belong into
+the notebook that asks, folded or not. Each takes the student's answer, and those of the notebook's
+numbers on which the right one depends; `judging` compares.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
-
-def number(
-    answer, expected: float, *, mistakes: Mapping[str, float] | None = None, tolerance: float = 1e-3
-) -> None:
-    """Print what a numeric answer is: "not attempted" (None), "right", or "not yet" with a hint.
-
-    Args:
-        answer: the student's answer, None where the stub is untouched.
-        expected: the right answer.
-        mistakes: from a hint to the wrong answer that it explains.
-        tolerance: relative to the value, and absolute near zero.
-    """
-    if answer is None:
-        print("not attempted")
-        return
-    try:
-        value = float(answer)
-    except (TypeError, ValueError):
-        print(f"not yet: a single number is expected, this is {type(answer).__name__}")
-        return
-    if not np.isfinite(value):
-        print(f"not yet: {value} is not a number; was something divided by zero?")
-        return
-    if np.isclose(value, expected, rtol=tolerance, atol=tolerance):
-        print(f"right: {_shown(value)}")
-        return
-    for hint, wrong in (mistakes or {}).items():
-        if np.isclose(value, wrong, rtol=tolerance, atol=tolerance):
-            print(f"not yet: {hint}")
-            return
-    if np.isclose(value, expected, rtol=0.06):
-        hint = "give three digits" if tolerance >= 1e-3 else "every digit counts here"
-        print(f"not yet, but close: {hint}")
-        return
-    print(f"not yet: {_shown(value)} is {'more' if value > expected else 'less'} than it should be")
-
-
-def _shown(value):
-    """A number with three digits, a large count with all of its digits."""
-    return f"{value:,.0f}" if value >= 1000 and value == round(value) else f"{value:.3g}"
-
+from safbage.show.judging import function, keeps, number
 
 # Notebook 00
 
@@ -303,6 +262,33 @@ def steps_of_an_epoch(answer):
 # Notebook 05
 
 
+def dealt_by_person(answer):
+    """A function that deals out pictures into folds, all pictures of a person into one."""
+    generator = np.random.default_rng(5)
+    few = np.repeat([f"p{i:02d}" for i in range(10)], 4)
+    many = generator.permutation(np.repeat([f"p{i:03d}" for i in range(60)], 3))
+    keeps(answer, [(few, 5), (many, 5), (many, 3)], _badly_dealt)
+
+
+def _badly_dealt(found, persons, folds):
+    """What is wrong with the folds of these persons' pictures, in words; None for nothing."""
+    found = np.asarray(found)
+    if found.shape != persons.shape:
+        kinds = f"{len(np.unique(persons))} persons, {len(persons)} pictures"
+        return f"a fold is needed, one for each picture ({kinds}); this has {found.size}"
+    if not np.isin(found, range(folds + 1)).all():
+        return f"folds are whole numbers from 0 to {folds - 1}"
+    if found.max() == folds:
+        return f"count from 0: the folds are 0 to {folds - 1}"
+    torn = [name for name in np.unique(persons) if len(set(found[persons == name])) > 1]
+    if torn and (np.diff(found) >= 0).all():
+        return "this cuts the list into equal parts, and the list need not be sorted by person"
+    if torn:
+        return f"{len(torn)} of {len(np.unique(persons))} persons have pictures in two folds"
+    empty = folds - len(set(found))
+    return f"{empty} of {folds} folds are empty" if empty else None
+
+
 def standard_error(answer, folds):
     """The standard error of the folds' mean."""
     spread = folds.std(ddof=1)
@@ -354,30 +340,6 @@ def calibration_error(answer, faces, sure, correct):
             ),
             "that is the worst bin; take the mean over all, weighed by their faces": gaps.max(),
             "divide by the number of all faces": (gaps * faces).sum(),
-        },
-    )
-
-
-def p_value(answer):
-    """McNemar's exact p-value of 3 against 9."""
-    unpaired = [[303, 97], [309, 91]]
-    unpaired_p = stats.chi2_contingency(unpaired).pvalue
-    uncorrected_p = stats.chi2_contingency(unpaired, correction=False).pvalue
-    formula_p, uncorrected_formula_p = stats.chi2.sf(25 / 12, 1), stats.chi2.sf(3, 1)
-    lower, below, upper = stats.binom.cdf([3, 2, 9], 12, 0.5)
-    number(
-        answer,
-        2 * lower,
-        mistakes={
-            "count unevenness to either side: twice that": lower,
-            "that is the chi-square formula; with 12 coins take the exact one": formula_p,
-            "that is the uncorrected chi-square formula; with 12 coins take the exact one": (
-                uncorrected_formula_p
-            ),
-            "this forgets that the faces are the same; only the 3 and the 9 matter": uncorrected_p,
-            "this forgets that the faces are the same; only 3 and 9 matter": unpaired_p,
-            "at most 3 heads of 12 coins: you counted fewer than 3": 2 * below,
-            "take the smaller count, 3: the larger one's tail is nearly everything": upper,
         },
     )
 
@@ -479,6 +441,55 @@ def shared_with_flat(answer, maps, shared_with_cams):
             "that is the agreement with the CAMs themselves": shared_with_cams.mean(),
             "that is the correlation, which a flat map does not have": 0.0,
             "that is each map with itself": 1.0,
+        },
+    )
+
+
+# Notebook 08
+
+
+def exact_mcnemar(answer):
+    """A function from the two discordant counts to the exact p-value of McNemar's test."""
+
+    def lower(k, coins):
+        return stats.binom.cdf(k, coins, 0.5)
+
+    def chi_square(a, b):
+        return stats.chi2.sf(max(abs(a - b) - 1, 0) ** 2 / max(a + b, 1), 1)
+
+    function(
+        answer,
+        lambda a, b: min(1, 2 * lower(min(a, b), a + b)),
+        [(3, 9), (9, 3), (0, 6), (7, 7), (0, 0), (1, 14)],
+        mistakes={
+            "count unevenness to either side: twice that": lambda a, b: lower(min(a, b), a + b),
+            "for two equal counts this is above 1; no probability is": (
+                lambda a, b: 2 * lower(min(a, b), a + b)
+            ),
+            "take the smaller count: the larger one's tail is nearly everything": (
+                lambda a, b: min(1, 2 * lower(max(a, b), a + b))
+            ),
+            "either arm may be the worse one: take the smaller count, not always the first": (
+                lambda a, b: min(1, 2 * lower(a, a + b))
+            ),
+            "at most k heads: you counted fewer than k": (
+                lambda a, b: min(1, 2 * lower(min(a, b) - 1, a + b))
+            ),
+            "that is the chi-square formula; the exact test counts coins": chi_square,
+        },
+    )
+
+
+def faces_for_one_point(answer):
+    """Faces for an interval of 1 point to either side, where 500 faces give 4 points."""
+    number(
+        answer,
+        8000,
+        mistakes={
+            "the width shrinks with the square root of the faces, not with the faces": 2000,
+            "it is the other way round: the width is the root, the faces are the square": 1000,
+            "a narrower interval takes more faces, not fewer": 500 / 16,
+            "a narrower interval takes more faces": 125,
         },
     )
 

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 __all__ = [
     "ANSWER_COLOUR",
     "ARM_COLOURS",
     "BAR_COLOUR",
+    "LINE_COLOURS",
     "QUIET_COLOUR",
     "WRONG_COLOUR",
     "age_in_words",
+    "label_lines",
     "percentages",
     "readable",
 ]
@@ -19,6 +22,8 @@ __all__ = [
 BAR_COLOUR, ANSWER_COLOUR = "#b8c4d0", "#1f5a94"
 WRONG_COLOUR, QUIET_COLOUR, GRID_COLOUR = "#b3261e", "#6b7580", "#e6eaee"
 ARM_COLOURS = (ANSWER_COLOUR, "#d95f02", "#3b8f5a", "#8e5aa8", "#8c6d31", "#555555")
+LINE_COLOURS = (*ARM_COLOURS, "#c2557f", "#1b9aaa")
+"""For as many lines as a task has classes."""
 PLAIN = {"parse_math": False}
 """How text by others is drawn: a dollar sign in it is a dollar sign."""
 
@@ -51,6 +56,46 @@ def finish_lines(ax) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     for text in ax.legend(frameon=False).texts:
         text.set(**PLAIN)
+
+
+def label_lines(ax, *, fontsize: float = 9):
+    """Write each line's label at its right end, in its colour, in place of a legend.
+
+    Labels that would cover each other are moved apart. The axes' limits must be final. A line's
+    label is taken as matplotlib keeps it; those that begin with an underscore are left out.
+
+    Returns:
+        The axes.
+    """
+    if ax.get_legend():
+        ax.get_legend().remove()
+    bottom, top = ax.get_ylim()
+    ends = []
+    for line in ax.get_lines():
+        values = np.asarray(line.get_ydata(), float)
+        known = values[np.isfinite(values)]
+        if len(known) and not str(line.get_label()).startswith("_"):
+            ends.append(((known[-1] - bottom) / (top - bottom), line))
+    ends.sort(key=lambda end: end[0])
+    height = ax.get_position().height * ax.figure.get_figheight() * 72  # points
+    places = _apart([place for place, _ in ends], 1.15 * fontsize / height)
+    for place, (_, line) in zip(places, ends, strict=True):
+        words = dict(color=line.get_color(), fontsize=fontsize, va="center", **PLAIN)
+        ax.text(1.015, place, readable(line.get_label()), transform=ax.transAxes, **words)
+    return ax
+
+
+def _apart(places, gap):
+    """Rising places from 0 to 1, moved as little as it takes to lie `gap` apart."""
+    moved = np.array(places, float).clip(0, 1)
+    for _ in range(20 * len(moved)):
+        short = gap - np.diff(moved)
+        if not (short > 1e-6).any():
+            break
+        push = np.maximum(short, 0) / 2
+        moved[1:] += push
+        moved[:-1] -= push
+    return moved
 
 
 def age_in_words(years: Sequence[float]) -> str:
