@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from safbage.show.judging import function, keeps, number
+from safbage.show.judging import array, function, keeps, number
 
 # Notebook 00
 
@@ -51,6 +51,28 @@ def light_left(answer, crop, reweighted, ratio, saliency):
     )
 
 
+def most_looked_at(answer, saliency_map):
+    """The cells of the most salient tenth of a map."""
+
+    def above(share):
+        return saliency_map >= np.quantile(saliency_map, share)
+
+    array(
+        answer,
+        above(0.9),
+        mistakes={
+            "that is where the map has a value of 0.9; the largest tenth is meant": (
+                saliency_map >= 0.9
+            ),
+            "those are nine tenths of the cells; a share of 0.9 lies below the largest tenth": (
+                above(0.1)
+            ),
+            "those are all but these: turn the comparison round": ~above(0.9),
+            "a tenth of the cells; this is the half with the most": above(0.5),
+        },
+    )
+
+
 # Notebook 01
 
 
@@ -84,6 +106,94 @@ def crop_side(answer):
     )
 
 
+def suppresses(answer):
+    """A function that drops every box that a surer kept one overlaps too much."""
+    row = np.array([[0, 0, 10, 10], [3, 0, 10, 10], [6, 0, 10, 10], [40, 0, 10, 10]], float)
+    generator = np.random.default_rng(1)
+    many = np.hstack([generator.integers(0, 30, (20, 2)), generator.integers(8, 16, (20, 2))])
+    cases = [
+        (row, np.array([0.7, 0.9, 0.8, 0.6]), 0.5),
+        (row, np.array([0.9, 0.8, 0.7, 0.95]), 0.5),
+        (many.astype(float), generator.random(20), 0.3),
+    ]
+    function(
+        answer,
+        _suppressed,
+        cases,
+        mistakes={
+            "go through them from the surest down, not in the order in which they come": (
+                lambda boxes, scores, most: _suppressed(boxes, -np.arange(len(boxes)), most)
+            ),
+            "the surest first: np.argsort begins with the smallest": (
+                lambda boxes, scores, most: _suppressed(boxes, -scores, most)
+            ),
+            "a box that has been dropped itself must not drop others": (
+                lambda boxes, scores, most: _suppressed(boxes, scores, most, by_dropped=True)
+            ),
+            "that is all of them, the surest first; now drop those that overlap a kept one": (
+                lambda boxes, scores, most: np.argsort(scores)[::-1]
+            ),
+            "divide by the union, both areas less the shared part": (
+                lambda boxes, scores, most: _suppressed(boxes, scores, most, union=False)
+            ),
+        },
+    )
+
+
+def _suppressed(boxes, scores, most, *, by_dropped=False, union=True):
+    """Indices of the boxes kept. `by_dropped` and `union=False` are mistakes."""
+    order, kept = np.argsort(scores)[::-1], []
+    for place, i in enumerate(order):
+        before = order[:place] if by_dropped else kept
+        if all(_overlap(boxes[i], boxes[j], union) <= most for j in before):
+            kept.append(i)
+    return np.array(kept)
+
+
+def _overlap(a, b, union=True):
+    """IoU of two boxes; without `union`, over the sum of their areas."""
+    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(across, 0) * max(down, 0)
+    return shared / (a[2] * a[3] + b[2] * b[3] - shared * union)
+
+
+def cuts(answer):
+    """A function that cuts a square out of a picture and repeats the last pixels beyond it."""
+    picture = np.random.default_rng(2).integers(0, 256, (9, 12, 3), "uint8")
+    cases = [(picture, *place) for place in [(2, 1, 5), (-2, 3, 6), (8, 6, 7), (-3, -3, 6)]]
+
+    def cut(picture, left, top, side, within=np.clip):
+        rows, columns = (np.arange(start, start + side) for start in (top, left))
+        rows = within(rows, 0, picture.shape[0] - 1)
+        return picture[rows][:, within(columns, 0, picture.shape[1] - 1)]
+
+    def rows_for_columns(picture, left, top, side):
+        rows = np.clip(np.arange(top, top + side), 0, picture.shape[0] - 1)
+        columns = np.clip(np.arange(left, left + side), 0, picture.shape[1] - 1)
+        return picture[np.minimum(columns, picture.shape[0] - 1)][:, rows]
+
+    function(
+        answer,
+        cut,
+        cases,
+        mistakes={
+            "the rows come first, and they count from the top": rows_for_columns,
+            "beyond a border stand pixels from the other end; repeat the last ones": (
+                lambda *case: cut(*case, within=lambda i, low, high: i % (high + 1))
+            ),
+            "beyond the border the picture is mirrored; repeat its last pixels": (
+                lambda *case: cut(*case, within=_mirrored)
+            ),
+        },
+    )
+
+
+def _mirrored(places, low, high):
+    """Places beyond the ends of an axis, mirrored at its last pixels."""
+    return np.minimum(np.abs(places), 2 * high - np.abs(places))
+
+
 # Notebook 02
 
 
@@ -101,21 +211,41 @@ def loss_of_two_cells(answer):
     )
 
 
-def nss_of_three(answer, cells):
-    """The NSS of a map of 2 × 2 cells, of which all but the upper right one are fixated."""
-    fixated = cells[[1, 1, 0], [1, 0, 0]]
-    above = fixated - cells.mean()
-    standardised = above / cells.std()
-    two, third = standardised[:2].mean(), standardised[2]
-    number(
+def nss(answer):
+    """A function for the NSS of a map at fixations."""
+    generator = np.random.default_rng(4)
+    tiny, large = np.array([[0.0, 1.0], [2.0, 5.0]]), generator.random((6, 9))
+    places = np.stack([generator.integers(0, 6, 7), generator.integers(0, 6, 7)], axis=1)
+    cases = [
+        (tiny, np.array([[1, 1], [0, 1], [0, 0]])),
+        (tiny, np.array([[1, 0]])),
+        (large, places),
+    ]
+
+    def read(values, points):
+        return values[points[:, 1], points[:, 0]]
+
+    def standardised(values, ddof=0):
+        return (values - values.mean()) / values.std(ddof=ddof)
+
+    function(
         answer,
-        standardised.mean(),
+        lambda values, points: read(standardised(values), points).mean(),
+        cases,
         mistakes={
-            "standardise the map before you read it": fixated.mean(),
-            "that is the third fixation alone; take the mean over all three": third,
-            "take the mean over the fixations, not the sum": standardised.sum(),
-            "np.std divides by n; you divided by n - 1": above.mean() / cells.std(ddof=1),
-            "average the three values, not the old mean and the new value": (two + third) / 2,
+            "standardise the map before you read it": lambda values, at: read(values, at).mean(),
+            "take the mean over the fixations, not the sum": (
+                lambda values, at: read(standardised(values), at).sum()
+            ),
+            "np.std divides by n; you divided by n - 1": (
+                lambda values, at: read(standardised(values, ddof=1), at).mean()
+            ),
+            "the row comes first when you index, and the row is y": (
+                lambda values, at: read(standardised(values), at[:, ::-1]).mean()
+            ),
+            "divide by the standard deviation, not by the variance": (
+                lambda values, at: read(standardised(values) / values.std(), at).mean()
+            ),
         },
     )
 
@@ -155,6 +285,60 @@ def pixel_left(answer):
             "that is what a pixel with no saliency keeps": 120,
         },
     )
+
+
+def reweighs(answer):
+    """A function that reweights a picture by a map of its size."""
+    generator = np.random.default_rng(3)
+    cases = [
+        (generator.integers(0, 256, (*size, 3), "uint8"), generator.random(size), ratio)
+        for size, ratio in [((6, 6), 0.3), ((5, 8), 0.9), ((4, 4), 0.0)]
+    ]
+
+    def weighed(face, saliency, ratio):
+        return face * ((1 - ratio) + ratio * saliency[:, :, None])
+
+    def reverse(face, saliency, ratio):
+        return np.round(weighed(face, saliency, 1 - ratio)).astype("uint8")
+
+    function(
+        _picture(answer),
+        lambda *case: _kind(np.round(weighed(*case)).astype("uint8")),
+        cases,
+        mistakes={
+            "astype cuts decimals off; round to the nearest first": (
+                lambda *case: _kind(weighed(*case).astype("uint8"))
+            ),
+            "the other way round: the share 1 - ratio is what saliency cannot touch": (
+                lambda *case: _kind(reverse(*case))
+            ),
+            "the numbers are right; now make it uint8, so that it is a picture again": (
+                lambda *case: _kind(np.round(weighed(*case)))
+            ),
+            "the numbers are nearly right; round them, and make it uint8": (
+                lambda *case: _kind(weighed(*case))
+            ),
+            "that is the full product, a ratio of 1": (
+                lambda *case: _kind(np.round(weighed(*case[:2], 1.0)).astype("uint8"))
+            ),
+        },
+        tolerance=1e-6,
+    )
+
+
+def _picture(answer):
+    """The function, whose results also tell of what kind they are."""
+
+    def told(*case):
+        found = answer(*case)
+        return None if found is None else _kind(np.asarray(found))
+
+    return told if callable(answer) else answer
+
+
+def _kind(values):
+    """The numbers of an array, and behind them 1 for uint8 and 0 for others."""
+    return np.append(values.astype(float), float(values.dtype == np.uint8))
 
 
 def ratio_that_keeps(answer):
@@ -224,19 +408,45 @@ def frozen_parameters(answer, all_parameters):
     )
 
 
-def loss_of_knowing_nothing(answer):
-    """The cross-entropy of eight equal probabilities."""
-    number(
+def mean_cross_entropy(answer):
+    """A function for the mean cross-entropy of probabilities (N×C) and labels (N)."""
+    generator = np.random.default_rng(6)
+    cases = [
+        (np.array([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5]]), np.array([0, 0, 1])),
+        (np.full((4, 8), 1 / 8), np.arange(4)),
+        (generator.dirichlet(np.ones(3), size=6), np.array([2, 0, 1, 1, 2, 0])),
+    ]
+
+    def rights(p, label):
+        return p[np.arange(len(label)), label]
+
+    function(
         answer,
-        np.log(8),
+        lambda p, label: -np.log(rights(p, label)).mean(),
+        cases,
         mistakes={
-            "take the natural logarithm, np.log": 3,
-            "take the natural logarithm, np.log, not that to base 10": np.log10(8),
-            "that is the probability of the right class; its loss is -ln p": 1 / 8,
-            "-ln p of a number below 1 is above 0: mind the sign": -np.log(8),
-            "p is the probability of the right class, not of all others": -np.log(7 / 8),
-            "that is for two classes": np.log(2),
-            "the loss has only the right class's term, not the sum over all": 8 * np.log(8),
+            "take the natural logarithm, np.log": lambda p, label: (
+                -np.log2(rights(p, label)).mean()
+            ),
+            "take the natural logarithm, np.log, not that to base 10": (
+                lambda p, label: -np.log10(rights(p, label)).mean()
+            ),
+            "-ln p of a number below 1 is above 0: mind the sign": (
+                lambda p, label: np.log(rights(p, label)).mean()
+            ),
+            "take the mean over the faces, not the sum": (
+                lambda p, label: -np.log(rights(p, label)).sum()
+            ),
+            "one number for all faces: take the mean": lambda p, label: -np.log(rights(p, label)),
+            "first the logarithm of each, then the mean": (
+                lambda p, label: -np.log(rights(p, label).mean())
+            ),
+            "p is the probability of the right class, not the largest one": (
+                lambda p, label: -np.log(p.max(axis=1)).mean()
+            ),
+            "the loss has only the right class's term, not those of all classes": (
+                lambda p, label: -np.log(p).mean()
+            ),
         },
     )
 
@@ -347,21 +557,6 @@ def calibration_error(answer, faces, sure, correct):
 # Notebook 06
 
 
-def sweep_minutes(answer):
-    """Minutes of 6 × 5 × 3 points of 40 seconds, four at a time."""
-    number(
-        answer,
-        15,
-        mistakes={
-            "every combination is a point: multiply the three, do not add them": 14 * 40 / 4 / 60,
-            "that is one after the other; they run four at a time": 60,
-            "those are seconds; in minutes, please": 900,
-            "those are the points": 90,
-            "more workers make it shorter, not longer": 240,
-        },
-    )
-
-
 def all_agree(answer):
     """How likely five fair coins all fall alike."""
     number(
@@ -392,6 +587,46 @@ def best_has_saliency(answer):
     )
 
 
+def holm(answer):
+    """A function for Holm's correction of p-values."""
+
+    def corrected(p, *, factors=None, rising=True, sort=True, cap=True):
+        p = np.asarray(p, float)
+        order = np.argsort(p, kind="stable") if sort else np.arange(len(p))
+        times = np.arange(len(p), 0, -1) if factors is None else factors(len(p))
+        found = p[order] * times
+        found = np.maximum.accumulate(found) if rising else found
+        back = np.empty(len(p))
+        back[order] = np.minimum(found, 1) if cap else found
+        return back
+
+    cases = [([0.04, 0.01, 0.03, 0.5],), ([0.2, 0.001, 0.9],), ([0.02, 0.021, 0.022],), ([0.03],)]
+    function(
+        answer,
+        corrected,
+        cases,
+        mistakes={
+            "that multiplies all of them by n: Bonferroni's correction, which is stricter": (
+                lambda p: corrected(p, factors=lambda n: np.full(n, n), rising=False)
+            ),
+            "that multiplies all of them by n, and no probability is above 1": (
+                lambda p: corrected(p, factors=lambda n: np.full(n, n), rising=False, cap=False)
+            ),
+            "no corrected value may be below that of a smaller p-value": (
+                lambda p: corrected(p, rising=False)
+            ),
+            "no corrected value may be below that of a smaller p-value, nor above 1": (
+                lambda p: corrected(p, rising=False, cap=False)
+            ),
+            "no probability is above 1": lambda p: corrected(p, cap=False),
+            "the smallest of them is multiplied by n, not the first one": (
+                lambda p: corrected(p, sort=False)
+            ),
+            "bring them back into the order in which they came": lambda p: np.sort(corrected(p)),
+        },
+    )
+
+
 # Notebook 07
 
 
@@ -409,6 +644,42 @@ def score_of_two_features(answer, first, second):
                 unsigned.mean() + 0.5
             ),
             "that is the largest value of the map": evidence.max(),
+        },
+    )
+
+
+def class_map(answer):
+    """A function for a class's map less the mean of the other classes' maps."""
+    generator = np.random.default_rng(7)
+    shapes = [((4, 4, 6), 3, 1), ((3, 5, 8), 7, 0), ((2, 2, 4), 2, 1)]
+    cases = [
+        (generator.random(size), generator.normal(size=(size[-1], c)), t) for size, c, t in shapes
+    ]
+
+    def less(features, kernel, target, others):
+        maps = features @ kernel
+        return maps[..., target] - others(maps, target)
+
+    def without(maps, target):
+        return np.delete(maps, target, axis=-1)
+
+    function(
+        answer,
+        lambda *case: less(*case, lambda maps, target: without(maps, target).mean(axis=-1)),
+        cases,
+        mistakes={
+            "that is the class's own map; now subtract the mean of the others": (
+                lambda *case: less(*case, lambda maps, target: 0)
+            ),
+            "that mean has the class itself among them; take the others only": (
+                lambda *case: less(*case, lambda maps, target: maps.mean(axis=-1))
+            ),
+            "subtract the mean of the others, not their sum": (
+                lambda *case: less(*case, lambda maps, target: without(maps, target).sum(axis=-1))
+            ),
+            "taking the mean over the places gives the score, not a map": (
+                lambda features, kernel, target: (features @ kernel).mean(axis=(0, 1))
+            ),
         },
     )
 
@@ -512,17 +783,36 @@ def rows_of_a_folder(answer):
     )
 
 
-def variation_distance(answer, face, mirror):
-    """The total variation distance of two lists of probabilities."""
-    apart = np.abs(face - mirror)
-    number(
+def variation(answer):
+    """A function for the total variation distance of lists, or tables, of probabilities."""
+    generator = np.random.default_rng(10)
+    table, other = generator.dirichlet([1, 1, 1, 1], size=(2, 5))
+    lists = ([0.7, 0.2, 0.1], [0.4, 0.5, 0.1])
+
+    def apart(p, q):
+        return np.abs(np.subtract(p, q))
+
+    function(
         answer,
-        apart.sum() / 2,
+        lambda p, q: apart(p, q).sum(axis=-1) / 2,
+        [lists, (table, other), ([1.0, 0.0], [0.0, 1.0])],
         mistakes={
-            "the differences always sum to 0; take their absolute values": 0,
-            "half the sum: what one class loses and another gains is counted twice": apart.sum(),
-            "half their sum, not their mean": apart.mean(),
-            "that is the Euclidean distance; take absolute values": np.sqrt((apart**2).sum()),
+            "the differences always sum to 0; take their absolute values": (
+                lambda p, q: np.zeros(np.shape(p)[:-1])
+            ),
+            "half the sum: what one class loses and another gains is counted twice": (
+                lambda p, q: apart(p, q).sum(axis=-1)
+            ),
+            "half their sum, not their mean": lambda p, q: apart(p, q).mean(axis=-1),
+            "of a table, one for each row: sum over the last axis only": (
+                lambda p, q: apart(p, q).sum() / 2
+            ),
+            "that is the largest single difference; sets of answers count, too": (
+                lambda p, q: apart(p, q).max(axis=-1)
+            ),
+            "that is the Euclidean distance; take absolute values": (
+                lambda p, q: np.sqrt((apart(p, q) ** 2).sum(axis=-1))
+            ),
         },
     )
 
