@@ -79,7 +79,8 @@ def test_a_page_folds_solutions_away_with_what_they_came_to(tmp_path):
     exercises = [
         cell
         for cell in cells
-        if "exercise" in cell.metadata.get("tags", []) or "jupyter" in cell.metadata
+        if "exercise" in cell.metadata.get("tags", [])
+        or ("jupyter" in cell.metadata and "metrics" not in cell.metadata.get("tags", []))
     ]
     for cell in exercises:
         value = "the value" if "solution" in cell.metadata.get("tags", []) else "not attempted"
@@ -105,6 +106,14 @@ def test_a_page_folds_solutions_away_with_what_they_came_to(tmp_path):
     for source in solutions:
         assert max(source.splitlines(), key=len) not in shown
         assert any(source in words and "the value" in words for words in hidden)
+
+
+def test_a_page_folds_away_the_cell_that_keeps_the_numbers(tmp_path):
+    cell = nbformat.read(notebooks()[0], 4).cells[-1]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "course.ipynb")
+    page = BeautifulSoup(folded(tmp_path / "course.ipynb"), "html.parser")
+    (fold,) = page.find_all("details")
+    assert fold.summary.get_text() == "Numbers kept" and "metrics.json" in fold.get_text()
 
 
 def test_a_wheel_holds_the_whole_course():

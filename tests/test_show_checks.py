@@ -1,44 +1,36 @@
+"""The checks of exercises that ask for a function know its right answer and its mistakes. (Those that need what a notebook has
+computed are tried where the notebook runs.)"""
+
+import nbformat
 import numpy as np
 import pytest
+from conftest import REPOSITORY
+from scipy import stats
 
 from safbage.show import checks
 
-MISTAKES = {"that is the lower half": 0.4, "divide by the sum": 60.0}
+
+def exercises():
+    """Each exercise that asks for a function: a name, its stub, its check, and its solution."""
+    for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        for i, cell in enumerate(cells):
+            if (
+                "exercise" in cell.metadata.get("tags", [])
+                and "\n    return None  #" in cell.source
+            ):
+                yield pytest.param(*cells[i : i + 3], id=f"{path.stem[:2]}-{cell.id}")
 
 
-@pytest.mark.parametrize(
-    "answer, said",
-    [
-        (None, "not attempted"),
-        (0.6, "right: 0.6"),
-        (np.float32(0.6002), "right: 0.6"),
-        (np.array(0.6), "right"),
-        (0.4, "not yet: that is the lower half"),
-        (60, "not yet: divide by the sum"),
-        (0.62, "not yet, but close: give three digits"),
-        (0.9, "not yet: 0.9 is more"),
-        (0.1, "not yet: 0.1 is less"),
-        (float("nan"), "not yet: nan is not a number; was something divided by zero?"),
-        (np.float64("inf"), "not yet: inf is not a number"),
-        ("many", "not yet: a single number is expected, this is str"),
-        (np.zeros(3), "not yet: a single number is expected, this is ndarray"),
-    ],
-)
-def test_what_is_said(answer, said, capsys):
-    checks.number(answer, 0.6, mistakes=MISTAKES)
-    assert capsys.readouterr().out.startswith(said)
-
-
-@pytest.mark.parametrize(
-    "answer, said",
-    [
-        (8_194, "right: 8,194"),
-        (8_192, "not yet: biases"),
-        (8_193, "not yet, but close: every digit counts here"),
-        (80_000, "not yet: 80,000 is more"),
-        (1.5, "not yet: 1.5 is less"),
-    ],
-)
-def test_counts_are_exact_where_asked_for(answer, said, capsys):
-    checks.number(answer, 8_194, mistakes={"biases": 8_192}, tolerance=1e-6)
-    assert capsys.readouterr().out.startswith(said)
+@pytest.mark.parametrize("stub, check, solution", list(exercises()))
+def test_right_wrong_and_untouched_functions_are_told_apart(stub, check, solution, capsys):
+    attempts = {stub.source: "not attempted", **stub.metadata["attempts"]}
+    asked = stub.source.split("def ", 1)[1].split("(")[0]
+    attempts[f"{solution.source}\n{asked} = solution"] = "right"
+    names = {"np": np, "stats": stats, "checks": checks}
+    for attempt, words in attempts.items():
+        exec(attempt, names)
+        exec(check.source, names)
+        (said,) = capsys.readouterr().out.splitlines()
+        told = words.startswith(("right", "not attempted"))
+        assert said.startswith(words if told else "not yet: ") and words in said

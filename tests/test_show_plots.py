@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import re
 import warnings
 
@@ -14,6 +15,7 @@ from safbage import evaluation, images
 from safbage.experiments import Arm, ArmResult, Comparison
 from safbage.faces import Face
 from safbage.show import plots
+from safbage.tasks import CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -511,3 +513,35 @@ def test_of_many_tracks_the_longest_are_drawn():
 def test_a_table_without_tracks_draws_nothing():
     with pytest.raises(ValueError, match="no tracks"):
         plots.tracks_over_time(pd.DataFrame({"photo": ["a"]}))
+
+
+def labelled(ends, limits):
+    """Axes with a line for each height at which one ends, and what stands beside them: label, height, colour."""
+    ax = plt.subplots(figsize=(4, 3))[1]
+    for place, end in enumerate(ends):
+        ax.plot(
+            [0, 1, 2], [0.5, end, np.nan], label=f"line {place}", color=plots.LINE_COLOURS[place]
+        )
+    ax.set_ylim(limits)
+    ax.legend()
+    plots.label_lines(ax)
+    return ax, {text.get_text(): text for text in ax.texts}
+
+
+def test_lines_are_labelled_at_their_ends_in_their_colours():
+    ax, texts = labelled([0.2, 0.8], (0, 1))
+    assert ax.get_legend() is None
+    assert texts["line 0"].get_position()[1] == pytest.approx(0.2)
+    assert texts["line 1"].get_color() == plots.LINE_COLOURS[1]
+
+
+def test_labels_that_would_cover_each_other_are_moved_apart():
+    ax, texts = labelled([0.5, 0.5, 0.51, 0.0], (0, 1))
+    ax.figure.canvas.draw()
+    boxes = sorted((t.get_window_extent() for t in texts.values()), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))
+    assert texts["line 3"].get_position()[1] == pytest.approx(0)
+
+
+def test_there_is_a_colour_for_each_class():
+    assert len(set(plots.LINE_COLOURS)) >= max(map(len, CLASSES.values()))

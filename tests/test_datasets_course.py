@@ -1,0 +1,57 @@
+"""What notebooks open in one call."""
+
+import numpy as np
+import pytest
+from conftest import DATA
+
+from safbage.datasets import course
+from safbage.errors import DatasetError
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    return folder, course.faces("synthetic", folder, limit=4, pictures_per_person=2, progress=False)
+
+
+def test_faces_are_drawn_and_kept_in_a_folder_named_after_what_was_asked(drawn):
+    folder, prepared = drawn
+    assert len(prepared) == 4 and prepared.table.subject.nunique() == 2
+    assert prepared.folder == folder / "faces-synthetic-2-4-0"
+
+
+def test_a_prepared_folder_is_taken_as_it_is(drawn, tmp_path):
+    prepared = course.faces(drawn[1].folder, tmp_path, limit=2, task="gender")
+    assert len(prepared) == 4 and not list(tmp_path.iterdir())
+
+
+def test_in_a_sweep_its_runs_share_the_faces(drawn, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFBAGE_SHARED", str(drawn[0]))
+    options = dict(limit=4, pictures_per_person=2, progress=False)
+    assert course.faces("synthetic", tmp_path, **options).folder == drawn[1].folder
+
+
+def test_a_data_set_that_is_not_here_is_told(tmp_path):
+    with pytest.raises(DatasetError, match="UTKFace is not found"):
+        course.faces("utkface", tmp_path, limit=4)
+
+
+def test_scenes_are_drawn_and_a_fifth_held_back(monkeypatch):
+    monkeypatch.setattr(course, "DRAWN_SCENES", 10)
+    scenes = course.scenes(seed=3)
+    assert (scenes.name, scenes.viewers) == ("drawn", "simulated viewers")
+    assert len(scenes.known) == 8 and len(scenes.unseen) == 2
+    again = course.scenes(seed=3)
+    assert [scene.name for scene in again.unseen] == [scene.name for scene in scenes.unseen]
+    assert np.array_equal(again.known[0].fixations, scenes.known[0].fixations)
+
+
+@pytest.mark.skipif(not (DATA / "osie").is_dir(), reason="needs OSIE")
+def test_osies_scenes_are_taken_where_they_are():
+    from safbage import saliency
+
+    scenes = course.scenes(DATA)
+    seen = saliency.load_default().seen
+    assert (scenes.name, scenes.viewers) == ("osie", "viewers")
+    assert {scene.name for scene in scenes.known} <= seen and scenes.unseen
+    assert not {scene.name for scene in scenes.unseen} & seen
