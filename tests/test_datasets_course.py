@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import DATA
 
+from safbage import images
 from safbage.datasets import course
 from safbage.errors import DatasetError
 
@@ -55,3 +56,12 @@ def test_osies_scenes_are_taken_where_they_are():
     assert (scenes.name, scenes.viewers) == ("osie", "viewers")
     assert {scene.name for scene in scenes.known} <= seen and scenes.unseen
     assert not {scene.name for scene in scenes.unseen} & seen
+
+
+def test_portraits_are_those_that_were_fetched(tmp_path, astronaut):
+    assert course.portraits() == {} == course.portraits(tmp_path)
+    (tmp_path / "portraits").mkdir()
+    images.write(tmp_path / "portraits" / "biden.jpg", astronaut[:64, :48])
+    images.write(tmp_path / "portraits" / "somebody.jpg", astronaut)
+    (found,) = course.portraits(tmp_path).items()
+    assert found[0] == "Joe Biden, 67" and found[1].shape == (64, 48, 3)

@@ -1,4 +1,4 @@
-"""What the course's notebooks open in one call: faces, and scenes that somebody looked at.
+"""What the course's notebooks open in one call: faces, scenes that somebody looked at, portraits.
 
     prepared = course.faces("synthetic", "outputs", limit=40)
     scenes = course.scenes()
@@ -10,7 +10,9 @@ without one.
 from pathlib import Path
 from typing import NamedTuple
 
-from safbage import fixations
+import numpy as np
+
+from safbage import fixations, images
 from safbage.datasets.catalogue import find, open_prepared
 from safbage.datasets.drawn.scenes import synthetic_scenes
 from safbage.datasets.shards import Prepared
@@ -107,3 +109,27 @@ def scenes(data_dir: str | Path = "", *, seed: int = 0) -> Scenes:
     known = [scene for scene in found if scene.name in seen]
     unseen = [scene for scene in found if scene.name not in seen]
     return Scenes("osie", "photographs of OSIE", "viewers", known, unseen)
+
+
+PORTRAITS = {
+    "obama.jpg": "Barack Obama, 51",
+    "obama2.jpg": "Barack Obama, 48",
+    "biden.jpg": "Joe Biden, 67",
+}
+"""Who is shown, and how old they were."""
+
+
+def portraits(data_dir: str | Path = "") -> dict[str, np.ndarray]:
+    """Official portraits by name and age, H×W×3 uint8, as ``safbage data fetch portraits`` gets
+    them; empty where they were not fetched.
+
+    Args:
+        data_dir: the folder that holds ``portraits/``; that of ``SAFBAGE_DATA`` by default.
+
+    Raises:
+        ImageError: a file is damaged.
+        FileNotFoundError: there is no such folder.
+    """
+    folder = find("portraits", data_dir)
+    files = {} if folder is None else {folder / name: shown for name, shown in PORTRAITS.items()}
+    return {shown: images.read(path) for path, shown in files.items() if path.is_file()}
