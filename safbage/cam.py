@@ -6,15 +6,20 @@ Class activation maps (Zhou et al. 2016; the paper's section 5, Figure 4) and th
 any backend. All give raw maps, in which zero means nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from safbage import images
-from safbage.classifiers import split_after
-from safbage.runtime.backend import check_process, keras, layers, ops, value_and_gradient
+from safbage.runtime.process import check_process
 from safbage.saliency import metrics
+
+if TYPE_CHECKING:  # Keras is here with the models; those who draw maps alone need none
+    from safbage.runtime.backend import keras
 
 BATCH = 32
 """Faces that go through a network together."""
@@ -176,6 +181,8 @@ def last_convolution(model: keras.Model) -> str:
     Raises:
         ValueError: there is none.
     """
+    from safbage.runtime.backend import layers
+
     passing = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
     for layer in reversed(model.layers):
         if len(layer.output.shape) == 4 and not isinstance(layer, passing):
@@ -235,6 +242,9 @@ def agreement_by_class(table: pd.DataFrame) -> pd.DataFrame:
 
 def _evidence(model, faces, target, layer):
     """A layer's features, N×h×w×K, and the gradient by them of the score before the softmax."""
+    from safbage.classifiers import split_after
+    from safbage.runtime.backend import keras, layers, ops, value_and_gradient
+
     faces = _checked(model, faces)
     below, _ = split_after(model, layer or last_convolution(model))
     softmax = model.layers[-1]

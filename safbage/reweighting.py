@@ -13,7 +13,6 @@ from numbers import Real
 import numpy as np
 
 from safbage import images
-from safbage.runtime.backend import ops
 from safbage.tasks import RATIO
 
 VERSION = 1
@@ -114,5 +113,7 @@ def reweight_tensors(faces, saliency, ratios):
         saliency: their maps, a tensor N×h×w in [0, 1].
         ratios: a ratio for each, a tensor N×1.
     """
+    from safbage.runtime.backend import ops  # Keras is here with the model, and only then
+
     maps = ops.image.resize(saliency[..., None], faces.shape[1:3], interpolation="bilinear")
     return faces * weigh(maps, ops.reshape(ratios, (-1, 1, 1, 1)), array=ops)

@@ -54,3 +54,5 @@ NETWORKS = (
 """The networks that can be trained; `classifiers` has a file for each."""
 SHIPPED = ("face-mobilenet", "alexnet-gap")
 """Those that ship, trained for all tasks; the first answers where none is named."""
+IN_YEARS = ("face-mobilenet",)
+"""Those of the shipped that answer age in years, besides its group."""

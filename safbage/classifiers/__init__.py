@@ -8,18 +8,35 @@ layers are named as in the papers. `network` gives the record of a network. `yea
 and an interval of a distribution over years.
 """
 
-from safbage.classifiers.cutting import freeze_below, split_after, split_at
-from safbage.classifiers.registry import (
-    ImagenetWeights,
-    Network,
-    Shipped,
-    classifier,
-    imagenet_weights,
-    network,
-    trainable,
-)
-from safbage.classifiers.shipped import check_network, load, load_joint, tail_of
+import importlib
+
+from safbage.classifiers.names import check_network
 from safbage.tasks import NETWORKS, SHIPPED
+
+_HOMES = {
+    "cutting": ("freeze_below", "split_after", "split_at"),
+    "registry": (
+        "ImagenetWeights",
+        "Network",
+        "Shipped",
+        "classifier",
+        "imagenet_weights",
+        "network",
+        "trainable",
+    ),
+    "shipped": ("load", "load_joint"),
+    "years": ("tail_of",),
+}
+"""By module what is imported when it is first asked for: what builds networks brings Keras, and who
+answers from a file needs none."""
+
+
+def __getattr__(name):
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"safbage.classifiers.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "NETWORKS",

@@ -53,11 +53,7 @@ def shipped_tensors(tasks):
 
 
 NETWORK = Network(
-    ships=Shipped(
-        shipped_features,
-        shipped_tensors,
-        tail=lambda: weights.shipped_facts("face-mobilenet")["interval"]["tail"],
-    ),
+    ships=Shipped(shipped_features, shipped_tensors),
     not_trained="it has learnt from UTKFace, FER2013, FairFace, RAF-DB and APPA-REAL, so that no "
     "fold of them would test it",
 )

@@ -19,13 +19,10 @@ class Shipped:
         features: from faces (N×224×224×3, RGB 0–255, a Keras tensor) and a suffix for each task to
             what each task pools, N×h×w×K. Layers of one task alone bear its suffix.
         tensors: from tasks to their weights by name, with the suffixes ``_<task>``.
-        tail: where the network answers age as a distribution over years (`years`), gives the share
-            of it that the 80 % interval leaves out at each end.
     """
 
     features: Callable[[keras.KerasTensor, Sequence[str]], list[keras.KerasTensor]]
     tensors: Callable[[Sequence[str]], dict[str, np.ndarray]]
-    tail: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)

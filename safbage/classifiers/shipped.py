@@ -1,11 +1,12 @@
 """The shipped networks: of all tasks in one, as the pipeline runs them, or of one task alone."""
 
 from safbage.classifiers import years
+from safbage.classifiers.names import check_network
 from safbage.classifiers.parts import face_input, pooled, softmax
 from safbage.classifiers.registry import network as record
 from safbage.runtime import weights
 from safbage.runtime.backend import check_process, keras, layers, ops
-from safbage.tasks import CLASSES, SHIPPED
+from safbage.tasks import CLASSES, IN_YEARS, SHIPPED
 
 
 def load_joint(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model:
@@ -36,7 +37,7 @@ def load_joint(tasks: tuple[str, ...], network: str = SHIPPED[0]) -> keras.Model
     for task, features in zip(
         tasks, ships.features(face, [f"_{task}" for task in tasks]), strict=True
     ):
-        answer = _in_years if task == "age" and ships.tail else _in_classes
+        answer = _in_years if task == "age" and network in IN_YEARS else _in_classes
         outputs |= answer(task, features)
     model = keras.Model(face, outputs, name="classifiers")
     weights.assign(model, ships.tensors(tasks))
@@ -72,7 +73,7 @@ def load(task: str, network: str = SHIPPED[0]) -> keras.Model:
         raise ValueError(f"task is one of {', '.join(CLASSES)}; got {task!r}")
     ships, face = record(check_network(network)).ships, face_input()
     (features,) = ships.features(face, [""])
-    if task == "age" and ships.tail:
+    if task == "age" and network in IN_YEARS:
         scores = layers.Dense(years.COUNT, dtype="float32", name="softmax")(pooled(features))
         answer = layers.Softmax(dtype="float32", name="groups")(years.group(scores)[0])
     else:
@@ -81,22 +82,3 @@ def load(task: str, network: str = SHIPPED[0]) -> keras.Model:
     tensors = ships.tensors((task,))
     weights.assign(model, {name.replace(f"_{task}/", "/"): v for name, v in tensors.items()})
     return model
-
-
-def tail_of(network: str) -> float | None:
-    """The tail with which `years.summary` takes a shipped network's distribution over years; None
-    where the network answers age groups alone.
-
-    Raises:
-        ValueError: a network that does not ship.
-        WeightsError: the file that tells it is missing or damaged.
-    """
-    ships = record(check_network(network)).ships
-    return ships.tail() if ships.tail else None
-
-
-def check_network(network: str) -> str:
-    """The name of a network that ships; ValueError where it does not."""
-    if network not in SHIPPED:
-        raise ValueError(f"network is one of {', '.join(SHIPPED)}; got {network!r}")
-    return network

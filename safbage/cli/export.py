@@ -28,13 +28,11 @@ def export(
     100). N is any number, with LiteRT 1. It is run once, and must answer as safbage. All formats
     but saved-model need the extra "export": in a clone, pip install -e ".[export]".
     """
-    from safbage.pipeline import SafBage
     from safbage.pipeline import export as exporter
+    from safbage.pipeline import networks
 
     chosen = chosen_tasks(tasks)
     with wrong_arguments(FileExistsError, FileNotFoundError):
-        model = SafBage.load(
-            tasks=chosen, network=network.value, saliency=saliency, precision="float32"
-        )
-        path = exporter.export(model.network, format, output)
+        loaded = networks.load(chosen, network.value, saliency, "float32")
+        path = exporter.export(loaded.network, format, output)
     say(f"written to {path}; it answers the embedded photo's face as safbage does")

@@ -24,6 +24,7 @@ import numpy as np
 
 from safbage import faces, images, reweighting
 from safbage.errors import ExportError, install_extra
+from safbage.runtime import engines
 from safbage.runtime.backend import keras, tensorflow
 from safbage.runtime.work import locked
 
@@ -54,19 +55,11 @@ def _saved_model(path):
 
 
 def _onnx(path):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path)
-    names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+    return engines.open(path, "onnxruntime")
 
 
 def _openvino(path):
-    import openvino
-
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16 where the CPU has it
-    network = openvino.Core().compile_model(path, config=exact)
-    return lambda inputs: {port.get_any_name(): value for port, value in network(inputs).items()}
+    return engines.open(path, "openvino")
 
 
 def _litert(path):
@@ -88,8 +81,8 @@ largest value."""
 
 
 def export(network: keras.Model, format: str, path: str | Path) -> Path:
-    """Write a network of `stages.network`, and check that what was written answers the astronaut's
-    face as it does.
+    """Write a network of `networks.network`, or a part of it, and check that what was written
+    answers the embedded photo's face as it does.
 
     Args:
         network: in float32.
@@ -153,7 +146,8 @@ def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) ->
     differ."""
     photo = images.astronaut()
     crops = faces.crop_face(photo, FACE)[None]
-    inputs = {"face": crops, "ratio": np.full((1, 1), reweighting.RATIO, "float32")}
+    known = {"face": crops, "ratio": np.full((1, 1), reweighting.RATIO)}
+    inputs = {name: known[name].astype(x.dtype) for name, x in network.input.items()}
     expected, found = network.predict_on_batch(inputs), exported(inputs)
     for name, values in expected.items():
         if name not in found:

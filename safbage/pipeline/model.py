@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from safbage import classifiers, films, reweighting, saliency
+from safbage import classifiers, films, reweighting
 from safbage.classifiers import years
 from safbage.photos import Stream, list_photos
-from safbage.pipeline import batching, stages
+from safbage.pipeline import batching
+from safbage.pipeline.answering import Answering, by_engine
 from safbage.pipeline.explanation import Explanation, answer_columns, answers, columns
-from safbage.runtime import backend
-from safbage.runtime.backend import keras
+from safbage.runtime import process
 from safbage.tasks import CLASSES, FACE_SIZE
 from safbage.tracks import Tracker
 
@@ -32,14 +32,12 @@ class SafBage:
         self,
         tasks: tuple[str, ...],
         ratio: float,
-        mlnet: keras.Model,
-        classifier: keras.Model,
+        answering: Answering,
         batch_size: int,
         tail: float | None = None,
     ):
         self.tasks, self.ratio, self.batch_size = tuple(tasks), ratio, batch_size
-        self.classifier, self.tail = classifier, tail
-        self.network = stages.network(mlnet, classifier)
+        self.answering, self.tail = answering, tail
 
     @classmethod
     def load(
@@ -51,6 +49,7 @@ class SafBage:
         saliency: str | Path = "mlnet",
         batch_size: int | None = None,
         precision: str | None = None,
+        engine: str = "auto",
     ) -> "SafBage":
         """Load the networks.
 
@@ -64,18 +63,26 @@ class SafBage:
                 `saliency.load` takes.
             batch_size: faces that go through the networks together, a power of two; by default what
                 suits the machine, see `backend.batch_size`.
-            precision: Keras's dtype policy for the convolutions; by default "mixed_bfloat16" on a
-                GPU, Keras's own policy (float32) on a CPU. Answers are float32 in any case.
+            precision: what convolutions compute in; answers are float32 in any case. For Keras its
+                dtype policy: by default "mixed_bfloat16" on a GPU, Keras's own (float32) on a CPU.
+                For an engine "float32" or "bfloat16", of ML-Net alone: by default the fastest that
+                the engine has on this processor.
+            engine: who answers: "keras"; "openvino" or "onnxruntime", which are several times
+                faster on a CPU and import no TensorFlow; "auto", the fastest that is installed, or
+                Keras (see `answering.by_engine`). An engine's networks are made once, in half a
+                minute, and kept (see `deployed`).
 
         Raises:
             ValueError: a task, the network, the ratio or the batch size is unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
             CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or
                 not there.
+            ImportError: the engine is not installed; the message says how to install it.
+            ExportError, EngineError: the engine's networks cannot be made or opened.
             RuntimeError: in a process forked from one that has loaded networks, see
-                `backend.check_process`.
+                `process.check_process`.
         """
-        backend.check_process()
+        process.check_process()
         named = isinstance(tasks, list | tuple) and len(tasks) > 0
         if not named or any(task not in CLASSES for task in tasks):
             raise ValueError(
@@ -83,15 +90,22 @@ class SafBage:
             )
         tasks, ratio = tuple(dict.fromkeys(tasks)), reweighting.check_ratio(ratio)
         classifiers.check_network(network)
-        size = backend.batch_size() if batch_size is None else batch_size
+        size = process.batch_size() if batch_size is None else batch_size
         if not isinstance(size, int) or size < 1 or size & (size - 1):
             raise ValueError(f"batch_size is a power of two, such as 16; got {size!r}")
-        own = keras.config.dtype_policy().name
-        policy = precision or ("mixed_bfloat16" if backend.has_gpu() else own)
-        with backend.precision(policy):
-            classifier = classifiers.load_joint(tasks, network)
-            tail = classifiers.tail_of(network) if "age" in tasks else None
-            return cls(tasks, ratio, _mlnet(saliency), classifier, size, tail)
+        tail = classifiers.tail_of(network) if "age" in tasks else None
+        answering = by_engine(engine, saliency, network, tasks, precision)
+        if answering is None:
+            from safbage.pipeline.networks import load
+
+            answering = load(tasks, network, saliency, precision)
+            size = answering.batch_size if batch_size is None else size
+        return cls(tasks, ratio, answering, size, tail)
+
+    @property
+    def engine(self) -> str:
+        """Who answers: "keras", "openvino" or "onnxruntime"."""
+        return self.answering.engine
 
     @property
     def ratio(self) -> float:
@@ -270,7 +284,7 @@ class SafBage:
             raise ValueError(f"detect_every is a whole number, 1 or more; got {detect_every!r}")
         if not isinstance(photos, Stream):
             photos = Stream(list_photos(photos, allow_private=allow_private), every=every)
-        backend.check_process()
+        process.check_process()
         return batching.explain(
             photos,
             self,
@@ -338,7 +352,7 @@ class SafBage:
         ratio: float | None = None,
         mode: str = "blend",
     ) -> dict[str, np.ndarray]:
-        """What the networks give for face crops, as arrays: the outputs of `stages.network`.
+        """What the networks give for face crops, as arrays: the outputs of `networks.network`.
 
         Args:
             crops: N×224×224×3 uint8 RGB, at least one.
@@ -354,12 +368,6 @@ class SafBage:
         if maps is None:
             if mode != "blend":
                 raise ValueError(f"the formula {mode!r} needs maps")
-            inputs = {"face": crops, "ratio": np.full((len(crops), 1), ratio, "float32")}
-            return backend.predict_batches(self.network, inputs, self.batch_size)
+            return self.answering.answer(crops, ratio, self.batch_size)
         darkened = reweighting.reweight(crops, maps, ratio, mode=mode, rounded=False)
-        return backend.predict_batches(self.classifier, darkened, self.batch_size)
-
-
-def _mlnet(source):
-    """ML-Net's network; the shipped one is shared by all that ask for it."""
-    return (saliency.load_default() if source == "mlnet" else saliency.load(source)).network
+        return self.answering.classify(darkened, self.batch_size)

@@ -16,7 +16,8 @@ import threading
 
 import numpy as np
 
-from safbage.runtime.process import check_process, cores
+from safbage.runtime import process
+from safbage.runtime.process import check_process
 
 NOTES = [
     "All log messages before absl::InitializeLog",
@@ -114,14 +115,11 @@ def has_gpu() -> bool:
 def batch_size() -> int:
     """Faces that go through the networks together where nobody says how many; a power of two.
 
-    On a CPU two for each core, from 4 to 16: ML-Net's first layers take 26 MB a face, and larger
-    batches leave the caches. On a GPU as many as fit into half of its memory, up to 256.
+    On a CPU it is `process.batch_size`. On a GPU as many as fit into half of its memory, up to 256.
     """
-    most = 2 * cores()
-    low, high = 4, 16
     if has_gpu():
-        most, low, high = _gpu_memory() // (2 * FACE_BYTES), 4, 256
-    return 1 << (min(max(most, low), high).bit_length() - 1)
+        return process.power_of_two(_gpu_memory() // (2 * FACE_BYTES), 4, 256)
+    return process.batch_size()
 
 
 FACE_BYTES = 100_000_000

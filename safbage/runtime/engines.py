@@ -52,7 +52,11 @@ def version(engine: str) -> str:
 
 
 def open(
-    path: str | Path, engine: str, *, precision: str = "float32", threads: int | None = None
+    path: str | Path,
+    engine: str,
+    *,
+    precision: str | None = "float32",
+    threads: int | None = None,
 ) -> Run:
     """Open a network's file.
 
@@ -60,8 +64,8 @@ def open(
         path: an ``.onnx`` file, which both engines take; or OpenVINO's ``.xml``, with its ``.bin``
             beside it.
         engine: one of `ENGINES`.
-        precision: "float32", or "bfloat16", which OpenVINO has where the processor does (without
-            it, float32 is used). What an int8 file has quantised stays int8.
+        precision: what convolutions and products are computed in: "float32"; "bfloat16", which
+            OpenVINO alone has; None for the fastest that the engine has on this processor.
         threads: how many compute; by default one for each core that this process may use.
 
     Returns:
@@ -77,20 +81,16 @@ def open(
     """
     check_process()
     check_engine(engine)
-    if precision not in PRECISIONS or (engine == "onnxruntime" and precision != "float32"):
-        raise ValueError(
-            f"precision is one of {', '.join(PRECISIONS)}, and float32 with onnxruntime; "
-            f"got {precision!r}"
-        )
+    known = ("float32",) if engine == "onnxruntime" else tuple(PRECISIONS)
+    if precision not in (None, *known):
+        raise ValueError(f"precision with {engine} is {' or '.join(known)}; got {precision!r}")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     opening = _open_openvino if engine == "openvino" else _open_onnx
     try:
         return opening(str(path), precision, threads or cores())
-    except (
-        Exception
-    ) as error:  # ONNX Runtime's have no base of their own; OpenVINO's is RuntimeError
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise EngineError(
             f"{engine} cannot open {path}: it is damaged or no network ({_last_line(error)})"
         ) from error
@@ -103,13 +103,11 @@ def _last_line(error):
 def _open_openvino(path, precision, threads):
     import openvino
 
-    options = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-    }
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    if precision:
+        options["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
     network = openvino.Core().compile_model(path, "CPU", options)
-    names = [port.get_any_name() for port in network.outputs]
+    names = [_plainest(port.get_names()) for port in network.outputs]
     own = threading.local()  # one request answers one thread at a time
 
     def run(inputs):
@@ -120,6 +118,11 @@ def _open_openvino(path, precision, threads):
         return {name: found[i] for i, name in enumerate(names)}
 
     return run
+
+
+def _plainest(names):
+    """An output's name, where the operation that computes it has lent its own, too."""
+    return min(names, key=lambda name: ("/" in name or ":" in name, name))
 
 
 def _open_onnx(path, precision, threads):

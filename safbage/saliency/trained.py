@@ -10,6 +10,7 @@ from safbage.runtime import weights
 from safbage.runtime.backend import check_process, keras
 from safbage.runtime.weights import checkpoints
 from safbage.saliency.mlnet import LEVELS, STRIDE, mlnet
+from safbage.saliency.names import SHIPPED
 
 SCENE_SIZE = (240, 320)
 """Height and width that the shipped ML-Net was trained at."""
@@ -20,8 +21,6 @@ HEAD = (
     "pre_final_conv/bias",
     "prior/prior",
 )
-SHIPPED = {"mlnet": ("vgg16-conv", "mlnet"), "light": ("alexnet-conv", "mlnet-light")}
-"""Names of the weights of each shipped ML-Net: of its trunk, and of what was trained on it."""
 
 
 @dataclass(frozen=True, eq=False)
