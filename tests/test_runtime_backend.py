@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from safbage.runtime import backend
+from safbage.runtime import backend, process
 from safbage.runtime.backend import NOTES, keras, precision, predict_batches, quiet_start
 
 
@@ -115,7 +115,7 @@ def test_precision_holds_in_its_block_only():
 @pytest.mark.parametrize("cores, size", [(1, 4), (2, 4), (6, 8), (8, 16), (64, 16)])
 def test_batches_of_a_cpu_grow_with_its_cores(monkeypatch, cores, size):
     monkeypatch.setattr(backend, "has_gpu", lambda: False)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(process, "cores", lambda: cores)
     assert backend.batch_size.__wrapped__() == size
 
 

@@ -87,6 +87,12 @@ MlNet = Annotated[
     str, typer.Option(help="mlnet, light (many times faster), or a file of ML-Net weights.")
 ]
 """The saliency network, as `safbage.saliency.load` takes it."""
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Who answers: keras, openvino, onnxruntime; auto is the fastest that is installed."
+    ),
+]
 Precision = Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes on this machine.")]

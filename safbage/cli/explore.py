@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from safbage.cli.base import Network, Shipped, app, say
+from safbage.cli.base import Engine, Network, Shipped, app, say, wrong_arguments
 from safbage.tasks import RATIO
 
 TITLE = """# The ratio explorer
@@ -21,7 +21,7 @@ CARE = """All stays on this machine. Age, gender and expression are apparent one
 judged pictures, and often wrong: use them to decide nothing about anyone."""
 STEPS = [
     "Starting Python …",
-    "Starting TensorFlow: some ten seconds, at the first page only …",
+    "Loading the library, at the first page only …",
     "Loading the networks …",
     "Finding the face, where people look at it, and what the networks answer …",
 ]
@@ -44,6 +44,7 @@ def explore(
     ] = None,
     ratio: Annotated[float, typer.Option(min=0, max=1, help="Ratio to begin with.")] = RATIO,
     network: Network = Shipped.FACE_MOBILENET,
+    engine: Engine = "auto",
     save_to: Annotated[Path, typer.Option(help="Folder for saved views.")] = Path("views"),
     port: Annotated[
         int, typer.Option(help="Port of the page; the next free one where it is taken.")
@@ -63,7 +64,10 @@ def explore(
     was. Half a minute after the last was closed, its memory is free.
     """
     from safbage import images
+    from safbage.pipeline.answering import check_engine
 
+    with wrong_arguments(ImportError):
+        check_engine(engine)
     if photo is not None:
         images.read(photo)  # a wrong path is told here, not on the page
     if prepared is not None:
@@ -78,9 +82,8 @@ def explore(
     say("Starting …")
     with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
         page = Path(folder) / "explore.ipynb"
-        write_page(
-            page, photo, prepared=prepared, ratio=ratio, network=network.value, save_to=save_to
-        )
+        named = dict(network=network.value, engine=engine)
+        write_page(page, photo, prepared=prepared, ratio=ratio, save_to=save_to, **named)
         _serve(page, port, host, browser)
 
 
@@ -92,6 +95,7 @@ def write_page(
     ratio: float,
     network: str,
     save_to: Path,
+    engine: str = "auto",
 ) -> None:
     """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones.
 
@@ -109,7 +113,7 @@ def write_page(
     options += [f"save_to={whole['save_to']!r}"]
     lines = ["from safbage import SafBage; from safbage.show import widgets"]
     lines += ["from safbage.datasets.shards import Prepared"] * (prepared is not None)
-    load = f"model = SafBage.load(ratio={ratio}, network={network!r})"
+    load = f"model = SafBage.load(ratio={ratio}, network={network!r}, engine={engine!r})"
     make = f"explorer = widgets.ratio_explorer(model, {', '.join(options)})"
     cells = [
         nbformat.v4.new_markdown_cell(TITLE),

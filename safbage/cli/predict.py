@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from safbage.cli.answered import ResultFolder, is_result, per_track_table
 from safbage.cli.base import (
     AsJson,
+    Engine,
     MlNet,
     Network,
     Shipped,
@@ -67,6 +68,7 @@ def predict(
     ] = "age,gender,expression",
     network: Network = Shipped.FACE_MOBILENET,
     saliency: MlNet = "mlnet",
+    engine: Engine = "auto",
     min_face: Annotated[
         float,
         typer.Option(
@@ -164,7 +166,8 @@ def predict(
         options = dict(probabilities=probabilities, landmarks=landmarks, films=bool(films))
         names = columns(chosen, years=years, **options)
         folder = ResultFolder(output, names, crops=crops, jsonl=jsonl) if output else None
-        model = SafBage.load(tasks=chosen, ratio=ratio, network=network.value, saliency=saliency)
+        named = dict(network=network.value, saliency=saliency, engine=engine)
+        model = SafBage.load(tasks=chosen, ratio=ratio, **named)
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
     settings = {

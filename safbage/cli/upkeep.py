@@ -15,7 +15,12 @@ def weights(
         list[str] | None, typer.Argument(help="With --fetch: which (default: the two trunks).")
     ] = None,
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Fetch, verify and convert what is missing or damaged.")
+        bool,
+        typer.Option(
+            "--fetch",
+            help="Fetch, verify and convert what is missing or damaged. Without names, "
+            "the networks are also prepared for the engine that answers.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ):
@@ -35,6 +40,8 @@ def weights(
             )
         store.fetch(*(names or []))
         say(f"{', '.join(names or store.TRUNKS)}: in {store.home()}, whole")
+        if not names:
+            _prepare()
         return
     rows = store.status()
     if as_json:
@@ -55,6 +62,19 @@ def weights(
             row["name"], row["state"], size, row["description"], row["source"], row["licence"]
         )
     stdout().print(table)
+
+
+def _prepare():
+    """Make what the engine that answers needs, so that the first answer is fast, and offline."""
+    from safbage.pipeline import answering, deployed
+
+    engine = answering.fastest()
+    if engine == "keras":
+        return
+    if deployed.missing(engine, *deployed.USUAL):
+        say(f"Preparing the networks for {engine}, once; this takes a minute or so …")
+        deployed.ensure(engine, *deployed.USUAL)
+    say(f"{', '.join(deployed.USUAL)}: for {engine} in {deployed.folder()}, whole")
 
 
 @app.command()

@@ -78,6 +78,18 @@ def _in_batches(function, rows, size):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def check_engine(engine: str) -> str:
+    """The name itself of what may answer.
+
+    Raises:
+        ValueError: there is no such engine.
+        ImportError: it is not installed; the message says how to install it.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
+    return engines.check_engine(engine) if engine in engines.ENGINES else engine
+
+
 def by_engine(
     engine: str,
     saliency: str | Path,
@@ -103,9 +115,9 @@ def by_engine(
         ExportError, EngineError, FileNotFoundError: its files cannot be made or opened; not of
             "auto".
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
-    chosen = (_fastest(saliency, precision) if engine == "auto" else engine) or "keras"
+    check_engine(engine)
+    own = saliency not in MLNETS or precision not in (None, *engines.PRECISIONS)
+    chosen = ("keras" if own else fastest()) if engine == "auto" else engine
     if chosen == "keras":
         return None
     try:
@@ -117,12 +129,11 @@ def by_engine(
         return None
 
 
-def _fastest(saliency, precision):
-    if saliency not in MLNETS or precision not in (None, *engines.PRECISIONS):
-        return None
+def fastest() -> str:
+    """Who answers where nobody says who."""
     if shutil.which("nvidia-smi") or keras_backend() != "tensorflow":
-        return None
-    return engines.fastest()
+        return "keras"
+    return engines.fastest() or "keras"
 
 
 def keras_backend() -> str:

@@ -73,6 +73,12 @@ def _sums(path):
     return path.with_name(f"{path.name}.json")
 
 
+def missing(engine: str, *parts: str) -> list[str]:
+    """Those of some networks whose files are not there, or damaged; arguments and errors as for
+    `path_of`."""
+    return [part for part in parts if not is_whole(path_of(part, engine))]
+
+
 def ensure(engine: str, *parts: str) -> None:
     """Make the files of these networks that are not there, or damaged.
 
@@ -86,15 +92,14 @@ def ensure(engine: str, *parts: str) -> None:
         ExportError: they could not be made; the message says why, as where the cache cannot be
             written.
     """
-    engines.check_engine(engine)
-    missing = [part for part in parts if not is_whole(path_of(part, engine))]
-    if not missing:
+    absent = missing(engine, *parts)
+    if not absent:
         return
-    names = ", ".join(printable(part) for part in missing)
+    names = ", ".join(map(printable, absent))
     logger.warning("preparing %s for %s, once; this takes half a minute or so …", names, engine)
     # Keras's other backends cannot export all of it. Nothing in the working directory is run (-P).
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, "-P", "-m", "safbage.pipeline.deployed", engine, *missing]
+    command = [sys.executable, "-P", "-m", "safbage.pipeline.deployed", engine, *absent]
     options = dict(capture_output=True, text=True, errors="replace")
     done = subprocess.run(command, env=environment, **options)
     if done.returncode:

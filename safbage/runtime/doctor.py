@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 
-from safbage.runtime import weights
+from safbage.runtime import engines, weights
 
 DISK_NEEDED = 300_000_000
 
@@ -28,7 +28,8 @@ def examine() -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     right = (3, 11) <= sys.version_info < (3, 14)
     python = Finding("Python", right, version, "use Python 3.11, 3.12 or 3.13")
-    return [python, *packages(), *_opencv(), *_backend(), *_weights(), *_disk()]
+    found = [python, *packages(), *_opencv(), *_backend(), _engine()]
+    return [*found, *_weights(), *_disk()]
 
 
 def _weights():
@@ -101,6 +102,16 @@ def _backend():
     yield Finding("Keras backend", True, f"{backend}, Keras {keras.__version__}")
     none = "none seen by TensorFlow; the CPU is used, which is fine"
     yield Finding("GPU", True, ", ".join(gpu.name for gpu in gpus) or none)
+
+
+def _engine():
+    """Which engine answers on a CPU; none is needed, since Keras can."""
+    names = engines.installed()
+    if not names:
+        found = "none; Keras answers, several times more slowly (pip install openvino)"
+        return Finding("engine", True, found)
+    others = f"; also here: {', '.join(names[1:])}" if names[1:] else ""
+    return Finding("engine", True, f"{names[0]} {engines.version(names[0])}{others}")
 
 
 def report(findings: list[Finding] | None = None) -> str:

@@ -9,14 +9,35 @@ character that matplotlib's fonts lack becomes □ (to see it, put a font that h
 ``font.family`` of matplotlib's ``rcParams``).
 
 What a part lists in its ``__all__`` is called from here: `plots.boxes`, `plots.explanation`.
+Parts are imported when something of theirs is first asked for, since the last bring Keras.
 """
 
-from safbage.show.plots.answers import *  # noqa: F403
-from safbage.show.plots.charts import *  # noqa: F403
-from safbage.show.plots.comparisons import *  # noqa: F403
-from safbage.show.plots.detection import *  # noqa: F403
-from safbage.show.plots.films import *  # noqa: F403
-from safbage.show.plots.method import *  # noqa: F403
-from safbage.show.plots.pictures import *  # noqa: F403
-from safbage.show.plots.schematics import *  # noqa: F403
-from safbage.show.plots.style import *  # noqa: F403
+import importlib
+
+PARTS = (
+    "style",
+    "pictures",
+    "schematics",
+    "answers",
+    "films",
+    "method",
+    "charts",
+    "detection",
+    "comparisons",
+)
+
+
+def __getattr__(name):
+    if not name.startswith("_"):
+        for part in map(_part, PARTS):
+            if name in part.__all__:
+                return getattr(part, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *(name for part in map(_part, PARTS) for name in part.__all__)})
+
+
+def _part(name):
+    return importlib.import_module(f"{__name__}.{name}")

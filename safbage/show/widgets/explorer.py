@@ -1,8 +1,11 @@
 """The ratio explorer: turn the dial, and watch face, map, evidence and answers change."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ipywidgets
 import numpy as np
@@ -10,7 +13,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from safbage import images, reweighting
-from safbage.datasets.shards import Prepared
 from safbage.errors import ImageError
 from safbage.faces import Face
 from safbage.pipeline import Explanation, SafBage
@@ -26,6 +28,9 @@ from safbage.show.widgets.parts import (
     scale,
 )
 from safbage.tasks import CLASSES, LABELS
+
+if TYPE_CHECKING:  # the readers of data sets bring Keras
+    from safbage.datasets.shards import Prepared
 
 EMBEDDED, GIVEN = "the embedded photo", "the given photo"
 UPLOADED, PREPARED = "a photo of your own", "a face of the data set"
@@ -48,7 +53,7 @@ def ratio_explorer(
     *,
     prepared: Prepared | None = None,
     save_to: str | Path = "views",
-) -> "RatioExplorer":
+) -> RatioExplorer:
     """A dial for the reweighting's ratio: reweighted face, CAM and probabilities move with it.
 
     The detector and ML-Net run once for each photo; a move of the dial runs the classifier alone.
