@@ -1,12 +1,14 @@
 """`SafBage`: detector, ML-Net and classifiers together, as one calls them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from safbage import classifiers, films, reweighting
 from safbage.classifiers import years
@@ -17,6 +19,9 @@ from safbage.pipeline.explanation import Explanation, answer_columns, answers, c
 from safbage.runtime import process
 from safbage.tasks import CLASSES, FACE_SIZE
 from safbage.tracks import Tracker
+
+if TYPE_CHECKING:  # the command makes no table, and starts half a second sooner without pandas
+    import pandas as pd
 
 
 class SafBage:
@@ -50,7 +55,7 @@ class SafBage:
         batch_size: int | None = None,
         precision: str | None = None,
         engine: str = "auto",
-    ) -> "SafBage":
+    ) -> SafBage:
         """Load the networks.
 
         Args:
@@ -182,6 +187,8 @@ class SafBage:
         self, rows: list[dict], *, probabilities: bool = False, landmarks: bool = False
     ) -> pd.DataFrame:
         """Rows of `Explanation.rows` as the DataFrame that `predict` returns."""
+        import pandas as pd
+
         of_films = any("time_s" in row for row in rows)
         chosen = dict(probabilities=probabilities, landmarks=landmarks, films=of_films)
         names = columns(self.tasks, years=self.in_years, **chosen)
@@ -313,6 +320,8 @@ class SafBage:
         Raises:
             ValueError: the crops or maps have another shape or type.
         """
+        import pandas as pd
+
         crops = np.asarray(crops)
         if crops.shape[1:] != (FACE_SIZE, FACE_SIZE, 3) or crops.dtype != np.uint8:
             raise ValueError(

@@ -1,11 +1,16 @@
 """One answer for each track, from all its frames."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from safbage.tasks import CLASSES, YEARS
+
+if TYPE_CHECKING:  # imported where it is used: it takes half a second
+    import pandas as pd
 
 LEAST = 1e-4
 """What a probability counts at least: no single frame rules a class out. It is also the last digit
@@ -47,6 +52,8 @@ def per_track(
     Raises:
         ValueError: the table has no tracks, or lacks probabilities.
     """
+    import pandas as pd
+
     tasks = tuple(tasks)
     needed = {"track", "time_s"} | {f"{task}[{name}]" for task in tasks for name in CLASSES[task]}
     if missing := sorted(needed - set(table.columns)):

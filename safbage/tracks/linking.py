@@ -8,7 +8,6 @@ merely by being looked at first.
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from safbage.faces import LANDMARKS, Face
 
@@ -85,6 +84,8 @@ class Tracker:
         """The track that each face continues, by the face's place."""
         if not found or not self._tracks:
             return {}
+        from scipy.optimize import linear_sum_assignment  # half a second, and only films need it
+
         likeness = [[_likeness(track, face, time_s) for track in self._tracks] for face in found]
         rows, columns = linear_sum_assignment(likeness, maximize=True)
         return {

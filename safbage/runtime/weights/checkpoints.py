@@ -13,7 +13,6 @@ import pickletools
 import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import safetensors.numpy
 
@@ -342,6 +341,8 @@ def read_keras1(path: str | Path) -> list[np.ndarray]:
         FileNotFoundError: there is no such file.
         CheckpointError: not HDF5, cut short, or of another structure.
     """
+    import h5py  # only the authors' file needs it
+
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {path}")
     try:
