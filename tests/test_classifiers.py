@@ -123,15 +123,15 @@ def test_answering_needs_no_alexnet_of_imagenet(monkeypatch):
     """Only VGG-16, which ML-Net stands on."""
     loaded, real = [], weights.load
     monkeypatch.setattr(weights, "load", lambda name: loaded.append(name) or real(name))
-    monkeypatch.setattr(saliency, "load_default", saliency.load)
-    SafBage.load()
+    monkeypatch.setattr(saliency, "load_default", saliency.load)  # else it may be loaded already
+    SafBage.load(engine="keras")
     assert set(loaded) - set(weights.shipped_hashes()) == {"vgg16-conv"}
     assert set(loaded) & set(weights.shipped_hashes()) == {
         "mlnet",
         "face-mobilenet",
     }
     loaded.clear()
-    SafBage.load(network="alexnet-gap")
+    SafBage.load(network="alexnet-gap", engine="keras")
     assert set(loaded) - {"mlnet", "vgg16-conv"} == {
         "alexnet-faces",
         *(f"alexnet-gap-{task}" for task in CLASSES),

@@ -235,15 +235,12 @@ def test_a_failing_network_costs_one_photo_only(model, astronaut, monkeypatch):
 def drawn(model, monkeypatch):
     """`model` without networks: a photo has as many faces as its first pixel says, and a face's probabilities are its crop's
     first pixel; returns the sizes of the batches that were run."""
-    sizes = []
+    sizes, outputs = [], model.answer(np.zeros((1, 224, 224, 3), "uint8"))
 
     def run(crops, **_):
         sizes.append(len(crops))
         value = crops[:, 0, 0, 0] / np.float32(255)
-        return {
-            name: value.reshape(-1, *[1] * (len(y.shape) - 1))
-            for name, y in model.network.output.items()
-        }
+        return {name: value.reshape(-1, *[1] * (len(y.shape) - 1)) for name, y in outputs.items()}
 
     def detect(image):
         return [faces.Face((0.0, 0.0, 10.0, 10.0), 1.0, {})] * int(image[0, 0, 0])
@@ -375,7 +372,10 @@ def test_reduced_precision_answers_alike_in_float32(model, astronaut):
     """bfloat16 keeps eight bits of each number: answers move by some hundredths, and are what they were."""
     seen = model.explain(astronaut)
     reduced = SafBage.load(precision="mixed_bfloat16")
-    assert reduced.network.get_layer("mlnet").get_layer("conv3_1").compute_dtype == "bfloat16"
+    assert (
+        reduced.answering.network.get_layer("mlnet").get_layer("conv3_1").compute_dtype
+        == "bfloat16"
+    )
     rough = reduced.answer(seen.crops)
     assert all(array.dtype == np.float32 for array in rough.values())
     assert np.abs(rough["map"] - seen.maps).mean() < 0.02
@@ -517,7 +517,7 @@ def test_classify_is_predict_without_detection(model, astronaut):
 
 def test_turning_the_ratio_reruns_neither_detector_nor_mlnet(model, astronaut, monkeypatch):
     seen = model.explain(astronaut)
-    monkeypatch.setattr(model.network, "predict_on_batch", None)
+    monkeypatch.setattr(model.answering, "answer", None)
     monkeypatch.setattr(faces, "detect_faces", None)
     answers = []
     for ratio in (0, 0.5, 1):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from conftest import command
 
-from safbage import SafBage
 from safbage.errors import ExportError, WorkError
-from safbage.pipeline import export
+from safbage.pipeline import export, networks
 from safbage.pipeline.export import FORMATS
 from safbage.runtime.backend import keras
 from safbage.runtime.work import locked
+from safbage.tasks import CLASSES
 
 
 @pytest.fixture(
@@ -21,7 +21,7 @@ from safbage.runtime.work import locked
 )
 def network(request):
     """Of the light ML-Net, for the sake of time."""
-    return SafBage.load(network=request.param, saliency="light", precision="float32").network
+    return networks.load(tuple(CLASSES), request.param, "light", "float32").network
 
 
 @pytest.fixture(scope="module")

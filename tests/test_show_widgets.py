@@ -141,7 +141,7 @@ def test_a_move_runs_neither_detector_nor_ml_net(explorer, model, monkeypatch):
         raise AssertionError("ran again")
 
     monkeypatch.setattr("safbage.faces.detect_enlarged", refuse)
-    monkeypatch.setattr(model.network, "predict_on_batch", refuse)
+    monkeypatch.setattr(model.answering, "answer", refuse)
     before = explorer.bars["age"].value
     explorer.ratio.value = 100
     explorer.formula.value = "clip"

@@ -105,6 +105,8 @@ def ensure(engine: str, *parts: str) -> None:
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise ExportError(f"{names} could not be prepared for {engine}: {said[-1]}")
+    if missing(engine, *absent):
+        raise ExportError(f"{names} were damaged again after they were made; check the disk")
 
 
 def make(engine: str, *parts: str) -> None:
