@@ -1,6 +1,6 @@
 """How fast every stage is, as a share of what this machine can do; how predicting a folder compares; memory; cold starts.
 
-    python benchmarks/stages.py [--only stages,peers,folder,memory,cold] [--peers PYTHON] [--output outputs/bench]
+    python benchmarks/stages.py [--only stages,engines,peers,folder,memory,cold] [--peers PYTHON] [--output outputs/bench]
 
 The limit is the machine's own rate of float32 matrix products, measured in turn with what is held against it. PyTorch, ONNX
 Runtime and OpenVINO run the same weights, and facenet-pytorch looks at the same photos (`--peers` names a Python that has them);
@@ -27,14 +27,15 @@ import numpy as np
 from tqdm import tqdm
 
 from safbage import SafBage, classifiers, faces, images, reweighting, saliency
+from safbage.errors import ExportError
 from safbage.pipeline import batching
-from safbage.runtime import backend
+from safbage.runtime import backend, engines
 from safbage.runtime.backend import keras
 
 HERE = Path(__file__).parent
 SIZES = {"ML-Net": (1, 4, 16), "AlexNet": (1, 4, 16, 64)}
 """Batches; a CPU takes faces by 4 where nobody says otherwise, trainings take them by 64 and more."""
-PARTS = ("stages", "peers", "folder", "memory", "cold")
+PARTS = ("stages", "engines", "peers", "folder", "memory", "cold")
 
 
 def machine():
@@ -115,7 +116,10 @@ def stages(found, model):
         "ML-Net": saliency.load().network,
         "AlexNet": classifiers.classifier("alexnet", 8, imagenet=False),
     }
-    work |= {"classifiers": model.classifier, "all after detection": model.network}
+    work |= {
+        "classifiers": model.answering.classifier,
+        "all after detection": model.answering.network,
+    }
     for name, network in work.items():
         for size in SIZES.get(name, SIZES["ML-Net"]):
             inputs = {
@@ -282,6 +286,38 @@ def whole_folder(found, model, count, rounds):
         batching.THREADS = threads
 
 
+def by_engine(found, count, rounds):
+    """One face after detection, and a folder of photos with a face each, by Keras and every engine that is installed, in turn."""
+    models = {}
+    for engine in ("keras", *engines.installed()):
+        try:
+            models[engine] = SafBage.load(engine=engine)
+        except (ExportError, ImportError) as error:
+            print(f"left out: {error}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, count)
+        photo = images.astronaut()
+        crop = faces.crop_face(photo, faces.detect_enlarged(photo)[0])[None]
+        work = {
+            "one face after detection": lambda model: model.answer(crop),
+            f"folder of {count} faces": lambda model: model.predict(folder, progress=False),
+        }
+        for what, call in work.items():
+            times = {engine: [] for engine in models}
+            for turn in range(rounds + 1):
+                for engine, model in models.items():
+                    start = time.perf_counter()
+                    call(model)
+                    if turn:  # the first is not counted
+                        times[engine].append(time.perf_counter() - start)
+            for engine, taken in times.items():
+                found[f"{what}, {engine}, s"] = min(taken)
+                found[f"{what}, {engine}, times as fast as keras"] = min(times["keras"]) / min(
+                    taken
+                )
+
+
 def memory(found, count):
     """Resident memory while a folder is predicted (Linux), by the light ML-Net for the sake of time; its curve."""
     model = SafBage.load(saliency="light")
@@ -333,6 +369,8 @@ def cold(found, rounds):
             "import tensorflow": ["-c", "import tensorflow"],
             "predict": ["-m", "safbage.cli", "predict", str(photo)],
         }
+        for engine in ("keras", *engines.installed()):
+            calls[f"predict --engine {engine}"] = [*calls["predict"], "--engine", engine]
         for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
             cells = [
                 cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"
@@ -403,11 +441,13 @@ def main():
     args = parser.parse_args()
     parts, found, curve = args.only.split(","), {}, []
     found["matrix product, GFLOP/s"] = matrix_rate()
-    model = SafBage.load() if {"stages", "folder"} & set(parts) else None
+    model = SafBage.load(engine="keras") if {"stages", "folder"} & set(parts) else None
     if "cold" in parts:
         cold(found, args.rounds)
     if "stages" in parts:
         stages(found, model)
+    if "engines" in parts:
+        by_engine(found, args.photos, args.rounds)
     if "peers" in parts:
         detectors(found, args.peers, args.rounds)
         if has(args.peers, "torch"):

@@ -323,7 +323,7 @@ def shoot(page, name):
 def test_a_page_says_what_is_being_done(opened):
     _, page, *_ = opened
     said = page.evaluate("[...said].filter(Boolean)")
-    assert any("Starting TensorFlow" in words for words in said) and any(
+    assert any("Loading the library" in words for words in said) and any(
         "Loading the networks" in words for words in said
     )
     assert not any("Executing" in words for words in said)

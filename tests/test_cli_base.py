@@ -239,6 +239,7 @@ ABUSED = [
     "predict {five} --ratio nan",
     "predict {five} --min-face -1",
     "predict {five} --max-faces 0",
+    "predict {five} --engine tensorrt",
     "export saved-model {five}/below --saliency light",
     f"export saved-model {LONG} --saliency light",
     "export safetensors {folder}/out",

@@ -275,7 +275,7 @@ def answer_as_shipped(
     if not len(rows):
         asked = ", ".join(tasks)
         raise DatasetError(f"{prepared.folder} has no face to test that is labelled for {asked}")
-    model = SafBage.load(tasks=tuple(known), network=network)
+    model = SafBage.load(tasks=tuple(known), network=network, engine="keras")
     parts = np.array_split(rows, -(-len(rows) // 128))
     answers = []
     for part in tqdm(parts, "answers", disable=not progress):

@@ -31,8 +31,8 @@ VERSION = 1
 """The version of what the files hold. Raise it when `networks.looking` or `answering` changes."""
 FORMATS = {"openvino": ("openvino", ".xml"), "onnxruntime": ("onnx", ".onnx")}
 """By engine the format of `export.FORMATS` that it opens, and its suffix."""
-USUAL = ("mlnet", "light", CLASSIFIERS[0])
-"""What the set-up makes; the others are made when they are first asked for."""
+USUAL = (*MLNETS, *CLASSIFIERS)
+"""What the set-up makes; what one has trained oneself is made when it is first asked for."""
 
 
 def folder() -> Path:
