@@ -114,7 +114,7 @@ model = SafBage.load(engine="openvino", saliency="light")
 import numpy as np
 table = model.answer(np.zeros((1, 224, 224, 3), "uint8"))
 import safbage.cli.predict, safbage.show.album
-from safbage.show import plots
+from safbage.show import plots, widgets
 plots.explanation
 print(*sys.modules)
 """

@@ -71,9 +71,7 @@ def _prepare():
     engine = answering.fastest()
     if engine == "keras":
         return
-    if deployed.missing(engine, *deployed.USUAL):
-        say(f"Preparing the networks for {engine}, once; this takes a minute or so …")
-        deployed.ensure(engine, *deployed.USUAL)
+    deployed.ensure(engine, *deployed.USUAL)
     say(f"{', '.join(deployed.USUAL)}: for {engine} in {deployed.folder()}, whole")
 
 
