@@ -18,7 +18,7 @@ USER 1000:1000
 
 ENV PATH=/opt/safbage/venv/bin:$PATH
 RUN python -m venv /opt/safbage/venv \
-    && pip install --constraint binder/constraints.txt ".[page,hub]" \
+    && pip install --constraint binder/constraints.txt ".[page,hub,engine]" \
     && safbage weights --fetch \
     && safbage course --output /course
 

@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'safbage needs Python 3.11 to 3.13; try: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): some 3 GB on disk (700 MB to download), once; this takes a minute or a few."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[page,hub]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[page,hub,engine]"
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
