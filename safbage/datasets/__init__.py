@@ -18,6 +18,8 @@ from safbage.datasets.readers.fairface import fairface
 from safbage.datasets.readers.fer2013 import fer2013
 from safbage.datasets.readers.ferplus import ferplus
 from safbage.datasets.readers.folders import folders
+from safbage.datasets.readers.lfw import lfw
+from safbage.datasets.readers.people import people
 from safbage.datasets.readers.rafdb import rafdb
 from safbage.datasets.readers.utkface import utkface
 from safbage.datasets.shards import Prepared
@@ -37,9 +39,11 @@ __all__ = [
     "fetch",
     "find",
     "folders",
+    "lfw",
     "list_source",
     "load",
     "open_prepared",
+    "people",
     "rafdb",
     "sample",
     "synthetic",

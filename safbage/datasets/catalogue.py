@@ -29,6 +29,7 @@ READERS = (
     "appareal",
     "adience",
     "affectnet",
+    "lfw",
 )
 """Data sets of labelled faces; each is a module of `readers`, which ends with its `SOURCE`."""
 SOURCES: dict[str, Source] = {
