@@ -320,6 +320,17 @@ def boxes(generator, count, folder):
         yield path.name, lambda path=path: boxes.read(folder, path)
 
 
+def pairs(generator, count, folder):
+    from safbage import retrieval
+
+    whole = "2\t2\n" + "Ann\t1\t2\nBo\t1\t3\nAnn\t1\tBo\t2\nCy\t1\tBo\t9\n" * 2
+    for i in range(count):
+        path = folder / f"{i:03}.{('txt', 'csv')[i % 2]}"
+        text = whole if i % 2 == 0 else whole.replace("\t", ",")
+        path.write_bytes(spoilt(text.encode(), generator))
+        yield path.name, lambda path=path: retrieval.read_pairs(path)
+
+
 def films(generator, count, folder):
     import made_films
 
@@ -338,7 +349,7 @@ def films(generator, count, folder):
 
 KINDS = {
     call.__name__: call
-    for call in (pictures, photos, films, arrays, weights, shards, settings, tables, boxes)
+    for call in (pictures, photos, films, arrays, weights, shards, settings, tables, boxes, pairs)
 }
 
 if __name__ == "__main__":

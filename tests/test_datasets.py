@@ -235,7 +235,7 @@ READERS = [
     datasets.fer2013,
     datasets.ferplus,
 ]
-READERS += [datasets.rafdb, datasets.utkface]
+READERS += [datasets.lfw, datasets.people, datasets.rafdb, datasets.utkface]
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -1343,3 +1343,28 @@ def test_tables_that_cannot_be_read(tmp_path):
         datasets.csv(tmp_path / "my.csv", sex="gender")
     with pytest.raises(FileNotFoundError, match="no such file"):
         datasets.csv(tmp_path / "none.csv")
+
+
+# LFW, and any folder of people
+
+
+def test_a_pictures_folder_is_its_person(tmp_path, picture, caplog):
+    for name in ("Ann_Lee/Ann_Lee_0001.jpg", "more/Bo/Bo_0001.png", "more/Bo/Bo_0002.jpg", "loose.jpg"):  # fmt: skip
+        picture(name)
+    picture("copy/Bo/Bo_0001.jpg")
+    (tmp_path / "pairs.txt").touch()
+    found = datasets.people(tmp_path)
+    assert labels(found, "subject") == {
+        "Ann_Lee_0001.jpg": ["Ann_Lee"],
+        "Bo_0001.jpg": ["Bo"],
+        "Bo_0002.jpg": ["Bo"],
+    }
+    assert reasons(found) == {
+        "loose.jpg": "in no person's folder",
+        "Bo_0001.png": "a picture of this person and name was listed before",
+        "pairs.txt": OTHER_FILE,
+    }
+    assert not caplog.records
+    assert datasets.lfw(tmp_path).faces.equals(found.faces)
+    assert "LFW: 3 pictures, published are 13,233" in caplog.text
+    assert "LFW: 2 people, published are 5,749" in caplog.text

@@ -1,4 +1,4 @@
-"""Some 420 spoilt pictures, films, arrays, weights, shards, settings, tables and lists of boxes: each ends in its row, or in the library's own error.
+"""Some 460 spoilt pictures, films, arrays, weights, shards, settings, tables, lists of boxes and of pairs: each ends in its row, or in the library's own error.
 
 Drawn by a seed, which is printed; ``SAFBAGE_FUZZ_SEED=7`` draws others.
 """
@@ -28,6 +28,7 @@ KINDS = {  # how many, what they may end in, and megabytes of a process that doe
     "settings": (40, {"WorkError"}, 2000),
     "tables": (24, {"DatasetError"}, 2000),
     "boxes": (60, {"DatasetError", "FileNotFoundError"}, 2000),
+    "pairs": (40, {"DatasetError"}, 2000),
 }
 
 

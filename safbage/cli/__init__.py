@@ -13,6 +13,7 @@ from safbage.cli import (  # noqa: F401  (each adds its commands to the applicat
     predict,
     prepare,
     reproduce,
+    retrieval,
     saliency,
     sweep,
     train,

@@ -33,6 +33,7 @@ SECTIONS = {
         "train-saliency",
         "evaluate-saliency",
         "evaluate-detection",
+        "evaluate-retrieval",
     ),
     "Upkeep": ("weights", "doctor"),
 }

@@ -1,0 +1,124 @@
+"""What an evaluation of retrieval comes to: sentences, and a table in Markdown."""
+
+from safbage.experiments import LEVEL
+from safbage.retrieval import FIGURES
+
+HEAD = {
+    "accuracy": "pairs, accuracy, %",
+    "auc": "area under the ROC",
+    "true_match_at_0.01": "true matches at 1 % false, %",
+    "rank_1": "rank 1, %",
+    "mean_average_precision": "mean average precision, %",
+}
+"""The table's columns behind the arm; those that nobody measured are left out."""
+
+
+def verdicts(result: dict) -> list[str]:
+    """A sentence for each figure and trunk, the answer first, then one for each shown difference.
+
+    Args:
+        result: of `retrieval.evaluate`.
+    """
+    lines = []
+    for figure, name in FIGURES.items():
+        tests = [test for test in result["tests"] if test["figure"] == figure]
+        if tests:
+            lines.append(_in_short(name, tests))
+            lines += [f"{test['arm']}: {difference(test)}." for test in tests if _shown(test)]
+    return lines
+
+
+def _shown(test):
+    return test["p_holm"] < LEVEL
+
+
+def _in_short(name, tests):
+    shown = [test["difference"] > 0 for test in tests if _shown(test)]
+    better, worse = sum(shown), len(shown) - sum(shown)
+    says = {(True, False): "saliency helps", (False, True): "saliency costs"}.get(
+        (better > 0, worse > 0), "saliency helps some arms and costs others"
+    )
+    if not shown:
+        says = "no difference is shown"
+    return (
+        f"{name[0].upper()}{name[1:]}: {says}. Of {len(tests)} arms with saliency, "
+        f"{better or 'none'} {'is' if better < 2 else 'are'} shown to be better and "
+        f"{worse or 'none'} to be worse than without."
+    )
+
+
+def difference(test: dict) -> str:
+    """A test's difference: "-0.7 points (95 % interval -1.2 to -0.2; p = 0.03)"."""
+    points, low, high = (100 * test[name] for name in ("difference", "low", "high"))
+    several = f" after Holm's correction over {test['tests']} tests" if test["tests"] > 1 else ""
+    return (
+        f"{points:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}; "
+        f"p = {test['p_holm']:.2g}{several})"
+    )
+
+
+def counts(result: dict) -> str:
+    """What was compared, in a sentence."""
+    found = result["faces"]
+    parts = []
+    if "pairs" in found:
+        parts.append(f"{found['pairs']:,} pairs in {found['folds']} folds")
+    if found["people_looked_for"]:
+        parts.append(
+            f"{found['pictures_looked_for']:,} pictures of {found['people_looked_for']:,} people "
+            f"with {found['fewest']} or more"
+        )
+    return f"{found['pictures']:,} pictures of {found['people']:,} people: " + ", ".join(parts)
+
+
+def table(result: dict) -> str:
+    """A row per arm, in Markdown: pairs with their standard error over folds, then ranks.
+
+    A star marks what is shown to differ from the arm of the same trunk without saliency.
+    """
+    measured = [{**of.get("pairs", {}), **of.get("people", {})} for of in result["arms"].values()]
+    columns = [name for name in HEAD if all(name in figures for figures in measured)]
+    starred = {(test["arm"], test["figure"]) for test in result["tests"] if _shown(test)}
+    lines = [_row(["arm", *(HEAD[name] for name in columns)]), "|---" * (len(columns) + 1) + "|"]
+    for name, figures in zip(result["arms"], measured, strict=True):
+        cells = [_cell(figures, column, (name, column) in starred) for column in columns]
+        lines.append(_row([name, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(figures, column, starred):
+    value = figures[column]
+    text = f"{value:.3f}" if column == "auc" else f"{100 * value:.1f}"
+    if column == "accuracy":
+        text += f" ± {100 * figures['error']:.1f}"
+    return text + (" *" if starred else "")
+
+
+def groups_table(result: dict, arms: list[str], group: str = "gender") -> str:
+    """Rates of both errors by apparent group, in Markdown, with Wilson's 95 % intervals.
+
+    Args:
+        result: of `retrieval.evaluate`.
+        arms: names of those that are shown.
+        group: "gender" or "age_group".
+    """
+    lines = [_row(["arm", f"apparent {group.replace('_', ' ')}", "false matches, %",
+                   "false non-matches, %"]), "|---" * 4 + "|"]  # fmt: skip
+    for arm in arms:
+        rows = result["arms"][arm]["apparent_groups"][group]
+        for name in dict.fromkeys(row["group"] for row in rows):
+            found = {row["error"]: row for row in rows if row["group"] == name}
+            cells = [_rate(found.get(kind)) for kind in ("false match", "false non-match")]
+            lines.append(_row([arm, name, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _rate(row):
+    if row is None:
+        return "–"
+    rate, low, high = (100 * row[name] for name in ("rate", "low", "high"))
+    return f"{rate:.1f} ({low:.1f} to {high:.1f}) of {row['pairs']:,}"
+
+
+def _row(cells):
+    return "|" + "".join(f" {cell} |" for cell in cells)

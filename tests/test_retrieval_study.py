@@ -1,0 +1,234 @@
+"""The experiment as a whole, on a small folder of drawn people, and its figures by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import command
+
+from safbage import images, retrieval
+from safbage.datasets import drawn
+from safbage.errors import DatasetError, WorkError
+from safbage.experiments import Arm
+from safbage.retrieval import study
+from safbage.retrieval.embeddings import Trunk
+from safbage.runtime.backend import keras, layers
+from safbage.show import retrieval as shown
+
+PEOPLE = {"Ann": 0, "Bob": 1, "Cleo": 2, "Dan": 3}
+PAIRS = ["2\t1", "Ann\t1\t2", "Ann\t1\tBob\t1", "Cleo\t1\t2", "Cleo\t1\tDan\t1"]
+
+
+def add_tiny(monkeypatch):
+    """A trunk without weights: colours of nine cells."""
+
+    def build():
+        face = keras.Input((224, 224, 3), name="face")
+        cells = layers.AveragePooling2D(74, name="cells")(face)
+        return keras.Model(face, layers.Flatten(name="flat")(cells), name="tiny")
+
+    monkeypatch.setitem(retrieval.TRUNKS, "tiny", Trunk("cells", "nothing", build))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four drawn people with two pictures each, with pairs in two folds; a note and a torn picture."""
+    folder = tmp_path_factory.mktemp("people")
+    for name, number in PEOPLE.items():
+        (folder / name).mkdir()
+        for i in (1, 2):
+            factors = drawn.factors_of(2 * number + i - 1, pictures_per_subject=2)
+            images.write(folder / name / f"{name}_000{i}.jpg", drawn.render(factors, (128, 128)))
+    (folder / "pairs.txt").write_text("\n".join(PAIRS) + "\n")
+    (folder / "notes.txt").write_text("not a picture")
+    (folder / "Ann" / "Ann_0003.jpg").write_bytes(b"torn")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        add_tiny(patch)
+        compared = study.arms(["tiny"], [0.3], [0.3])
+        options = dict(compared=compared, fewest=2, progress=False)
+        result = retrieval.evaluate(folder, output, **options)
+        before = {path: path.stat().st_mtime_ns for path in output.rglob("*.npy")}
+        again = retrieval.evaluate(folder, output, **options)
+        after = {path: path.stat().st_mtime_ns for path in output.rglob("*.npy")}
+    assert before == after and len(before) == 4, "three arms, and the apparent groups"
+    assert json.dumps(result) == json.dumps(again), "what is there is not computed again"
+    return result
+
+
+def test_the_arms():
+    assert [str(arm) for arm in study.arms(["alexnet"])] == [
+        "alexnet, without saliency",
+        *(f"alexnet, ratio {percent} %" for percent in (10, 30, 50, 70, 90)),
+        "alexnet, clipped at 30 %",
+    ]
+    assert study.arms(["alexnet", "alexnet"], [0, 0.3], []) == [
+        Arm("alexnet", 0.0),
+        Arm("alexnet", 0.3),
+    ]
+    with pytest.raises(ValueError, match="ratio lies between 0 and 1"):
+        study.arms(["alexnet"], [30])
+
+
+def test_all_is_counted_and_one_torn_picture_spoils_nothing(evaluated):
+    found = evaluated["faces"]
+    assert (found["pictures"], found["people"], found["unreadable"]) == (8, 4, 1)
+    assert (found["pairs"], found["pairs_asked"], found["folds"]) == (4, 4, 2)
+    assert (found["people_looked_for"], found["pictures_looked_for"]) == (4, 8)
+    assert set(evaluated["arms"]) == {
+        "tiny, without saliency",
+        "tiny, ratio 30 %",
+        "tiny, clipped at 30 %",
+    }
+    assert len(evaluated["tests"]) == 2 * len(retrieval.FIGURES)
+    for of in evaluated["arms"].values():
+        assert 0 <= of["pairs"]["accuracy"] <= 1 and len(of["pairs"]["folds"]) == 2
+        assert of["pairs"]["roc"][0][0] == 0 and of["pairs"]["roc"][-1] == [1, 1]
+        assert {"gender", "age_group"} == set(of["apparent_groups"])
+
+
+def test_it_is_saved_without_paths_and_read_again(evaluated, tmp_path):
+    retrieval.save(evaluated, tmp_path / "new" / "result.json", verdict=["so"])
+    found = retrieval.load(tmp_path / "new" / "result.json")
+    assert found["verdict"] == ["so"] and found["arms"] == evaluated["arms"]
+    assert "/" not in json.dumps(found["provenance"]["data"])
+    (tmp_path / "torn.json").write_text('{"faces": ')
+    with pytest.raises(WorkError, match=r"torn\.json is damaged"):
+        retrieval.load(tmp_path / "torn.json")
+
+
+def made(similar, subjects, pairs=None):
+    """What `measure` gives for vectors in the plane at these angles."""
+    angles = np.deg2rad(similar)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return retrieval.measure(
+        vectors, np.array(subjects, object), pairs, np.ones(len(similar), bool)
+    )
+
+
+def test_arms_are_compared_figure_by_figure_with_holms_correction():
+    subjects = ["a", "a", "b", "b", "c", "c"]
+    pairs = pd.DataFrame({"a": [0, 0, 4, 2], "b": [1, 2, 5, 4], "same": [True, False] * 2, "fold": [0, 0, 1, 1]})  # fmt: skip
+    good, bad = [0, 1, 60, 62, 120, 123], [0, 60, 2, 63, 120, 55]
+    found = {
+        Arm("tiny", 0.0): made(good, subjects, pairs),
+        Arm("tiny", 0.3): made(bad, subjects, pairs),
+        Arm("tiny", 0.9): made(good, subjects, pairs),
+        Arm("other", 0.9): made(good, subjects, pairs),  # without a twin
+    }
+    table = pd.DataFrame({"subject": subjects})
+    tests = retrieval.compare(found, table, pairs, np.ones(6, bool))
+    assert len(tests) == 2 * 3
+    by = {(test["figure"], test["arm"]): test for test in tests}
+    assert by["rank_1", "tiny, ratio 30 %"]["difference"] == -1
+    assert by["accuracy", "tiny, ratio 90 %"]["difference"] == 0
+    assert by["accuracy", "tiny, ratio 90 %"]["p_holm"] == 1
+    assert by["accuracy", "tiny, ratio 30 %"]["items"] == 4
+    assert by["mean_average_precision", "tiny, ratio 30 %"]["without"] == 1
+    for test in tests:
+        assert test["tests"] == 2 and test["p_holm"] >= test["p"]
+
+
+def test_groups_hold_pairs_of_which_both_pictures_are_of_the_group():
+    pairs = pd.DataFrame({"a": [0, 0, 2, 2], "b": [1, 2, 3, 0], "same": [True, False] * 2, "fold": [0, 0, 1, 1]})  # fmt: skip
+    groups = pd.DataFrame({"gender": ["f", "f", "m", "m"]})
+    angles = np.deg2rad([0, 1, 90, 93])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    found = retrieval.measure(vectors, np.array(list("aabb")), pairs, np.zeros(4, bool), groups)
+    assert found["groups"]["gender"][["group", "error", "pairs"]].values.tolist() == [
+        ["f", "false non-match", 1],
+        ["m", "false non-match", 1],
+    ]
+    assert "identified" not in found
+
+
+def test_people_without_pairs_and_nobody_at_all(folder, tmp_path, monkeypatch):
+    add_tiny(monkeypatch)
+    options = dict(compared=study.arms(["tiny"], [], []), progress=False)
+    with pytest.raises(DatasetError, match="of 1 pairs none has both"):
+        (tmp_path / "pairs.csv").write_text("Ann,1,Zoe,1\n")
+        pairs = tmp_path / "pairs.csv"
+        retrieval.evaluate(folder, tmp_path / "one", pairs=pairs, fewest=2, **options)
+    with pytest.raises(FileNotFoundError, match="no such file of pairs"):
+        retrieval.evaluate(folder, tmp_path / "two", pairs=tmp_path / "none.txt", **options)
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / "Ann" / "a.jpg").write_bytes((folder / "Ann" / "Ann_0001.jpg").read_bytes())
+    pairs.unlink()
+    with pytest.raises(DatasetError, match="nobody has 5 pictures or more, and there is no pair"):
+        retrieval.evaluate(tmp_path, tmp_path / "out", **options)
+
+
+# the command, and what is shown
+
+
+def test_the_command(folder, tmp_path, monkeypatch):
+    add_tiny(monkeypatch)
+    words = ["--output", tmp_path / "out", "--trunk", "tiny", "--ratio", "0.3", "--fewest", "2"]
+    done = command("evaluate-retrieval", folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert "| tiny, clipped at 30 % |" in done.stdout
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "retrieval.json")
+    assert "4 pairs in 2 folds, 8 pictures of 4 people with 2 or more" in done.stderr
+    assert retrieval.load(tmp_path / "out" / "retrieval.json")["verdict"]
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["nowhere", "--output", "out"], "no such folder: nowhere"),
+        ([".", "--output", "out"], "has no folder per person with pictures in it"),
+        ([".", "--output", "out", "--trunk", "vgg16"], "a trunk is one of face-mobilenet"),
+        ([".", "--output", "out", "--ratio", "30"], "the ratio lies between 0 and 1"),
+        ([".", "--output", "taken"], "was not written by this command and would be overwritten"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "retrieval.json").write_text("mine")
+    done = command("evaluate-retrieval", *words)
+    assert done.returncode in (1, 2) and told in done.stderr
+
+
+def result(*tests):
+    """A result with one arm and these tests."""
+    people = {"rank_1": 0.5, "mean_average_precision": 0.25}
+    pairs = {"accuracy": 0.875, "error": 0.0125, "auc": 0.9, "true_match_at_0.01": 0.3}
+    return {"arms": {"tiny, ratio 30 %": {"pairs": pairs, "people": people}}, "tests": list(tests)}
+
+
+def a_test(difference, p, figure="rank_1"):
+    found = {"figure": figure, "arm": "tiny, ratio 30 %", "difference": difference, "p_holm": p}
+    return found | {"low": difference - 0.02, "high": difference + 0.02, "tests": 2}
+
+
+def test_the_verdict_says_no_more_than_the_tests():
+    (line,) = shown.verdicts(result(a_test(-0.01, 0.2), a_test(0.01, 0.2)))
+    assert line == (
+        "First neighbour of the same person: no difference is shown. Of 2 arms with saliency, none "
+        "is shown to be better and none to be worse than without."
+    )
+    first, second = shown.verdicts(result(a_test(-0.05, 0.001), a_test(0.01, 0.2)))
+    assert "saliency costs. Of 2 arms with saliency, none is shown to be better and 1" in first
+    assert second == (
+        "tiny, ratio 30 %: -5.0 points (95 % interval -7.0 to -3.0; p = 0.001 after Holm's "
+        "correction over 2 tests)."
+    )
+    assert "saliency helps. Of" in shown.verdicts(result(a_test(0.05, 0.001)))[0]
+    mixed = shown.verdicts(result(a_test(0.05, 0.001), a_test(-0.05, 0.001)))[0]
+    assert "helps some arms and costs others" in mixed
+
+
+def test_the_table_has_what_was_measured():
+    lines = shown.table(result(a_test(-0.05, 0.001))).splitlines()
+    assert lines[0].count("|") == 7
+    assert lines[2] == "| tiny, ratio 30 % | 87.5 ± 1.2 | 0.900 | 30.0 | 50.0 * | 25.0 |"
+    alone = result()
+    del alone["arms"]["tiny, ratio 30 %"]["pairs"]
+    assert shown.table(alone).splitlines()[0] == "| arm | rank 1, % | mean average precision, % |"
