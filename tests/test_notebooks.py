@@ -42,6 +42,7 @@ SMALL = {  # as few pictures and rounds as every cell, and every check of an exe
     "06": {"LIMIT": 30, "EPOCHS": 1, "RATIOS": [0, 0.3], "SEEDS": [0], "NETWORKS": ["lenet"]},
     "07": {"LIMIT": 10},
     "08": {"LIMIT": 60, "EPOCHS": 1},
+    "09": {"LIMIT": 60},
     "10": {"PHOTOS_DIR": "photos"},
 }
 WORDS = {  # defined once, in a box, before anything else speaks of them

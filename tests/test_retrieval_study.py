@@ -57,7 +57,9 @@ def evaluated(folder, tmp_path_factory):
         before = {path: path.stat().st_mtime_ns for path in output.rglob("*.npy")}
         again = retrieval.evaluate(folder, output, **options)
         after = {path: path.stat().st_mtime_ns for path in output.rglob("*.npy")}
-    assert before == after and len(before) == 4, "three arms, and the apparent groups"
+    assert before == after and len(before) == 4, (
+        "three arms, and what the apparent groups follow from"
+    )
     assert json.dumps(result) == json.dumps(again), "what is there is not computed again"
     return result
 

@@ -24,6 +24,7 @@ from safbage.retrieval.measures import (
     verify,
 )
 from safbage.retrieval.pairs import find_pairs, locate, read_pairs
+from safbage.retrieval.people import draw_people, open_people
 from safbage.retrieval.study import FIGURES, apparent, arms, compare, evaluate, load, measure, save
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "arms",
     "best_threshold",
     "compare",
+    "draw_people",
     "embed",
     "embedder",
     "error_rates",
@@ -44,6 +46,7 @@ __all__ = [
     "measure",
     "neighbours",
     "normalize",
+    "open_people",
     "paired_difference",
     "read_pairs",
     "roc",

@@ -91,11 +91,21 @@ def embed(prepared: Prepared, arm: Arm, folder: str | Path, *, progress: bool = 
         ValueError: no such trunk.
         WorkError: the folder cannot be written, or holds something damaged.
     """
+    return normalize(last_features(prepared, arm, folder, progress=progress))
+
+
+def last_features(
+    prepared: Prepared, arm: Arm, folder: str | Path, *, progress: bool = True
+) -> np.ndarray:
+    """What `embed` normalises: the trunk's last features, averaged over the face, N×D float32.
+
+    Arguments and errors are those of `embed`.
+    """
     rows = np.arange(len(prepared))
     images = features.Images(prepared, (AS_IS,), arm.ratio, arm.mode)
     name = f"{arm.network} {TRUNKS[arm.network].layer}" if arm.network in TRUNKS else arm.network
     found = features.cached(images, rows, embedder(arm.network), name, Path(folder), progress)
-    return normalize(found(rows, np.zeros(len(rows), int)))
+    return found(rows, np.zeros(len(rows), int))
 
 
 def normalize(embeddings: np.ndarray) -> np.ndarray:

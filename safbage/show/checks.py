@@ -765,6 +765,95 @@ def faces_for_one_point(answer):
     )
 
 
+# Notebook 09
+
+
+def average_precision(answer):
+    """A function that gives the average precision of a ranking."""
+    generator = np.random.default_rng(9)
+    cases = [
+        (np.array([True, False, True, False, False]),),
+        (np.array([False, False, False, True]),),
+        (generator.random(60) < 0.2,),
+    ]
+    function(
+        answer,
+        _average_precision,
+        cases,
+        mistakes={
+            "that is the share of right ones, wherever they stand": lambda hits: hits.mean(),
+            "take the mean at the right ones only: [hits] chooses these": lambda hits: _shares(
+                hits
+            ).mean(),
+            "that is rank 1, the first place alone": lambda hits: float(hits[0]),
+            "take the mean of these shares, not their sum": lambda hits: _shares(hits)[hits].sum(),
+            "divide by the place, which counts from 1": lambda hits: (
+                np.cumsum(hits) / np.maximum(np.arange(len(hits)), 1)
+            )[hits].mean(),
+        },
+    )
+
+
+def _shares(hits):
+    """The share of right ones down to each place."""
+    return np.cumsum(hits) / np.arange(1, len(hits) + 1)
+
+
+def _average_precision(hits):
+    return _shares(hits)[hits].mean()
+
+
+def false_matches_of_women(answer, called_same, same, group):
+    """The rate of false matches among pairs of two different women."""
+    women = group == "female"
+    wrong = called_same & ~same
+    number(
+        answer,
+        wrong[women].sum() / (~same & women).sum(),
+        mistakes={
+            "that is the rate of all pairs of two people; choose the group": wrong.sum()
+            / (~same).sum(),
+            "pairs of one person are among them; choose those of two people, too": called_same[
+                women
+            ].mean(),
+            "those are false non-matches: one woman taken for two": (~called_same)[
+                same & women
+            ].mean(),
+            "that is which share of all false matches is theirs; divide by their pairs of two "
+            "people": wrong[women].sum() / wrong.sum(),
+            "divide by the pairs of two different women, not by all pairs of women": wrong[
+                women
+            ].mean(),
+            "those are the men": wrong[group == "male"].sum() / (~same & (group == "male")).sum(),
+            "as a rate from 0 to 1, not in per cent": 100
+            * wrong[women].sum()
+            / (~same & women).sum(),
+        },
+        tolerance=1e-6,
+    )
+
+
+def found_at_the_station(answer):
+    """How likely a match is right, where 50,000 people pass and one of them is looked for.
+
+    That one is matched with 99 %, each of the others with 0.1 %.
+    """
+    false = 49_999 * 0.001
+    number(
+        answer,
+        0.99 / (0.99 + false),
+        mistakes={
+            "that is the other way round: how likely a match is where it is the person": 0.99,
+            "you counted one stranger only; 49,999 pass": 0.99 / 0.991,
+            "that is how likely it was before anybody looked": 1 / 50_000,
+            "matches are right ones and false ones; divide by both": 0.99 / false,
+            "that is the share of false ones": false / (0.99 + false),
+            "as a probability from 0 to 1, not in per cent": 99 / (0.99 + false),
+        },
+        tolerance=4e-3,
+    )
+
+
 # Notebook 10
 
 
