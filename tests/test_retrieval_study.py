@@ -1,11 +1,12 @@
 """The experiment as a whole, on a small folder of drawn people, and its figures by hand."""
 
 import json
+import runpy
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import command
+from conftest import REPOSITORY, command
 
 from safbage import images, retrieval
 from safbage.datasets import drawn
@@ -234,3 +235,25 @@ def test_the_table_has_what_was_measured():
     alone = result()
     del alone["arms"]["tiny, ratio 30 %"]["pairs"]
     assert shown.table(alone).splitlines()[0] == "| arm | rank 1, % | mean average precision, % |"
+
+
+def test_the_page_says_what_the_stored_result_says():
+    page = runpy.run_path(str(REPOSITORY / "docs" / "book" / "retrieval_page.py"))
+    text = page["PAGE"].read_text(encoding="utf-8")
+    assert page["filled"](text, retrieval.load(page["RESULT"])) == text, (
+        "run python docs/book/retrieval_page.py"
+    )
+    assert set(page["BLOCK"].findall(text)) == set(page["BLOCKS"])
+
+
+def test_the_stored_result_is_of_lfw_as_published():
+    result = retrieval.load(REPOSITORY / "results" / "lfw.json")
+    found = result["faces"]
+    assert (found["pairs"], found["folds"]) == (6000, 10)
+    assert (found["people_looked_for"], found["pictures_looked_for"]) == (423, 5985)
+    for of in result["arms"].values():
+        assert of["pairs"]["accuracy"] == pytest.approx(np.mean(of["pairs"]["folds"]))
+        rates = {(row["group"], row["error"]): row for row in of["apparent_groups"]["gender"]}
+        assert set(rates) == {(group, error) for group in ("female", "male") for error in ("false match", "false non-match")}  # fmt: skip
+    assert result["verdict"] == shown.verdicts(result)
+    assert "/work" not in json.dumps(result)

@@ -1,0 +1,78 @@
+"""Write what `results/lfw.json` holds into `docs/retrieval.md`, between the marks that it has for it.
+
+python docs/book/retrieval_page.py
+"""
+
+import re
+from pathlib import Path
+
+from safbage import retrieval
+from safbage.show import retrieval as shown
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "retrieval.md"
+RESULT = REPOSITORY / "results" / "lfw.json"
+BLOCK = re.compile(r"<!-- retrieval: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def counts(result: dict) -> str:
+    found = result["faces"]
+    return (
+        f"{shown.counts(result)}. In {found['without_a_face_found']} pictures the detector found no face, and the whole picture "
+        "was taken."
+    )
+
+
+def verdict(result: dict) -> str:
+    return "\n".join(f"- {line}" for line in result["verdict"])
+
+
+def groups(result: dict) -> str:
+    """Of the arms of the first trunk that are without saliency and at the paper's 30 %."""
+    first = next(iter(result["arms"].values()))["network"]
+    names = [
+        name
+        for name, of in result["arms"].items()
+        if of["network"] == first and of["mode"] == "blend" and of["ratio"] in (0, 0.3)
+    ]
+    parts = [shown.groups_table(result, names, group) for group in ("gender", "age_group")]
+    return "\n".join(parts)
+
+
+def trunks(result: dict) -> str:
+    return "\n".join(
+        f"- **{name}** has learnt from {told}." for name, told in result["trunks"].items()
+    )
+
+
+def command(result: dict) -> str:
+    return f"```bash\n{result['provenance']['command']}\n```"
+
+
+BLOCKS = {
+    "counts": counts,
+    "verdict": verdict,
+    "table": shown.table,
+    "groups": groups,
+    "trunks": trunks,
+    "command": command,
+}
+
+
+def filled(text: str, result: dict) -> str:
+    """The page's text with every block as the result has it.
+
+    Raises:
+        KeyError: nobody knows a block of that name.
+    """
+
+    def block(found):
+        return f"<!-- retrieval: {found[1]} -->\n{BLOCKS[found[1]](result).strip()}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+if __name__ == "__main__":
+    made = filled(PAGE.read_text(encoding="utf-8"), retrieval.load(RESULT))
+    PAGE.write_text(made, encoding="utf-8")
+    print(PAGE)
