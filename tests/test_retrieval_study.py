@@ -173,6 +173,7 @@ def test_people_without_pairs_and_nobody_at_all(folder, tmp_path, monkeypatch):
 def test_the_command(folder, tmp_path, monkeypatch):
     add_tiny(monkeypatch)
     words = ["--output", tmp_path / "out", "--trunk", "tiny", "--ratio", "0.3", "--fewest", "2"]
+    words += ["--clip", "0.3"]
     done = command("evaluate-retrieval", folder, *words)
     assert done.returncode == 0, done.stderr
     assert "| tiny, clipped at 30 % |" in done.stdout

@@ -36,7 +36,8 @@ def evaluate_retrieval(
     clip: Annotated[
         list[float] | None,
         typer.Option(
-            help="Saliency below which an arm's pixels are black; repeat it. By default 0.3."
+            help="Saliency below which an arm's pixels are black; repeat it. By default 0.3, "
+            "or none where ratios are given."
         ),
     ] = None,
     fewest: Annotated[
@@ -58,7 +59,9 @@ def evaluate_retrieval(
 
     with stoppable(f"where it was, in {output}"):
         compared = retrieval.arms(
-            trunk or tuple(retrieval.TRUNKS), ratio or study.RATIOS, clip or study.CLIPS
+            trunk or tuple(retrieval.TRUNKS),
+            ratio or study.RATIOS,
+            clip or (() if ratio else study.CLIPS),
         )
         result = retrieval.evaluate(
             folder,

@@ -47,7 +47,7 @@ TRUNKS = {
     "face-mobilenet": Trunk(
         "conv_pw_13",
         "people of VGGFace2 first; then age, gender and expression from UTKFace, FairFace, "
-        "FER2013, RAF-DB and APPA-REAL",
+        "FER2013, RAF-DB and APPA-REAL, whose faces were reweighted, mostly at 30 %",
         _shipped,
     ),
     "alexnet": Trunk("conv5", "ImageNet alone", lambda: _imagenet("alexnet-gap")),
