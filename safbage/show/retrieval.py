@@ -14,7 +14,7 @@ HEAD = {
 
 
 def verdicts(result: dict) -> list[str]:
-    """A sentence for each figure and trunk, the answer first, then one for each shown difference.
+    """A sentence for each figure, then one for each arm that is shown to differ.
 
     Args:
         result: of `retrieval.evaluate`.
@@ -35,16 +35,11 @@ def _shown(test):
 def _in_short(name, tests):
     shown = [test["difference"] > 0 for test in tests if _shown(test)]
     better, worse = sum(shown), len(shown) - sum(shown)
-    says = {(True, False): "saliency helps", (False, True): "saliency costs"}.get(
-        (better > 0, worse > 0), "saliency helps some arms and costs others"
-    )
-    if not shown:
-        says = "no difference is shown"
-    return (
-        f"{name[0].upper()}{name[1:]}: {says}. Of {len(tests)} arms with saliency, "
-        f"{better or 'none'} {'is' if better < 2 else 'are'} shown to be better and "
-        f"{worse or 'none'} to be worse than without."
-    )
+    of = f"of {len(tests)} arms with saliency," if len(tests) > 1 else "the arm with saliency:"
+    says = "no difference to the arm without is shown"
+    if shown:
+        says = f"{better or 'none'} shown to be better than without, {worse or 'none'} to be worse"
+    return f"{name[0].upper()}{name[1:]}: {of} {says}."
 
 
 def difference(test: dict) -> str:
