@@ -42,6 +42,8 @@ LONGEST = [
     "test_experiments_reproduction",
     "test_browser",
     "05_evaluate",
+    "08_is_it_chance",
+    "09_find_a_face_again",
     "test_datasets_preparation",
     "02_saliency_with_mlnet",
     "test_sweep",
