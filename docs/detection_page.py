@@ -25,7 +25,7 @@ def main():
     block = f"<!-- detection -->\n{words.markdown(result).strip()}\n<!-- end -->"
     text = BLOCK.sub(lambda _: block, page.read_text(encoding="utf-8"))
     page.write_text(text, encoding="utf-8")
-    plots.detection(result).savefig(DOCS / "detection.png", dpi=100)
+    plots.detectors(result).savefig(DOCS / "detection.png", dpi=100)
     plt.close("all")
 
 

@@ -141,7 +141,7 @@ def test_recall_by_group(result):
 
 
 def test_both_side_by_side(result):
-    figure = plots.detection(result)
+    figure = plots.detectors(result)
     assert len(figure.axes) == 2
     figure.canvas.draw()
     plt.close("all")

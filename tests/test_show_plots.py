@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 import itertools
 import re
 import warnings
@@ -545,3 +546,10 @@ def test_labels_that_would_cover_each_other_are_moved_apart():
 
 def test_there_is_a_colour_for_each_class():
     assert len(set(plots.LINE_COLOURS)) >= max(map(len, CLASSES.values()))
+
+
+def test_no_function_bears_the_name_of_a_part():
+    """An imported part would hide it."""
+    parts = [importlib.import_module(f"safbage.show.plots.{part}") for part in plots.PARTS]
+    found = {name for part in parts for name in part.__all__}
+    assert "boxes" in found and not found & set(plots.PARTS)

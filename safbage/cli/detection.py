@@ -185,7 +185,7 @@ def _draw(result, path):
 
     from safbage.show import plots
 
-    drawn = plots.detection(result)
+    drawn = plots.detectors(result)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=110)
     plt.close(drawn)

@@ -9,7 +9,8 @@ character that matplotlib's fonts lack becomes □ (to see it, put a font that h
 ``font.family`` of matplotlib's ``rcParams``).
 
 What a part lists in its ``__all__`` is called from here: `plots.boxes`, `plots.explanation`.
-Parts are imported when something of theirs is first asked for, since the last bring Keras.
+Parts are imported when something of theirs is first asked for, since the last bring Keras. So no
+function may bear the name of a part.
 """
 
 import importlib

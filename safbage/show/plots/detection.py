@@ -11,7 +11,7 @@ from safbage.experiments.detection import BASE, IOU, SHIPPED_SCORE
 from safbage.show.detection import in_words
 from safbage.show.plots import style
 
-__all__ = ["detection", "precision_recall", "recall_by_group"]
+__all__ = ["detectors", "precision_recall", "recall_by_group"]
 
 DASHES = ("solid", "dashed", "dotted")
 
@@ -93,7 +93,7 @@ def recall_by_group(result: dict, *, name: str = BASE, title: str | None = None,
     return style.titled(ax, words if title is None else title)
 
 
-def detection(result: dict) -> Figure:
+def detectors(result: dict) -> Figure:
     """Precision over recall, and MTCNN's recall by group, side by side."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(13, 5.2), layout="constrained", width_ratios=(1.25, 1)
