@@ -102,7 +102,7 @@ def summary(results: Mapping[str, Comparison]) -> str:
             "- **Faster training? No.** Gender and age are not shown to need fewer epochs, and expression needs "
             f"{slower['value']:.1f} more ({between(slower)}). Only gender's validation accuracy, averaged over all epochs, is higher: by "
             f"{higher['value']:.1f} points ({between(higher)}).",
-            f"- **More saliency?** {of_ratios(results['ratios'])} Blacking out all that is not salient, the paper's idea for later, costs "
+            f"- **More saliency?** {of_ratios(results['ratios'])} Blacking out what is not salient, the paper's idea for later, costs "
             f"{-clipped['value']:.1f} points ({between(clipped)}).",
             "- **Do eyes, nose and mouth dominate?** In the saliency maps, yes: their share is "
             f"{looked['value']:.1f} points above that of their area. In what speaks for the answers, no: it is "
