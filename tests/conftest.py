@@ -30,7 +30,7 @@ for _name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "SAFBAGE_DATA", "SAFBAGE_SH
     os.environ.pop(_name, None)
 
 from safbage import images  # noqa: E402  (they read the settings above)
-from safbage.runtime import kernels, weights  # noqa: E402  (they read the settings above)
+from safbage.runtime import engines, kernels, weights  # noqa: E402  (they read the settings above)
 from safbage.tasks import CLASSES  # noqa: E402
 
 kernels.own_kernel()  # notebooks run in this Python, whatever else is called python3
@@ -143,19 +143,31 @@ def trunks():
     weights.fetch()
 
 
+def pytest_generate_tests(metafunc):
+    """The pipeline's tests run with whoever answers by default, and, among the slow ones, with each other engine."""
+    if metafunc.module.__name__ in ("test_pipeline", "test_pipeline_batching"):
+        own = "auto" if engines.installed() else "keras"
+        others = [engine for engine in ("keras", *engines.installed()[1:]) if engine != own]
+        engines_of = [own, *(pytest.param(engine, marks=pytest.mark.slow) for engine in others)]
+        for name in ("model", "light"):
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, engines_of, indirect=True, scope="session")
+                break
+
+
 @pytest.fixture(scope="session")
-def model():
+def model(request):
     from safbage import SafBage
 
-    return SafBage.load()
+    return SafBage.load(engine=getattr(request, "param", "auto"))
 
 
 @pytest.fixture(scope="session")
-def light():
+def light(request):
     """The same with the light ML-Net, for what is no question of maps: some four times as fast."""
     from safbage import SafBage
 
-    return SafBage.load(saliency="light")
+    return SafBage.load(saliency="light", engine=getattr(request, "param", "auto"))
 
 
 @pytest.fixture(scope="session")
