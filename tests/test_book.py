@@ -86,15 +86,15 @@ def test_widgets_become_notes_and_progress_nothing():
     assert note.data == {"text/markdown": book_pages.NOTE} and "image/png" in figure.data
 
 
-def test_checks_and_solutions_are_folded():
-    check = nbformat.v4.new_code_cell("1", metadata={"jupyter": {"source_hidden": True}})
-    solution = nbformat.v4.new_code_cell(
-        "1", metadata={"jupyter": {"source_hidden": True}, "tags": ["solution"]}
-    )
-    page = book_pages.as_page(notebook("# Faces", check, solution))
-    assert (
-        "hide-input" in page.cells[1].metadata.tags and "hide-cell" in page.cells[2].metadata.tags
-    )
+def test_checks_solutions_and_numbers_are_folded():
+    hidden = {"jupyter": {"source_hidden": True}}
+    tagged = [hidden, *({**hidden, "tags": [tag]} for tag in ("solution", "metrics"))]
+    cells = [nbformat.v4.new_code_cell("1", metadata=metadata) for metadata in tagged]
+    check, solution, numbers = book_pages.as_page(notebook("# Faces", *cells)).cells[1:]
+    assert "hide-input" in check.metadata.tags and "hide-cell" in solution.metadata.tags
+    assert "hide-input" in numbers.metadata.tags
+    prompts = [cell.metadata["mystnb"]["code_prompt_show"] for cell in (check, solution, numbers)]
+    assert prompts == ["Show the check", "Show the solution", "Numbers kept"]
 
 
 def test_an_error_stops_the_book():
@@ -176,6 +176,12 @@ def test_the_book_is_whole(built):
         assert (built / f"{name}.html").is_file(), name
     for path in (REPOSITORY / "safbage" / "trained").glob("*.md"):
         assert (built / "safbage" / "trained" / f"{path.stem}.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_book_sets_formulas_without_a_script(built):
+    text = (built / "notebooks" / "05_evaluate.html").read_text(encoding="utf-8")
+    assert "<msqrt>" in text and "\\frac" not in text
 
 
 @pytest.mark.slow

@@ -94,6 +94,8 @@ def as_page(notebook):
         elif cell.metadata.get("jupyter", {}).get("source_hidden"):
             tags.append("hide-input")
             shown.update(code_prompt_show="Show the check", code_prompt_hide="Hide the check")
+            if "metrics" in tags:
+                shown.update(code_prompt_show="Numbers kept", code_prompt_hide="Numbers kept")
         cell.outputs = [output for output in map(as_shown, cell.outputs) if output]
         if any(output.output_type == "error" for output in cell.outputs):
             raise ValueError(f"cell {cell.id!r} ended in an error; run the notebook again")

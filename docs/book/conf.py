@@ -2,6 +2,9 @@
 
 import re
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 from safbage import __version__
 
 project = "safbage"
@@ -22,7 +25,8 @@ root_doc = "index"
 
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # from a CDN; book_pages puts a note where a widget was
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+html_math_renderer = "mathml"  # browsers set it themselves; MathJax would come from a CDN
 myst_heading_anchors = 4
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
@@ -90,6 +94,17 @@ def colons_back(app, what, name, obj, options, lines):
     lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
+def inline_formula(writer, node):
+    writer.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def formula(writer, node):
+    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    raise SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("autodoc-process-docstring", markdown_to_rst, priority=400)  # napoleon has 500
     app.connect("autodoc-process-docstring", colons_back, priority=600)
