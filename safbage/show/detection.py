@@ -146,12 +146,12 @@ def markdown(result: dict) -> str:
         f"{data['photos']:,} photos, {data['faces']:,} faces, of which {data['counted']:,} count."
     )
     parts = [
-        f"{about} Average precision with its 95 % interval: at an IoU of {IOU}, the boxes drawn as "
-        "the set draws them; and with the boxes as they are.",
+        f"{about} The table gives average precision. *Adapted* boxes are drawn as the set draws "
+        f"its own, and are judged at an IoU of {IOU}, with a 95 % interval.",
         _table(HEAD, arms(result)),
         f"MTCNN's last threshold (it ships with {SHIPPED_SCORE:g}):",
         _table(THRESHOLD_HEAD, thresholds(result)),
-        f"Faces that MTCNN finds with a score of {SHIPPED_SCORE:g} at least:",
+        f"Faces that MTCNN finds with a score of at least {SHIPPED_SCORE:g}:",
         _table(RECALL_HEAD, recalls(result)),
         "\n".join(f"- {line}" for line in verdicts(result)),
     ]
