@@ -135,9 +135,12 @@ def of_ratios(*shown):
 
 def test_ratios_are_told_that_change_something():
     assert of_ratios().endswith("faces, none is shown to change accuracy.")
-    assert of_ratios().startswith("Of 10, 30 and 90 % saliency, on ")
-    assert re.search(r"is shown to change at 90 % \([-+][\d.]+ points, [^)]+\)\.$", of_ratios(0.9))
-    assert re.search(r"at 30 % \([^)]+\) and 90 % \([^)]+\)\.$", of_ratios(0.3, 0.9))
+    assert of_ratios().startswith("Of the ratios 10, 30 and 90 %, on ")
+    one, both = of_ratios(0.9), of_ratios(0.3, 0.9)
+    assert re.search(r"only 90 % \([-+][\d.]+ points, [^)]+\) is shown to change accuracy\.$", one)
+    assert re.search(
+        r"only 30 % \([^)]+\) and 90 % \([^)]+\) are shown to change accuracy\.$", both
+    )
 
 
 def test_a_page_is_filled_between_its_marks_only():

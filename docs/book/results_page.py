@@ -101,14 +101,14 @@ def summary(results: Mapping[str, Comparison]) -> str:
             f"{lifts[1]} for age and {lifts[2]} for expression.",
             "- **Faster training? No.** Gender and age are not shown to need fewer epochs, and expression needs "
             f"{slower['value']:.1f} more ({between(slower)}). Only gender's validation accuracy, averaged over all epochs, is higher: by "
-            f"{higher['value']:.1f} points ({between(higher)}).",
-            f"- **More saliency?** {of_ratios(results['ratios'])} Blacking out what is not salient, the paper's idea for later, costs "
+            f"{higher['value']:.1f} points ({between(higher)}), not corrected for the number of measures.",
+            f"- **More saliency?** {of_ratios(results['ratios'])} Blacking out what is not salient, which the paper suggests as future work, costs "
             f"{-clipped['value']:.1f} points ({between(clipped)}).",
-            "- **Do eyes, nose and mouth dominate?** In the saliency maps, yes: their share is "
-            f"{looked['value']:.1f} points above that of their area. In what speaks for the answers, no: it is "
+            "- **Do eyes, nose and mouth dominate?** In the saliency maps, yes: their share of the saliency is "
+            f"{looked['value']:.1f} points above their share of the area. In what speaks for the answers, no: their share of it is "
             f"{-evidence['value']:.1f} points below.",
             f"- **Does weighting the loss help rare expressions? Yes.** Mean recall gains {weighted['value']:.1f} points "
-            f"({between(weighted)}), disgust {disgust['value']:.1f} ({between(disgust)}).",
+            f"({between(weighted)}), and disgust {disgust['value']:.1f} ({between(disgust)}).",
         ]
     )
 
@@ -135,10 +135,11 @@ def of_ratios(measured: Comparison) -> str:
     tests = [(arm, found) for arm, found in tests if arm == Arm(arm.network, arm.ratio)]
     shown = [(arm, found) for arm, found in tests if found["p_holm"] < experiments.LEVEL]
     figure, tried = figure.replace("_", " "), listed(f"{100 * arm.ratio:g}" for arm, _ in tests)
-    tried = f"Of {tried} % saliency, on {tests[0][1]['faces']:,} faces,"
+    tried = f"Of the ratios {tried} %, on {tests[0][1]['faces']:,} faces,"
     if not shown:
         return f"{tried} none is shown to change {figure}."
-    return f"{tried} {figure} is shown to change at {listed(map(at_ratio, shown))}."
+    verb = "is" if len(shown) == 1 else "are"
+    return f"{tried} only {listed(map(at_ratio, shown))} {verb} shown to change {figure}."
 
 
 def at_ratio(tested: tuple) -> str:
