@@ -850,7 +850,7 @@ def found_at_the_station(answer):
             "that is the share of false ones": false / (0.99 + false),
             "as a probability from 0 to 1, not in per cent": 99 / (0.99 + false),
         },
-        tolerance=4e-3,
+        tolerance=1e-4,
     )
 
 
