@@ -849,6 +849,7 @@ def found_at_the_station(answer):
             "matches are right ones and false ones; divide by both": 0.99 / false,
             "that is the share of false ones": false / (0.99 + false),
             "as a probability from 0 to 1, not in per cent": 99 / (0.99 + false),
+            "give it as a probability from 0 to 1, not in per cent": 1.94,
         },
         tolerance=1e-4,
     )
