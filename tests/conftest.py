@@ -273,7 +273,7 @@ def shipped(monkeypatch):
     seen = []
 
     class Same:
-        def load(self, *, tasks, network):
+        def load(self, *, tasks, network, engine):
             assert network in SHIPPED
             self.tasks = tasks
             return self

@@ -131,6 +131,8 @@ PRINTING = {
     "reproduce --scale smoke --only {folder}": 2,
     "train-saliency {folder} --work {folder}/new": 2,
     "evaluate-saliency {folder} --model light": 2,
+    "live --saliency {folder}/none.h5": 1,
+    "evaluate-detection {folder}/none --work {folder}/new": 1,
     "evaluate-retrieval {folder}/data --output {folder}/new": 2,
     "weights --fetch é日": 2,
     "weights --json": 0,

@@ -422,7 +422,8 @@ def test_explain_holds_every_stage(model, astronaut):
     seen = model.explain(astronaut)
     assert np.array_equal(seen.image, astronaut)
     assert np.array_equal(seen.crops[0], faces.crop_face(astronaut, seen.faces[0]))
-    assert np.allclose(seen.maps, saliency.predict_faces(seen.crops), atol=1e-5)
+    close = 1e-5 if model.engine == "keras" else 0.02  # engines may compute in bfloat16
+    assert np.allclose(seen.maps, saliency.predict_faces(seen.crops), atol=close)
     assert seen.reweighted.shape == (1, 224, 224, 3) and seen.cams["age"].shape == (1, 7, 7, 8)
     assert seen.reweighted.mean() < seen.crops.mean()
     blank = model.explain(np.zeros((100, 100, 3), "uint8"))

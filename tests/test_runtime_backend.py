@@ -44,7 +44,7 @@ def test_settings_of_keras_that_the_networks_are_not_built_for_are_named_with_th
 ):
     """On importing, also by `doctor`: networks built under them fail with every photo."""
     (tmp_path / "keras.json").write_text(json.dumps({setting: found}))
-    code = "from safbage.runtime import doctor; print(doctor.report()); from safbage import SafBage; SafBage.load()"
+    code = "from safbage.runtime import doctor; print(doctor.report()); from safbage import SafBage; SafBage.load(engine='keras')"
     environment = os.environ | {"KERAS_HOME": str(tmp_path), "COLUMNS": "500"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment

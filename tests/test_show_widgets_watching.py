@@ -165,6 +165,6 @@ def test_a_face_is_found_and_followed_in_a_picture_that_moves(astronaut):
     moved = [np.roll(astronaut, shift, axis=1) for shift in (0, 4, 8)]
     seen = [watcher.look(frame, i / 10, ratio=0.3) for i, frame in enumerate(moved)]
     boxes = np.array([one.faces[0].box for one in seen])
-    assert np.allclose(np.diff(boxes[:, 0]), 4, atol=1) and np.ptp(boxes[:, 1:], axis=0).max() < 3
+    assert np.allclose(np.diff(boxes[:, 0]), 4, atol=1) and np.ptp(boxes[:, 1:], axis=0).max() < 6
     assert [one.tracks for one in seen] == [[0]] * 3
     assert np.array_equal(seen[1].crops[0], faces.crop_face(moved[1], seen[1].faces[0]))

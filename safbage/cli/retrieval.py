@@ -46,7 +46,9 @@ def evaluate_retrieval(
     saliency: MlNet = "light",
     workers: Workers = 1,
 ):
-    """Measure how well faces are found again in a folder of people, without and with saliency.
+    """Measure how well faces are found again.
+
+    Each arm is one way of seeing them: without saliency, or reweighted by it.
 
     Within that folder alone: nothing is kept that would find its people elsewhere. Ctrl-C or a kill
     loses at most the batch in flight: the same command goes on.

@@ -18,10 +18,10 @@ import importlib
 PARTS = (
     "style",
     "pictures",
-    "schematics",
     "answers",
     "films",
     "method",
+    "schematics",
     "charts",
     "detection",
     "comparisons",
