@@ -46,7 +46,7 @@ def evaluate_retrieval(
     saliency: MlNet = "light",
     workers: Workers = 1,
 ):
-    """Measure how well faces are found again.
+    """Find faces again, and measure how well.
 
     Each arm is one way of seeing them: without saliency, or reweighted by it.
 
