@@ -64,10 +64,10 @@ def fetch(
         str, typer.Option(help="FairFace's margin around the face: 0.25 (560 MB) or 1.25 (2.1 GB).")
     ] = "0.25",
 ):
-    """Fetch a data set that needs no form: fairface, osie, eyecrowd, portraits.
+    """Fetch a data set that needs no form.
 
-    For the others it says where to ask and how to lay out their files (exit status 2). An
-    interrupted download goes on with the same command.
+    These are fairface, osie, eyecrowd and portraits. For the others it says where to ask and how to
+    lay out their files (exit status 2). An interrupted download goes on with the same command.
     """
     from safbage.datasets import catalogue
 
