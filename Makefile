@@ -72,7 +72,7 @@ $(EXECUTED)/%.ipynb: notebooks/%.ipynb $(shell find safbage -name '*.py') | $(VE
 book: $(patsubst %,$(EXECUTED)/%,$(notdir $(wildcard notebooks/*.ipynb))) | $(VENV)/installed-book
 	rm -rf $(BOOK) build/book
 	$(BIN)/python docs/book/book_pages.py $(EXECUTED) build/book/pages
-	$(BIN)/python -m sphinx -q --keep-going -d build/book/doctrees build/book/pages $(BOOK)
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/book/doctrees build/book/pages $(BOOK)
 	$(BIN)/python docs/book/book_checks.py $(BOOK)
 	@echo "The book: $$(cd "$(BOOK)" && pwd)/index.html"
 

@@ -138,7 +138,7 @@ def built(tmp_path_factory):
         "-m",
         "sphinx",
         "-q",
-        
+        "-W",
         "--keep-going",
         "-d",
         str(folder / "trees"),

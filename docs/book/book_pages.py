@@ -203,7 +203,12 @@ def api() -> str:
     """The index of the API's pages. A module whose name its package gives to a function is told of on the package's page."""
     names = [module.name for module in pkgutil.walk_packages(safbage.__path__, "safbage.")]
     hidden = ("._", "safbage.cli", "safbage.datasets.")
-    rows = [f"   {name}" for name in names if not any(part in name for part in hidden)]
+    shown = (
+        "safbage.datasets.boxes",
+        "safbage.datasets.course",
+    )  # not told of on the package's page
+    chosen = [name for name in names if name in shown or not any(part in name for part in hidden)]
+    rows = [f"   {name}" for name in chosen]
     head = [
         "# API",
         "One page for each module. Pictures are RGB `uint8` H×W×3, maps `float32` H×W in [0, 1]; a batch adds one axis in front.",

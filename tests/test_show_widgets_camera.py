@@ -18,7 +18,7 @@ from safbage.errors import ImageError
 from safbage.faces import Face
 from safbage.pipeline import Explanation
 from safbage.show import widgets
-from safbage.show.widgets.live import ANSWER
+from safbage.show.widgets.camera import ANSWER
 from safbage.tasks import CLASSES
 
 FRAME = images.encode(np.full((90, 160, 3), 128, "uint8"))
@@ -288,9 +288,9 @@ def test_the_widget_answers_as_the_library_does(light, astronaut, monkeypatch):
 # --- its page, in a browser, with a kernel that the test plays -------------------------------------------
 
 FOLDER = Path(widgets.__file__).parent
-HOST = """<!DOCTYPE html><meta charset="utf-8"><title>live</title><link rel="stylesheet" href="/live.css"><body>
+HOST = """<!DOCTYPE html><meta charset="utf-8"><title>live</title><link rel="stylesheet" href="/camera.css"><body>
 <script type="module">
-  import widget from "/live.js";
+  import widget from "/camera.js";
   const handlers = new Set(), traits = {colours: new DataView(new Uint8Array(768).fill(200).buffer), speaks: ["#ff0000", "#0000ff"]};
   window.sent = [];
   window.tracks = [];
@@ -343,13 +343,13 @@ def open_page(browser_with):
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-        script = (FOLDER / "live.js").read_text(encoding="utf-8")
+        script = (FOLDER / "camera.js").read_text(encoding="utf-8")
         assert "PATIENCE = 10_000" in script
         script = script.replace("PATIENCE = 10_000", f"PATIENCE = {patience}")
         files = {
             "/": ("text/html", HOST),
-            "/live.js": ("text/javascript", script),
-            "/live.css": ("text/css", (FOLDER / "live.css").read_text(encoding="utf-8")),
+            "/camera.js": ("text/javascript", script),
+            "/camera.css": ("text/css", (FOLDER / "camera.css").read_text(encoding="utf-8")),
         }
 
         def fulfil(route):

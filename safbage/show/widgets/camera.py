@@ -56,14 +56,14 @@ def live(model: SafBage, *, max_faces: int = 1, detect_every: int = DETECT_EVERY
 
 
 class Camera(anywidget.AnyWidget):
-    """The camera's picture, and what is painted over it; the page's part is live.js.
+    """The camera's picture, and what is painted over it; the page's part is camera.js.
 
     `colours` are 256 of red, green and blue, a byte each, for a saliency map from 0 to 1.
     `speaks` are the colours of what speaks for a class and against it.
     """
 
-    _esm = Path(__file__).with_name("live.js")
-    _css = Path(__file__).with_name("live.css")
+    _esm = Path(__file__).with_name("camera.js")
+    _css = Path(__file__).with_name("camera.css")
     colours = traitlets.Bytes().tag(sync=True)
     speaks = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
