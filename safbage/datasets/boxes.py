@@ -78,7 +78,7 @@ def read(folder: str | Path, boxes: str | Path | None = None) -> Annotated:
     | EyeCrowd | `face_boxes.csv` with frontal, profile, back, occluded | in `stimuli/` |
     | WIDER FACE | `wider_face_…_bbx_gt.txt` | below `images/` |
     | FDDB | `FDDB-fold-…-ellipseList.txt`, a file or the folder of ten | by path, without .jpg |
-    | any other | a CSV with image, left, top, width, height; if wanted ignore, and groups | |
+    | any other | a CSV with image, left, top, width, height, perhaps more | anywhere below |
 
     Args:
         folder: holds the photos, as the set is laid out.

@@ -55,7 +55,7 @@ class SafBage:
         batch_size: int | None = None,
         precision: str | None = None,
         engine: str = "auto",
-    ) -> SafBage:
+    ) -> Self:
         """Load the networks.
 
         Args:

@@ -1,7 +1,5 @@
 """The ratio explorer: turn the dial, and watch face, map, evidence and answers change."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -51,9 +49,9 @@ def ratio_explorer(
     model: SafBage,
     photo: str | Path | np.ndarray | Image.Image | None = None,
     *,
-    prepared: Prepared | None = None,
+    prepared: "Prepared | None" = None,
     save_to: str | Path = "views",
-) -> RatioExplorer:
+) -> "RatioExplorer":
     """A dial for the reweighting's ratio: reweighted face, CAM and probabilities move with it.
 
     The detector and ML-Net run once for each photo; a move of the dial runs the classifier alone.
