@@ -144,8 +144,10 @@ def trunks():
 
 
 def pytest_generate_tests(metafunc):
-    """The pipeline's tests run with whoever answers by default, and, among the slow ones, with each other engine."""
-    if metafunc.module.__name__ in ("test_pipeline", "test_pipeline_batching"):
+    """The pipeline's tests run with whoever answers by default, and, among the slow ones, with each other engine; what is
+    slow with one already, such as memory over many photos, with that one alone."""
+    slow = any(mark.name == "slow" for mark in metafunc.definition.iter_markers())
+    if metafunc.module.__name__ in ("test_pipeline", "test_pipeline_batching") and not slow:
         own = "auto" if engines.installed() else "keras"
         others = [engine for engine in ("keras", *engines.installed()[1:]) if engine != own]
         engines_of = [own, *(pytest.param(engine, marks=pytest.mark.slow) for engine in others)]
