@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from safbage import saliency
 from safbage.cli import base
 from safbage.cli import live as module
+from safbage.cli.page import Page
 from safbage.cli.serving import write_page
 
 CELL = """from safbage import SafBage
@@ -68,6 +69,14 @@ def test_weights_are_named_by_their_whole_path(tmp_path, monkeypatch):
 def test_what_cannot_work_is_told_before_the_page_opens(line, words):
     done = CliRunner().invoke(base.app, ["live", "--no-browser", *line.split()])
     assert done.exit_code in (1, 2) and words in done.stderr
+
+
+def test_a_page_that_is_open_is_not_taken_for_one_that_is_gone(tmp_path):
+    """The server first asks after one interval, and looks for the answer before it asks again."""
+    settings = Page(
+        tmp_path, browser=False, called="", title="", largest_message=1
+    ).tornado_settings
+    assert settings["ws_ping_timeout"] >= 2 * settings["ws_ping_interval"]
 
 
 # --- in a browser ------------------------------------------------------------------------------------

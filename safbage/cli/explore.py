@@ -1,7 +1,6 @@
 """``safbage explore``: the ratio explorer as a page of this machine's own, for those who want no
 notebook."""
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +8,11 @@ from typing import Annotated
 import typer
 
 from safbage.cli.base import Engine, Network, Shipped, app, say, wrong_arguments
+from safbage.cli.serving import serve, write_page
 from safbage.tasks import RATIO
 
-TITLE = """# The ratio explorer
+TITLE = "The ratio explorer"
+ABOVE = f"""# {TITLE}
 
 Turn the dial: the face is darkened where nobody looks, and the answers follow. At 0 % the network \
 sees the face as it is, at 100 % only what draws the eye. The networks learnt at 30 %; what they \
@@ -82,69 +83,50 @@ def explore(
     say("Starting …")
     with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
         page = Path(folder) / "explore.ipynb"
-        named = dict(network=network.value, engine=engine)
-        write_page(page, photo, prepared=prepared, ratio=ratio, save_to=save_to, **named)
-        _serve(page, port, host, browser)
+        named = dict(ratio=ratio, network=network.value, engine=engine)
+        write_page(
+            page,
+            code(photo, prepared=prepared, save_to=save_to, **named),
+            title=TITLE,
+            above=ABOVE,
+            below=CARE,
+            steps=STEPS,
+            largest_message=LARGEST_MESSAGE,
+        )
+        serve(
+            page,
+            called="the explorer",
+            title=TITLE,
+            largest_message=LARGEST_MESSAGE,
+            browser=browser,
+            port=port,
+            ip=host,
+        )
 
 
-def write_page(
-    path: Path,
+def code(
     photo: Path | None,
     *,
     prepared: Path | None,
+    save_to: Path,
     ratio: float,
     network: str,
-    save_to: Path,
-    engine: str = "auto",
-) -> None:
-    """The page as a notebook: a title, the explorer, a word of care. Paths in it are whole ones.
+    engine: str,
+) -> list[str]:
+    """The cells behind the page. What they make is made once for all pages of a kernel.
 
-    Every page runs it in the same kernel, so that model and explorer are made once.
+    Paths in it are whole ones.
     """
-    import nbformat
-
-    whole = {
-        name: str(value.resolve())
-        for name, value in dict(prepared=prepared, save_to=save_to).items()
-        if value is not None
-    }
-    options = [repr(str(photo.resolve()))] if photo is not None else []
-    options += [f"prepared=Prepared({whole['prepared']!r})"] if prepared is not None else []
-    options += [f"save_to={whole['save_to']!r}"]
+    options = [] if photo is None else [repr(str(photo.resolve()))]
     lines = ["from safbage import SafBage; from safbage.show import widgets"]
-    lines += ["from safbage.datasets.shards import Prepared"] * (prepared is not None)
-    load = f"model = SafBage.load(ratio={ratio}, network={network!r}, engine={engine!r})"
-    make = f"explorer = widgets.ratio_explorer(model, {', '.join(options)})"
-    cells = [
-        nbformat.v4.new_markdown_cell(TITLE),
-        nbformat.v4.new_code_cell("\n".join(lines)),
-        nbformat.v4.new_code_cell(f'if "model" not in globals():\n    {load}'),
-        nbformat.v4.new_code_cell(f'if "explorer" not in globals():\n    {make}\nexplorer'),
-        nbformat.v4.new_markdown_cell(CARE),
+    if prepared is not None:
+        lines += ["from safbage.datasets.shards import Prepared"]
+        options += [f"prepared=Prepared({str(prepared.resolve())!r})"]
+    options += [f"save_to={str(save_to.resolve())!r}"]
+    load = f"SafBage.load(ratio={ratio}, network={network!r}, engine={engine!r})"
+    make = f"widgets.ratio_explorer(model, {', '.join(options)})"
+    return [
+        "\n".join(lines),
+        f'if "model" not in globals():\n    model = {load}',
+        f'if "explorer" not in globals():\n    explorer = {make}\nexplorer',
     ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {
-        "kernelspec": kernel,
-        "title": "The ratio explorer",
-        "steps": STEPS,
-        "largest_message": LARGEST_MESSAGE,
-    }
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
-
-
-def _serve(notebook, port, host, browser):
-    """Run Voilà until Ctrl-C."""
-    from safbage.runtime.kernels import own_kernel
-
-    here = str(Path(__file__).parent)  # holds voila/templates/safbage
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(
-        filter(None, [here, os.environ.get("JUPYTER_PATH")])
-    )
-    own_kernel()
-    from safbage.cli.page import Page
-
-    server = Page(
-        notebook.parent, browser=browser, largest_message=LARGEST_MESSAGE, port=port, ip=host
-    )
-    server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
-    server.start()

@@ -26,7 +26,7 @@ are apparent ones, as annotators judged pictures, and often wrong: use them to d
 about anyone."""
 STEPS = [
     "Starting Python …",
-    "Starting TensorFlow: some ten seconds, at the first page only …",
+    "Loading the library, at the first page only …",
     "Loading the networks …",
     "Setting up the page …",
 ]

@@ -23,6 +23,10 @@ except ImportError as error:
 
 WITHOUT_PAGE = 30
 """Seconds that the kernel is kept for a page that is loaded again."""
+PING = 10_000
+"""Milliseconds after which a page is asked whether it is still there; after three without an answer
+it counts as gone. (Were both times the same, the server would close each page before its first
+answer could come.)"""
 REDIRECT = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0;url={url}">
@@ -67,8 +71,8 @@ class Page(Voila):
         *,
         browser: bool,
         largest_message: int,
-        called: str = "the explorer",
-        title: str = "The ratio explorer",
+        called: str,
+        title: str,
         **options,
     ):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
@@ -87,7 +91,8 @@ class Page(Voila):
             self.config.KernelManager.transport = "ipc"
         self.tornado_settings = {
             "websocket_max_message_size": largest_message,
-            "ws_ping_timeout": 30_000,
+            "ws_ping_interval": PING,
+            "ws_ping_timeout": 3 * PING,
         }
 
     def launch_browser(self):  # called once the port is known; Voilà's own leaves the token out
