@@ -75,6 +75,9 @@ def address(process, log):
 
 def begin(page, url, jupyterlab):
     """Open the page, and start the camera."""
+    # JupyterLab's favicon tells busy from idle, so it changes with every frame. The protocol by which the browser is driven here keeps
+    # each one (some 45 KB an answer), which is not memory that a person's browser would need.
+    page.route("**/static/favicons/*", lambda route: route.abort())
     page.goto(url.replace("/lab?", "/lab/tree/live.ipynb?"), timeout=WAIT)
     if jupyterlab:
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click(timeout=WAIT)
