@@ -9,28 +9,22 @@ process of the page, and of the page's JavaScript after its garbage was collecte
 """
 
 import argparse
-import contextlib
 import json
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import psutil
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import made_films
+from made_servers import WAIT, chromium_path, command_line, jupyterlab, run_notebook, running
 
-WAIT = 300_000
-"""Milliseconds, for what starts a kernel and loads networks."""
 CELL = """from safbage import SafBage
 from safbage.show import widgets
 
@@ -41,49 +35,24 @@ STATE = """() => {
 }"""
 
 
-@contextlib.contextmanager
-def server(folder, jupyterlab):
+def server(folder, in_jupyterlab):
     """A server that runs: its process, and the address with the token."""
-    command = ["-P", "-m", "safbage.cli", "live", "--no-browser"]
-    if jupyterlab:
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        cells = [nbformat.v4.new_code_cell(CELL)]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, folder / "live.ipynb")
-        command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
-        command += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None"]
-        command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    log = folder / "log"
-    with open(log, "w") as file:
-        process = subprocess.Popen([sys.executable, *command], stderr=file, stdout=file, cwd=folder)
-    try:
-        yield process, address(process, log)
-    finally:
-        process.send_signal(signal.SIGTERM if jupyterlab else signal.SIGINT)
-        process.wait(60)
+    if in_jupyterlab:
+        command, end = jupyterlab(folder, CELL), signal.SIGTERM
+    else:
+        command, end = command_line("live", "--no-browser"), signal.SIGINT
+    return running(command, folder / "log", folder=folder, end=end)
 
 
-def address(process, log):
-    while process.poll() is None:
-        if found := re.search(
-            r"http://(?:localhost|127\.0\.0\.1):\d+/\S*token=\w+", log.read_text()
-        ):
-            return found[0]
-        time.sleep(0.2)
-    raise RuntimeError(log.read_text())
-
-
-def begin(page, url, jupyterlab):
+def begin(page, url, in_jupyterlab):
     """Open the page, and start the camera."""
     # JupyterLab's favicon tells busy from idle, so it changes with every frame. The protocol by which the browser is driven here keeps
     # each one (some 45 KB an answer), which is not memory that a person's browser would need.
     page.route("**/static/favicons/*", lambda route: route.abort())
-    page.goto(url.replace("/lab?", "/lab/tree/live.ipynb?"), timeout=WAIT)
-    if jupyterlab:
-        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click(timeout=WAIT)
-        page.wait_for_selector('[data-status="idle"]', timeout=WAIT, state="attached")
-        page.wait_for_timeout(3000)
-        page.keyboard.press("Control+Enter")
+    if in_jupyterlab:
+        run_notebook(page, url)
+    else:
+        page.goto(url, timeout=WAIT)
     page.wait_for_selector(".safbage-live .start", timeout=WAIT)
     page.get_by_role("button", name="Start the camera").click()
     page.wait_for_selector(".safbage-live .answers [data-class]", timeout=WAIT)
@@ -161,9 +130,7 @@ def main():
         ]
         flags += [f"--use-file-for-fake-video-capture={film}"]
         with server(folder, options.jupyterlab) as (process, url):
-            chromium = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=flags
-            )
+            chromium = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
             page = chromium.new_page(viewport={"width": 1280, "height": 1000})
             begin(page, url, options.jupyterlab)
             page.get_by_label("overlay").select_option(label=options.overlay)

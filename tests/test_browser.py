@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +16,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import psutil
 import pytest
 from conftest import REPOSITORY
+from made_servers import WAIT, chromium_path, command_line, jupyterlab, run_notebook, running
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 from test_show_album import HOSTILE, answered, filled
@@ -31,8 +30,6 @@ from safbage.tasks import CLASSES
 
 pytestmark = pytest.mark.browser
 ARTEFACTS = Path(os.environ.get("SAFBAGE_ARTEFACTS") or REPOSITORY / "outputs" / "browser")
-WAIT = 120_000
-"""Milliseconds, for what starts a kernel and loads networks."""
 CELL = """from safbage import SafBage
 from safbage.show import widgets
 
@@ -77,36 +74,22 @@ def test_a_host_that_others_can_reach_is_warned_of(tmp_path):
     assert done.returncode == 1
 
 
-def chromium_path():
+def needed_chromium():
     """Where Chromium is; a skip where it is not."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path, advice = chromium_path(), "needs Chromium (install it, or say where it is in CHROMIUM)"
     if path is None and os.environ.get("CI"):
-        pytest.fail("needs Chromium: install it, or say where it is in CHROMIUM")
-    if path is None:
-        pytest.skip("needs Chromium (install it, or say where it is in CHROMIUM)")
-    return path
+        pytest.fail(advice)
+    return path or pytest.skip(advice)
 
 
 @pytest.fixture(scope="module")
 def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium_path(), args=["--no-sandbox"]
+            executable_path=needed_chromium(), args=["--no-sandbox"]
         )  # root has no sandbox
         yield browser
         browser.close()
-
-
-def url_of(process, log):
-    """The address with its token that a server has written into its log."""
-    deadline = time.monotonic() + WAIT / 1000
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/\S*token=\w+", log.read_text())
-        if found:
-            return found[0]
-        time.sleep(0.2)
-    raise AssertionError(f"the server did not start: {log.read_text()}")
 
 
 def plant(folder):
@@ -136,51 +119,18 @@ def server(request, tmp_path_factory):
     """(name, address, working folder, its process, folder of things around it) of `safbage explore`, or of JupyterLab with a
     notebook."""
     folder, around = tmp_path_factory.mktemp(request.param), tmp_path_factory.mktemp("around")
-    environment, log = dict(os.environ), around / "log"
+    environment, end = {}, signal.SIGINT
     if request.param == "jupyterlab":
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        cells = [nbformat.v4.new_code_cell(CELL)]
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
-            folder / "explorer.ipynb",
-        )
-        command = [
-            "-m",
-            "jupyterlab",
-            "--no-browser",
-            "--allow-root",
-            "--ServerApp.port=0",
-            f"--ServerApp.root_dir={folder}",
-        ]
-        command += [
-            "--LabApp.news_url=None",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        ]
+        command, end = jupyterlab(folder, CELL), signal.SIGTERM
     else:
         plant(folder)
         foreign_kernel(around)
         (around / "browser").write_text(BROWSER)
         (around / "browser").chmod(0o700)
-        environment |= {"JUPYTER_PATH": str(around), "BROWSER": f"{around / 'browser'} %s"}
-        command = [
-            "-P",
-            "-m",
-            "safbage.cli",
-            "explore",
-            "--port",
-            "9866",
-        ]  # -P: as the installed command
-    with open(log, "w") as file:
-        options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=environment)
-        options["preexec_fn"] = lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        )  # ignored in a background job
-        process = subprocess.Popen([sys.executable, *command], **options)
-        try:
-            yield request.param, url_of(process, log), folder, process, around
-        finally:
-            process.send_signal(signal.SIGINT if request.param == "explore" else signal.SIGTERM)
-            process.wait(60)
+        environment = {"JUPYTER_PATH": str(around), "BROWSER": f"{around / 'browser'} %s"}
+        command = command_line("explore", "--port", "9866")
+    with running(command, around / "log", folder=folder, end=end, **environment) as (process, url):
+        yield request.param, url, folder, process, around
 
 
 explore_only = pytest.mark.parametrize("server", ["explore"], indirect=True)
@@ -201,21 +151,6 @@ new MutationObserver(() => said.add(document.getElementById('loading_text')?.tex
 """What a page says while it is loading is kept in `said`."""
 
 
-def run_first_cell(page):
-    """Run a notebook's first cell. Keys pressed before JupyterLab listens are lost, so they are pressed until it has begun."""
-    cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    begun = cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]"))
-    deadline = time.monotonic() + WAIT / 1000
-    while True:
-        cell.locator(".cm-content").click(timeout=WAIT)
-        page.wait_for_selector('[data-status="idle"]', timeout=WAIT, state="attached")
-        page.keyboard.press("Control+Enter")
-        try:
-            return begun.wait_for(timeout=10_000)
-        except PlaywrightError:
-            assert time.monotonic() < deadline, page.inner_text("body")[-3000:]
-
-
 @pytest.fixture(scope="module")
 def opened(chromium, server):
     """(name, page with the explorer in view, its working folder, what the console had to complain about)."""
@@ -227,8 +162,7 @@ def opened(chromium, server):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
     if name == "jupyterlab":
-        page.goto(url.replace("/lab?", "/lab/tree/explorer.ipynb?"), timeout=WAIT)
-        run_first_cell(page)
+        run_notebook(page, url)
     else:
         page.goto(url, timeout=WAIT)
     try:

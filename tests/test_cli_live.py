@@ -1,17 +1,15 @@
 """`safbage live`: its page as a notebook; and in a real browser, whose camera plays a film of a drawn face."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
 
 import made_films
 import nbformat
 import pytest
+from made_servers import WAIT, command_line, jupyterlab, run_notebook, running
 from playwright.sync_api import sync_playwright
-from test_browser import WAIT, chromium_path, run_first_cell, shoot, url_of
+from test_browser import needed_chromium, shoot
 from typer.testing import CliRunner
 
 from safbage import saliency
@@ -86,24 +84,11 @@ def test_a_page_that_is_open_is_not_taken_for_one_that_is_gone(tmp_path):
 def server(request, tmp_path_factory):
     """(name, address, its process) of `safbage live`, or of JupyterLab with a notebook that shows the widget."""
     folder = tmp_path_factory.mktemp(request.param)
-    command = ["-P", "-m", "safbage.cli", "live", "--no-browser", "--port", "9867"]
+    command, end = command_line("live", "--no-browser", "--port", "9867"), signal.SIGINT
     if request.param == "jupyterlab":
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        cells = [nbformat.v4.new_code_cell(CELL)]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, folder / "live.ipynb")
-        command = ["-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
-        command += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None"]
-        command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with open(folder / "log", "w") as file:
-        options = dict(stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=dict(os.environ))
-        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
-        process = subprocess.Popen([sys.executable, *command], **options)
-    try:
-        yield request.param, url_of(process, folder / "log"), process
-    finally:
-        process.send_signal(signal.SIGINT if request.param == "live" else signal.SIGTERM)
-        process.wait(60)
+        command, end = jupyterlab(folder, CELL), signal.SIGTERM
+    with running(command, folder / "log", folder=folder, end=end) as (process, url):
+        yield request.param, url, process
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +97,7 @@ def chromium(tmp_path_factory):
     flags = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     flags += [f"--use-file-for-fake-video-capture={film}"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        browser = playwright.chromium.launch(executable_path=needed_chromium(), args=flags)
         yield browser
         browser.close()
 
@@ -127,9 +112,10 @@ def test_ones_face_is_boxed_and_answered_while_the_camera_runs(server, chromium)
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
     asked = set()
     page.on("request", lambda request: asked.add(re.match(r"\w+:(//[^/]*)?", request.url)[0]))
-    page.goto(url.replace("/lab?", "/lab/tree/live.ipynb?"), timeout=WAIT)
     if name == "jupyterlab":
-        run_first_cell(page)
+        run_notebook(page, url)
+    else:
+        page.goto(url, timeout=WAIT)
     page.get_by_role("button", name="Start the camera").click(timeout=WAIT)
     page.wait_for_selector(".safbage-live .answers [data-class]", timeout=WAIT)
     assert "gender: female" in page.inner_text(".answers") and page.inner_text(".told") == ""

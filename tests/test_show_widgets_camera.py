@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from test_browser import chromium_path
+from test_browser import needed_chromium
 
 from safbage import images, reweighting
 from safbage.errors import ImageError
@@ -327,7 +327,7 @@ def browser_with():
         @functools.cache
         def browser_with(kind):
             flags = ["--no-sandbox", *ARGUMENTS[kind]]
-            return playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+            return playwright.chromium.launch(executable_path=needed_chromium(), args=flags)
 
         yield browser_with
 
