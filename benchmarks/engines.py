@@ -1,32 +1,130 @@
-"""How far an engine's reduced precision moves maps and answers, on UTKFace's faces that trained no network here.
+"""How ML-Net's precisions, and the light ML-Net, compare with float32 on faces that trained no network here: time, maps, answers.
 
-    python benchmarks/engines.py --data-dir DATA [--engine openvino] [--precision bfloat16] [--faces 3000]
+    python benchmarks/engines.py --data-dir DATA [--rafdb FOLDER] [--prepared LFW] [--ways bfloat16 int8 light] [--faces 3000]
 
-Each face is cropped at the median of the boxes that the detector finds in the first pictures, which are aligned. Printed are the
-correlation of the maps with float32's, and how many answers differ.
+Looked at are pictures of UTKFace's test part (DATA/UTKFace), of RAF-DB's, and of a folder that `safbage prepare` filled, such as
+LFW's, in one mixed order, so that the first thousand are a sample, too. UTKFace and RAF-DB are aligned: each of their faces is cropped
+at the median of the boxes that the detector finds in the set's first pictures. All ways see each batch in turn, so that a machine that
+drifts drifts for all. `light` is the light ML-Net in bfloat16 where the processor has it; it learnt from most of UTKFace's pictures.
+Ctrl-C prints what is measured so far. Where labels are known, answers are compared by McNemar's exact test.
 """
 
 import argparse
+import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 from tqdm import tqdm
 
-from safbage import SafBage, faces, images
-from safbage.datasets.splits import with_split
+from safbage import SafBage, datasets, faces, images
+from safbage.datasets.shards import Prepared
 from safbage.saliency import metrics
-from safbage.tasks import CLASSES
+from safbage.tasks import CLASSES, LABELS
 
 BOXES = 60
-"""Pictures whose faces are found."""
+"""Pictures of an aligned set whose faces are found."""
+WAYS = {
+    "float32": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
+    "int8": {"precision": "int8"},
+    "light": {"saliency": "light"},
+    "light-int8": {"saliency": "light", "precision": "int8"},
+}
 
 
-def unseen(folder, count):
-    """Pictures outside the training part, in an order of their own."""
-    table = with_split(pd.DataFrame({"image": sorted(map(str, folder.glob("*.jpg")))}))
-    others = table[table.split != "train"]
-    return others.image.sample(min(count, len(others)), random_state=0).tolist()
+class Aligned:
+    """The test part of an aligned set."""
+
+    def __init__(self, listing):
+        self.table = listing.faces[listing.faces.split == "test"].reset_index(drop=True)
+        paths = self.table.image.sample(min(BOXES, len(self.table)), random_state=0)
+        found = [faces.detect_enlarged(images.read(path)) for path in paths]
+        self.box = tuple(np.median([each[0].box for each in found if each], axis=0))
+
+    def crop(self, row):
+        return faces.crop_face(images.read(self.table.image[row]), self.box)
+
+
+class Shards:
+    """A prepared set whose pictures are in no training."""
+
+    def __init__(self, folder):
+        self.prepared = Prepared(folder)
+        self.table = self.prepared.table.reset_index(drop=True)
+
+    def crop(self, row):
+        return self.prepared.faces([row])[0][0]
+
+
+def mixed(sets, count):
+    """(set, row) of `count` faces, as many of each set as there are, in mixed order."""
+    generator, share = np.random.default_rng(0), -(-count // len(sets))
+    places = [
+        (name, int(row))
+        for name, one in sets.items()
+        for row in generator.permutation(len(one.table))[:share]
+    ]
+    return [places[i] for i in generator.permutation(len(places))[:count]]
+
+
+def look(models, sets, places, size):
+    """A row for each face and way: seconds, correlation with float32's map, answers, and the labels."""
+    rows = []
+    try:
+        for start in tqdm(range(0, len(places), size)):
+            part = places[start : start + size]
+            crops = np.stack([sets[name].crop(row) for name, row in part])
+            outputs, seconds = {}, {}
+            for way, model in models.items():
+                before = time.perf_counter()
+                outputs[way] = model.answer(crops)
+                seconds[way] = (time.perf_counter() - before) / len(part)
+            for i, (name, row) in enumerate(part):
+                labels = sets[name].table.loc[row]
+                known = {f"true_{task}": labels.get(column) for task, column in LABELS.items()}
+                for way, found in outputs.items():
+                    maps = found["map"][i], outputs["float32"]["map"][i]
+                    told = {task: CLASSES[task][found[task][i].argmax()] for task in CLASSES}
+                    of = {"set": name, "row": row, "way": way, "seconds": seconds[way]}
+                    rows.append(of | {"cc": metrics.cc(*maps)} | told | known)
+    except KeyboardInterrupt:
+        print("stopped")
+    return pd.DataFrame(rows)
+
+
+def compare(one, other):
+    """What another way's rows say beside float32's."""
+    result = {
+        "faces": len(one),
+        "ms_a_face": round(1000 * float(other.seconds.median()), 1),
+        "times_as_fast": round(float(one.seconds.median() / other.seconds.median()), 2),
+        "cc_median": round(float(other.cc.median()), 5),
+        "cc_mean": round(float(other.cc.mean()), 5),
+        "cc_1_percent_lie_below": round(float(other.cc.quantile(0.01)), 4),
+        "cc_worst": round(float(other.cc.min()), 4),
+    }
+    for task in CLASSES:
+        known = one[f"true_{task}"].notna().to_numpy()
+        right, rights = (
+            (rows[task] == rows[f"true_{task}"]).to_numpy()[known] for rows in (one, other)
+        )
+        gained, lost = int((rights & ~right).sum()), int((right & ~rights).sum())
+        differ = int((one[task].to_numpy() != other[task].to_numpy()).sum())
+        result[task] = {"differ": differ, "differ_percent": round(100 * differ / len(one), 2)}
+        if known.any():
+            p = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+            result[task] |= {
+                "labelled": int(known.sum()),
+                "right_percent": round(100 * float(rights.mean()), 2),
+                "of_float32": round(100 * float(right.mean()), 2),
+                "gained": gained,
+                "lost": lost,
+                "p": round(float(p), 3),
+            }
+    return result
 
 
 def main():
@@ -34,30 +132,35 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--engine", default="openvino")
-    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--rafdb", type=Path)
+    parser.add_argument("--prepared", type=Path)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS)[1:], default=list(WAYS)[1:])
     parser.add_argument("--faces", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--output", type=Path, help="also write a row for each face and way (CSV)")
     args = parser.parse_args()
-    pictures = unseen(args.data_dir / "UTKFace", args.faces)
-    found = [faces.detect_enlarged(images.read(path)) for path in pictures[:BOXES]]
-    box = tuple(np.median([each[0].box for each in found if each], axis=0))
-    exact, reduced = (
-        SafBage.load(engine=args.engine, precision=precision)
-        for precision in ("float32", args.precision)
-    )
-    correlations, differ = [], dict.fromkeys(CLASSES, 0)
-    for i in tqdm(range(0, len(pictures), 8)):
-        crops = np.stack([faces.crop_face(images.read(path), box) for path in pictures[i : i + 8]])
-        expected, given = exact.answer(crops), reduced.answer(crops)
-        correlations += [
-            metrics.cc(*maps) for maps in zip(expected["map"], given["map"], strict=True)
-        ]
-        for task in CLASSES:
-            differ[task] += int((expected[task].argmax(1) != given[task].argmax(1)).sum())
-    print(
-        f"{len(pictures)} faces; maps correlate by {np.mean(correlations):.5f}, at worst {min(correlations):.4f}"
-    )
-    print("answers that differ:", ", ".join(f"{task} {count}" for task, count in differ.items()))
+    sets = {"UTKFace": Aligned(datasets.utkface(args.data_dir / "UTKFace"))}
+    if args.rafdb:
+        sets["RAF-DB"] = Aligned(datasets.rafdb(args.rafdb))
+    if args.prepared:
+        sets[args.prepared.name] = Shards(args.prepared)
+    models = {
+        way: SafBage.load(engine="openvino", batch_size=args.batch, **WAYS[way])
+        for way in ("float32", *args.ways)
+    }
+    for model in models.values():
+        model.answer(np.zeros((args.batch, 224, 224, 3), "uint8"))  # prepared for this size
+    rows = look(models, sets, mixed(sets, args.faces), args.batch)
+    if args.output:
+        rows.to_csv(args.output, index=False)
+    own = rows[rows.way == "float32"].reset_index(drop=True)
+    found = {"by_set": own.set.value_counts().to_dict(), "batch": args.batch}
+    for way in args.ways:
+        other = rows[rows.way == way].reset_index(drop=True)
+        found[way] = compare(own, other)
+        for name in sets:
+            found[way][f"cc_median_{name}"] = round(float(other.cc[other.set == name].median()), 5)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 
 from safbage import SafBage, classifiers, faces, images
-from safbage.pipeline.export import FACE
 from safbage.runtime import backend
 from safbage.runtime.backend import keras, ops
 
@@ -55,7 +54,7 @@ def matrix_rate(size, products=10):
 
 def crops_of(count):
     """The embedded photo's face, darkened a little differently each time."""
-    crop = faces.crop_face(images.astronaut(), FACE)
+    crop = faces.crop_face(images.astronaut(), images.ASTRONAUT_FACE)
     shades = np.random.default_rng(0).uniform(0.5, 1, count)
     return np.stack([(crop * shade).astype("uint8") for shade in shades])
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from safbage import __version__, cli, images
 from safbage.cli import base
+from safbage.pipeline import deployed
 
 
 class Stream(io.TextIOWrapper):
@@ -59,6 +60,10 @@ def test_the_help_lists_every_command_once_under_a_heading_and_cuts_nothing(monk
     text = CliRunner().invoke(base.app, ["--help"]).output
     headings = [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == ["Options", *base.SECTIONS]
+
+
+def test_the_precisions_offered_are_those_that_there_are():
+    assert tuple(base.Computing) == ("auto", *deployed.PRECISIONS)
 
 
 def test_the_version():
@@ -248,6 +253,8 @@ ABUSED = [
     "predict {five} --min-face -1",
     "predict {five} --max-faces 0",
     "predict {five} --engine tensorrt",
+    "predict {five} --precision int3",
+    "predict {five} --engine keras --precision int8",
     "export saved-model {five}/below --saliency light",
     f"export saved-model {LONG} --saliency light",
     "export safetensors {folder}/out",

@@ -85,6 +85,21 @@ def predict(*arguments):
     return CliRunner().invoke(base.app, ["predict", *map(str, arguments), "--tasks", "age"])
 
 
+def test_a_precision_is_handed_on_and_no_folder_mixes_two(network, photos, tmp_path, monkeypatch):
+    def stop():
+        raise KeyboardInterrupt
+
+    seen, network.between = [], stop
+    monkeypatch.setattr(SafBage, "load", lambda **options: seen.append(options) or network)
+    words = (photos, "--output", tmp_path / "out")
+    for options, goes_on in (((), False), (("--precision", "int8"), False), ((), False)):
+        done = predict(*words, *options)
+        assert done.exit_code == 130 and ("going on after" in done.stderr) == goes_on
+    assert "going on after" in predict(*words, "--precision", "auto").stderr
+    assert [options.get("precision") for options in seen] == [None, "int8", None, None]
+    assert predict(photos, "--precision", "int3").exit_code == 2
+
+
 @pytest.mark.parametrize(
     "made",
     [

@@ -8,7 +8,7 @@ import pytest
 
 from safbage import SafBage, images
 from safbage.errors import ExportError
-from safbage.pipeline import answering, deployed
+from safbage.pipeline import answering, deployed, quantising
 from safbage.runtime import engines
 from safbage.tasks import CLASSES
 
@@ -87,6 +87,46 @@ def test_auto_falls_back_on_keras_and_says_so_while_a_named_engine_raises(monkey
     assert "the cache cannot be written; Keras answers instead" in caplog.text
     with pytest.raises(ExportError, match="cannot be written"):
         answering.by_engine("openvino", *given)
+
+
+def test_int8_is_openvinos_alone_and_says_what_it_lacks(monkeypatch):
+    for engine in ("keras", "onnxruntime"):
+        monkeypatch.setattr(answering.engines, "installed", lambda: engines.ENGINES)
+        with pytest.raises(ValueError, match=f"int8 is OpenVINO's, not {engine}'s"):
+            SafBage.load(engine=engine, precision="int8")
+    with monkeypatch.context() as patch:
+        patch.setattr(quantising.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match="int8 needs NNCF: install"):
+            SafBage.load(precision="int8")
+    monkeypatch.setattr(quantising, "check_installed", lambda: None)
+    monkeypatch.setattr(answering.engines, "installed", lambda: ("onnxruntime",))
+    with pytest.raises(ImportError, match="pip install openvino"):
+        SafBage.load(precision="int8")
+
+
+def test_int8_never_falls_back_on_float32(monkeypatch):
+    def fail(*arguments):
+        raise ExportError("the maps differ")
+
+    monkeypatch.setattr(quantising, "check_installed", lambda: None)
+    monkeypatch.setattr(answering.engines, "installed", lambda: ("openvino",))
+    monkeypatch.setattr(answering, "fastest", lambda: "keras")  # as where there is a GPU
+    monkeypatch.setattr(deployed, "open", fail)
+    with pytest.raises(ExportError, match="the maps differ"):
+        SafBage.load(precision="int8")
+
+
+@pytest.mark.slow
+def test_int8_answers_nearly_as_float32(by_keras, crops):
+    pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    model = SafBage.load(saliency="light", precision="int8", batch_size=2)
+    assert model.engine == "openvino"
+    exact, rough = (each.answer(crops) for each in (by_keras, model))
+    for one, other in zip(exact["map"], rough["map"], strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.98
+    for task in CLASSES:
+        assert np.allclose(exact[task], rough[task], atol=0.1)
 
 
 def test_the_backend_is_known_without_keras(monkeypatch, tmp_path):

@@ -2,11 +2,12 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 from safbage.errors import ExportError
-from safbage.pipeline import deployed
+from safbage.pipeline import deployed, quantising
 from safbage.runtime import engines, weights
 from safbage.runtime.files import sha256
 
@@ -43,6 +44,56 @@ def test_a_name_follows_from_weights_and_versions(tmp_path, monkeypatch):
     assert len(names) == 7
     with pytest.raises(FileNotFoundError):
         deployed.path_of(str(tmp_path / "none.safetensors"), ENGINE)
+
+
+def test_int8_has_a_file_of_its_own_that_follows_from_nncf_too(monkeypatch):
+    paths = [deployed.path_of("mlnet", ENGINE, precision) for precision in ("bfloat16", None)]
+    assert set(paths) == {deployed.path_of("mlnet", ENGINE)}
+    names = set()
+    for version in ("1", "2"):
+        monkeypatch.setattr(quantising, "version", lambda version=version: version)
+        names.add(deployed.path_of("mlnet", ENGINE, "int8").name)
+    assert len(names) == 2 and all(name.startswith("mlnet-int8-") for name in names)
+
+
+def test_int8_is_made_from_the_float32_file_and_only_where_it_is_not_whole(folder, monkeypatch):
+    monkeypatch.setattr(quantising, "version", lambda: "1")
+    source, made = deployed.path_of("mlnet", ENGINE), deployed.path_of("mlnet", ENGINE, "int8")
+    place(source)
+    calls = []
+
+    def quantise(found, target):
+        calls.append((found, target))
+        target.write_text("int8")
+        target.with_suffix(".bin").write_bytes(b"small")
+
+    monkeypatch.setattr(quantising, "quantise", quantise)
+    for _ in range(2):
+        deployed.make(ENGINE, "mlnet", precision="int8")
+    assert calls == [(source, made)]
+    assert deployed.missing(ENGINE, "mlnet", precision="int8") == []
+    made.with_suffix(".bin").write_bytes(b"smal")
+    assert deployed.missing(ENGINE, "mlnet", precision="int8") == ["mlnet"]
+    deployed.make(ENGINE, "mlnet", precision="int8")
+    assert len(calls) == 2 and deployed.is_whole(made) and deployed.is_whole(source)
+
+
+def test_the_process_that_makes_files_is_told_the_precision(folder, monkeypatch):
+    monkeypatch.setattr(quantising, "version", lambda: "1")
+    asked = []
+
+    def run(command, **options):
+        asked.append(command[-3:])
+        return SimpleNamespace(returncode=1, stderr="it is full\n")
+
+    monkeypatch.setattr(deployed.subprocess, "run", run)
+    with pytest.raises(
+        ExportError, match="mlnet could not be prepared in int8 for openvino: it is"
+    ):
+        deployed.ensure(ENGINE, "mlnet", precision="int8")
+    with pytest.raises(ExportError, match="mlnet could not be prepared for openvino: it is full"):
+        deployed.ensure(ENGINE, "mlnet")
+    assert asked == [[ENGINE, "int8", "mlnet"], [ENGINE, "float32", "mlnet"]]
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin", ".xml.json"])

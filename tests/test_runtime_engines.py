@@ -1,5 +1,6 @@
 """The engines open files as functions, without TensorFlow, and say clearly what they cannot do."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,20 @@ def test_one_that_is_not_installed_says_how_to_install_it(path, monkeypatch):
     assert engines.installed() == () and engines.fastest() is None
     with pytest.raises(ImportError, match="pip install openvino"):
         engines.open(path, "openvino")
+
+
+@pytest.mark.parametrize("before", ["false", None])
+def test_nobody_is_told_that_a_converter_was_used(monkeypatch, before):
+    checker = pytest.importorskip("openvino_telemetry.utils.opt_in_checker")
+    for name in ("CI", "TF_BUILD", "JENKINS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    if before:
+        monkeypatch.setenv("CI", before)
+    refused = checker.ConsentCheckResult.DECLINED
+    asked = dict(enable_opt_in_dialog=False, disable_in_ci=True)  # as OpenVINO and NNCF ask
+    with engines.unreported():
+        assert checker.OptInChecker().check(**asked) == refused
+    assert os.environ.get("CI") == before
 
 
 def test_no_engine_and_no_tensorflow_is_imported_before_a_file_is_opened():

@@ -94,6 +94,17 @@ Engine = Annotated[
         help="Who answers: keras, openvino, onnxruntime; auto is the fastest that is installed."
     ),
 ]
+Computing = StrEnum(
+    "Computing", {name.upper(): name for name in ("auto", "float32", "bfloat16", "int8")}
+)
+"""What ML-Net computes in while it answers, as an option's choices."""
+MlNetPrecision = Annotated[
+    Computing,
+    typer.Option(
+        help="What ML-Net computes in; auto is float32 or bfloat16, whichever is faster here, and "
+        "int8 needs OpenVINO and NNCF."
+    ),
+]
 Precision = Annotated[str, typer.Option(help="mixed_bfloat16 is faster where the hardware has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes on this machine.")]

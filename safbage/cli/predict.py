@@ -17,8 +17,10 @@ from rich.table import Column, Table
 from safbage.cli.answered import ResultFolder, is_result, per_track_table
 from safbage.cli.base import (
     AsJson,
+    Computing,
     Engine,
     MlNet,
+    MlNetPrecision,
     Network,
     Shipped,
     app,
@@ -69,6 +71,7 @@ def predict(
     network: Network = Shipped.FACE_MOBILENET,
     saliency: MlNet = "mlnet",
     engine: Engine = "auto",
+    precision: MlNetPrecision = Computing.AUTO,
     min_face: Annotated[
         float,
         typer.Option(
@@ -167,7 +170,8 @@ def predict(
         names = columns(chosen, years=years, **options)
         folder = ResultFolder(output, names, crops=crops, jsonl=jsonl) if output else None
         named = dict(network=network.value, saliency=saliency, engine=engine)
-        model = SafBage.load(tasks=chosen, ratio=ratio, **named)
+        computing = {} if precision == Computing.AUTO else {"precision": precision.value}
+        model = SafBage.load(tasks=chosen, ratio=ratio, **named, **computing)
     if not listed:
         raise fail("no photos: there is nothing but results of an earlier run")
     settings = {
@@ -175,6 +179,7 @@ def predict(
         **dict(ratio=ratio, tasks=chosen, network=network.value, saliency=saliency),
         **dict(min_face=min_face, max_faces=max_faces, probabilities=probabilities, crops=crops),
         **dict(every=seconds, detect_every=detect_every, landmarks=landmarks, align=align),
+        **computing,
     }
     rows, code = [], 0
     with folder.opened(settings) if folder else nullcontext():

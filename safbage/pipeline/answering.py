@@ -12,7 +12,7 @@ import numpy as np
 
 from safbage import reweighting
 from safbage.errors import EngineError, ExportError
-from safbage.pipeline import deployed
+from safbage.pipeline import deployed, quantising
 from safbage.runtime import engines
 from safbage.saliency.names import SHIPPED as MLNETS
 
@@ -38,8 +38,8 @@ class Answering(Protocol):
 class ByEngine:
     """Answers faces by an engine, from `deployed` files.
 
-    ML-Net computes in `precision`. The classifiers, a fiftieth of the work, compute in float32, so
-    that answers move only as far as a map's last digits move them.
+    ML-Net computes in `precision`, one of `deployed.PRECISIONS`. The classifiers, a fiftieth of the
+    work, compute in float32, so that answers move only as far as a map's last digits move them.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class ByEngine:
         precision: str | None = None,
     ):
         self.engine = engine
-        deployed.ensure(engine, saliency, network)
+        if precision != "int8":
+            deployed.ensure(engine, saliency, network)  # both by one process
         self._look = deployed.open(saliency, engine, precision)
         self._classify = deployed.open(network, engine, "float32")
         names = {name for task in tasks for name in (task, f"cam_{task}")}
@@ -103,19 +104,21 @@ def by_engine(
         engine: one of `ENGINES`. "auto" is the fastest engine that is installed. It is Keras where
             none is; where the machine has a GPU; where Keras was told to run on JAX or PyTorch;
             with a precision that only Keras has; with a file of ML-Net weights; and where the files
-            cannot be made, which is then said.
+            cannot be made, which is then said. With the precision "int8" it is OpenVINO.
         saliency: as for `SafBage.load`.
         network: as for `SafBage.load`.
         tasks: as for `SafBage.load`.
         precision: as for `SafBage.load`.
 
     Raises:
-        ValueError: there is no such engine.
-        ImportError: it is not installed.
+        ValueError: there is no such engine, or it has no such precision.
+        ImportError: it is not installed, or NNCF is not, which int8 needs.
         ExportError, EngineError, FileNotFoundError: its files cannot be made or opened; not of
             "auto".
     """
     check_engine(engine)
+    if precision == "int8":
+        engine = _engine_of_int8(engine)
     own = saliency not in MLNETS or precision not in (None, *engines.PRECISIONS)
     chosen = ("keras" if own else fastest()) if engine == "auto" else engine
     if chosen == "keras":
@@ -127,6 +130,14 @@ def by_engine(
             raise
         logger.warning("%s; Keras answers instead, more slowly", error)
         return None
+
+
+def _engine_of_int8(engine):
+    """The engine that computes in int8; errors as `by_engine`'s."""
+    if engine not in ("auto", "openvino"):
+        raise ValueError(f"precision int8 is OpenVINO's, not {engine}'s: leave out the engine")
+    quantising.check_installed()
+    return engines.check_engine("openvino")
 
 
 def fastest() -> str:

@@ -6,7 +6,8 @@ hash of all that it follows from: the weights, the versions of safbage and of th
 stays small and imports no TensorFlow. Damaged files are made again.
 
 There is a file for each ML-Net and one for each network that answers. The reweighting between the
-two is `reweighting.reweight`, with NumPy.
+two is `reweighting.reweight`, with NumPy. An ML-Net's file is made anew in int8 where that is asked
+for (see `quantising`).
 """
 
 import json
@@ -14,10 +15,12 @@ import logging
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import safbage
 from safbage.errors import ExportError, SafbageError
+from safbage.pipeline import quantising
 from safbage.runtime import engines, weights
 from safbage.runtime.files import fingerprint, printable, read_json, sha256, write_text
 from safbage.runtime.work import locked
@@ -29,8 +32,10 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 """The version of what the files hold. Raise it when `networks.looking` or `answering` changes."""
-FORMATS = {"openvino": ("openvino", ".xml"), "onnxruntime": ("onnx", ".onnx")}
-"""By engine the format of `export.FORMATS` that it opens, and its suffix."""
+FORMATS = {"openvino": ("openvino", (".xml", ".bin")), "onnxruntime": ("onnx", (".onnx",))}
+"""By engine the format of `export.FORMATS` that it opens, and its files' suffixes."""
+PRECISIONS = (*engines.PRECISIONS, "int8")
+"""What a network may compute in; int8, which OpenVINO alone has, has a file of its own."""
 USUAL = (*MLNETS, *CLASSIFIERS)
 """What the set-up makes; what one has trained oneself is made when it is first asked for."""
 
@@ -40,13 +45,14 @@ def folder() -> Path:
     return weights.home() / "deployed"
 
 
-def path_of(part: str, engine: str) -> Path:
+def path_of(part: str, engine: str, precision: str | None = None) -> Path:
     """Where a network's file lies, or will.
 
     Args:
         part: a shipped ML-Net ("mlnet", "light"), a shipped classifier, or a file of ML-Net
             weights.
         engine: one of `engines.ENGINES`, installed.
+        precision: one of `PRECISIONS`, or None; for all but "int8" it is the same file.
 
     Raises:
         FileNotFoundError: `part` is a file that is not there.
@@ -56,8 +62,11 @@ def path_of(part: str, engine: str) -> Path:
     sources += [f"{name} {digest}" for name, digest in weights.shipped_hashes().items()]
     sources += [f"{name} {weights.REGISTRY[name].digest}" for name in weights.TRUNKS]
     versions = [safbage.__version__, engine, engines.version(engine), str(VERSION)]
+    name = "own-mlnet" if own else part
+    if precision == "int8":
+        name, versions = f"{name}-int8", [*versions, quantising.version()]
     key = fingerprint("\n".join([*sources, *versions]), digits=12)
-    return folder() / f"{'own-mlnet' if own else part}-{key}{FORMATS[engine][1]}"
+    return folder() / f"{name}-{key}{FORMATS[engine][1][0]}"
 
 
 def is_whole(path: Path) -> bool:
@@ -73,18 +82,19 @@ def _sums(path):
     return path.with_name(f"{path.name}.json")
 
 
-def missing(engine: str, *parts: str) -> list[str]:
+def missing(engine: str, *parts: str, precision: str | None = None) -> list[str]:
     """Those of some networks whose files are not there, or damaged; arguments and errors as for
     `path_of`."""
-    return [part for part in parts if not is_whole(path_of(part, engine))]
+    return [part for part in parts if not is_whole(path_of(part, engine, precision))]
 
 
-def ensure(engine: str, *parts: str) -> None:
+def ensure(engine: str, *parts: str, precision: str | None = None) -> None:
     """Make the files of these networks that are not there, or damaged.
 
     Args:
         engine: one of `engines.ENGINES`.
         parts: as for `path_of`.
+        precision: as for `path_of`.
 
     Raises:
         ImportError: the engine is not installed.
@@ -92,55 +102,63 @@ def ensure(engine: str, *parts: str) -> None:
         ExportError: they could not be made; the message says why, as where the cache cannot be
             written.
     """
-    absent = missing(engine, *parts)
+    absent = missing(engine, *parts, precision=precision)
     if not absent:
         return
-    names = ", ".join(map(printable, absent))
-    logger.warning("preparing %s for %s, once; this takes half a minute or so …", names, engine)
+    names, quantised = ", ".join(map(printable, absent)), precision == "int8"
+    what, takes = ("in int8 ", "a minute or two") if quantised else ("", "half a minute or so")
+    logger.warning("preparing %s %sfor %s, once; this takes %s …", names, what, engine, takes)
     # Keras's other backends cannot export all of it. Nothing in the working directory is run (-P).
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, "-P", "-m", "safbage.pipeline.deployed", engine, *absent]
+    asked = [engine, "int8" if quantised else "float32", *absent]
+    command = [sys.executable, "-P", "-m", "safbage.pipeline.deployed", *asked]
     options = dict(capture_output=True, text=True, errors="replace")
     done = subprocess.run(command, env=environment, **options)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise ExportError(f"{names} could not be prepared for {engine}: {said[-1]}")
-    if missing(engine, *absent):
+        raise ExportError(f"{names} could not be prepared {what}for {engine}: {said[-1]}")
+    if missing(engine, *absent, precision=precision):
         raise ExportError(f"{names} were damaged again after they were made; check the disk")
 
 
-def make(engine: str, *parts: str) -> None:
+def make(engine: str, *parts: str, precision: str | None = None) -> None:
     """Make these files in this process, which imports Keras; what is whole is left.
 
     Raises:
         WorkError: the cache cannot be written.
-        Whatever `export.export` and loading the networks raise.
+        Whatever `export.export`, `quantising.quantise` and loading the networks raise.
     """
     folder().mkdir(parents=True, exist_ok=True)
     with locked(folder(), wait=True):
         for part in parts:
             path = path_of(part, engine)
-            if not is_whole(path):
-                _make(part, engine, path)
+            _make(path, engine, partial(_export, part, engine))
+            if precision == "int8":
+                _make(path_of(part, engine, "int8"), engine, partial(quantising.quantise, path))
 
 
-def _make(part, engine, path):
-    from safbage import classifiers, saliency
-    from safbage.pipeline import networks
-    from safbage.pipeline.export import FORMATS as EXPORTED
-    from safbage.pipeline.export import export
-
-    format, _ = FORMATS[engine]
-    names = [path.name, *(path.with_suffix(suffix).name for suffix in EXPORTED[format].beside)]
+def _make(path, engine, write):
+    """Let `write(path)` write a network's files, and note their hashes; what is whole is left."""
+    if is_whole(path):
+        return
+    names = [path.with_suffix(suffix).name for suffix in FORMATS[engine][1]]
     for name in (_sums(path).name, *names):
         path.with_name(name).unlink(missing_ok=True)
+    write(path)
+    made = {name: sha256(path.with_name(name)) for name in names}
+    write_text(_sums(path), json.dumps(made, indent=1))
+
+
+def _export(part, engine, path):
+    from safbage import classifiers, saliency
+    from safbage.pipeline import networks
+    from safbage.pipeline.export import export
+
     if part in CLASSIFIERS:
         network = networks.answering(classifiers.load_joint(tuple(CLASSES), part))
     else:
         network = networks.looking(saliency.load(part).network)
-    export(network, format, path)
-    made = {name: sha256(path.with_name(name)) for name in names}
-    write_text(_sums(path), json.dumps(made, indent=1))
+    export(network, FORMATS[engine][0], path)
 
 
 def open(part: str, engine: str, precision: str | None) -> engines.Run:
@@ -149,20 +167,23 @@ def open(part: str, engine: str, precision: str | None) -> engines.Run:
     Args:
         part: as for `path_of`.
         engine: as for `path_of`.
-        precision: as for `engines.open`.
+        precision: one of `PRECISIONS`, as the engine has them; None for the fastest that the engine
+            has on this processor. So is computed what int8 leaves out.
 
     Raises:
         As `ensure` and `engines.open`.
     """
-    ensure(engine, part)
-    return engines.open(path_of(part, engine), engine, precision=precision)
+    ensure(engine, part, precision=precision)
+    rest = None if precision == "int8" else precision
+    return engines.open(path_of(part, engine, precision), engine, precision=rest)
 
 
 def main() -> None:
     """Make files in a process of their own; the last line on stderr says what went wrong."""
-    engine, *parts = sys.argv[1:]
+    engine, precision, *parts = sys.argv[1:]
     try:
-        make(engine, *parts)
+        with engines.unreported():
+            make(engine, *parts, precision=precision)
     except (SafbageError, OSError, ImportError, ValueError) as error:
         sys.exit(" ".join(str(error).split()))
 

@@ -130,9 +130,10 @@ def _write_whole(network, kind, path, aside):
         for name, x in network.input.items()
     }
     try:
-        network.export(
-            str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs]
-        )
+        with engines.unreported():
+            network.export(
+                str(aside / path.name), format=kind.name, verbose=False, input_signature=[inputs]
+            )
         check(network, kind.open(str(aside / path.name)), path)
         last = path.name  # the others must be there when it appears
         for part in sorted(aside.iterdir(), key=lambda part: part.name == last):
@@ -144,8 +145,7 @@ def _write_whole(network, kind, path, aside):
 def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) -> None:
     """Compare both networks' answers to the embedded photo's face; ExportError where they
     differ."""
-    photo = images.astronaut()
-    crops = faces.crop_face(photo, FACE)[None]
+    crops = faces.crop_face(images.astronaut(), images.ASTRONAUT_FACE)[None]
     known = {"face": crops, "ratio": np.full((1, 1), reweighting.RATIO)}
     inputs = {name: known[name].astype(x.dtype) for name, x in network.input.items()}
     expected, found = network.predict_on_batch(inputs), exported(inputs)
@@ -157,7 +157,3 @@ def check(network: keras.Model, exported: Callable[[dict], dict], path: Path) ->
             raise ExportError(
                 f"{path} answers otherwise: its {name} differs by {difference:.2g}. It is not kept."
             )
-
-
-FACE = (182.0, 64.0, 83.0, 107.0)
-"""The box of the embedded photo's face, so that no detector is needed to export."""

@@ -70,19 +70,22 @@ class SafBage:
                 suits the machine, see `backend.batch_size`.
             precision: what convolutions compute in; answers are float32 in any case. For Keras its
                 dtype policy: by default "mixed_bfloat16" on a GPU, Keras's own (float32) on a CPU.
-                For an engine "float32" or "bfloat16", of ML-Net alone: by default the fastest that
-                the engine has on this processor.
+                For an engine "float32" or "bfloat16", of ML-Net alone: by default the fastest of
+                these that the engine has on this processor. "int8" is OpenVINO's: ML-Net quantised
+                by NNCF, once, in a minute or two (see `quantising`).
             engine: who answers: "keras"; "openvino" or "onnxruntime", which are several times
                 faster on a CPU and import no TensorFlow; "auto", the fastest that is installed, or
                 Keras (see `answering.by_engine`). An engine's networks are made once, in half a
                 minute, and kept (see `deployed`).
 
         Raises:
-            ValueError: a task, the network, the ratio or the batch size is unknown or out of range.
+            ValueError: a task, the network, the ratio, the batch size or an engine's precision is
+                unknown or out of range.
             WeightsError: weights are missing and cannot be fetched, or are damaged.
             CheckpointError, FileNotFoundError: the file of ML-Net weights is of another kind, or
                 not there.
-            ImportError: the engine is not installed; the message says how to install it.
+            ImportError: the engine, or NNCF for int8, is not installed; the message says how to
+                install it.
             ExportError, EngineError: the engine's networks cannot be made or opened.
             RuntimeError: in a process forked from one that has loaded networks, see
                 `process.check_process`.
