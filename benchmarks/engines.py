@@ -1,12 +1,13 @@
-"""How ML-Net's precisions, and the light ML-Net, compare with float32 on faces that trained no network here: time, maps, answers.
+"""How ML-Net's precisions, and the light ML-Net, compare on faces that trained no network here: time, maps, answers.
 
-    python benchmarks/engines.py --data-dir DATA [--rafdb FOLDER] [--prepared LFW] [--ways bfloat16 int8 light] [--faces 3000]
+    python benchmarks/engines.py --data-dir DATA [--rafdb FOLDER] [--prepared LFW] [--ways float32 bfloat16 int8 light] [--faces 3000]
 
 Looked at are pictures of UTKFace's test part (DATA/UTKFace), of RAF-DB's, and of a folder that `safbage prepare` filled, such as
 LFW's, in one mixed order, so that the first thousand are a sample, too. UTKFace and RAF-DB are aligned: each of their faces is cropped
 at the median of the boxes that the detector finds in the set's first pictures. All ways see each batch in turn, so that a machine that
-drifts drifts for all. `light` is the light ML-Net in bfloat16 where the processor has it; it learnt from most of UTKFace's pictures.
-Ctrl-C prints what is measured so far. Where labels are known, answers are compared by McNemar's exact test.
+drifts drifts for all; the first of `--ways` is what the others are compared with. `light` is the light ML-Net in bfloat16 where the
+processor has it; it learnt from most of UTKFace's pictures. With `--output` the same command goes on where it was stopped. Where labels are known, answers
+are compared by McNemar's exact test.
 """
 
 import argparse
@@ -70,33 +71,41 @@ def mixed(sets, count):
     return [places[i] for i in generator.permutation(len(places))[:count]]
 
 
-def look(models, sets, places, size):
-    """A row for each face and way: seconds, correlation with float32's map, answers, and the labels."""
-    rows = []
+def look(models, sets, places, size, output):
+    """A row for each face and way: seconds, correlation with the first way's map, answers, and the labels; written batch by batch."""
+    begun = output.is_file()
+    done = len(pd.read_csv(output)) // len(models) if begun else 0
     try:
-        for start in tqdm(range(0, len(places), size)):
-            part = places[start : start + size]
-            crops = np.stack([sets[name].crop(row) for name, row in part])
-            outputs, seconds = {}, {}
-            for way, model in models.items():
-                before = time.perf_counter()
-                outputs[way] = model.answer(crops)
-                seconds[way] = (time.perf_counter() - before) / len(part)
-            for i, (name, row) in enumerate(part):
-                labels = sets[name].table.loc[row]
-                known = {f"true_{task}": labels.get(column) for task, column in LABELS.items()}
-                for way, found in outputs.items():
-                    maps = found["map"][i], outputs["float32"]["map"][i]
-                    told = {task: CLASSES[task][found[task][i].argmax()] for task in CLASSES}
-                    of = {"set": name, "row": row, "way": way, "seconds": seconds[way]}
-                    rows.append(of | {"cc": metrics.cc(*maps)} | told | known)
+        for start in tqdm(range(done, len(places), size), initial=done // size):
+            rows = look_at(models, sets, places[start : start + size])
+            pd.DataFrame(rows).to_csv(output, mode="a", header=not begun, index=False)
+            begun = True
     except KeyboardInterrupt:
         print("stopped")
-    return pd.DataFrame(rows)
+    return pd.read_csv(output)
+
+
+def look_at(models, sets, places):
+    """The rows of one batch."""
+    crops = np.stack([sets[name].crop(row) for name, row in places])
+    outputs, seconds, rows = {}, {}, []
+    for way, model in models.items():
+        before = time.perf_counter()
+        outputs[way] = model.answer(crops)
+        seconds[way] = (time.perf_counter() - before) / len(places)
+    first = next(iter(outputs.values()))
+    for i, (name, row) in enumerate(places):
+        labels = sets[name].table.loc[row]
+        known = {f"true_{task}": labels.get(column) for task, column in LABELS.items()}
+        for way, found in outputs.items():
+            told = {task: CLASSES[task][found[task][i].argmax()] for task in CLASSES}
+            of = {"set": name, "row": row, "way": way, "seconds": seconds[way]}
+            rows.append(of | {"cc": metrics.cc(found["map"][i], first["map"][i])} | told | known)
+    return rows
 
 
 def compare(one, other):
-    """What another way's rows say beside float32's."""
+    """What another way's rows say beside the first one's."""
     result = {
         "faces": len(one),
         "ms_a_face": round(1000 * float(other.seconds.median()), 1),
@@ -119,7 +128,7 @@ def compare(one, other):
             result[task] |= {
                 "labelled": int(known.sum()),
                 "right_percent": round(100 * float(rights.mean()), 2),
-                "of_float32": round(100 * float(right.mean()), 2),
+                "right_percent_of_the_first": round(100 * float(right.mean()), 2),
                 "gained": gained,
                 "lost": lost,
                 "p": round(float(p), 3),
@@ -134,10 +143,12 @@ def main():
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--rafdb", type=Path)
     parser.add_argument("--prepared", type=Path)
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS)[1:], default=list(WAYS)[1:])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--output", type=Path, help="also write a row for each face and way (CSV)")
+    parser.add_argument(
+        "--output", type=Path, default="engines.csv", help="gets a row for each face and way"
+    )
     args = parser.parse_args()
     sets = {"UTKFace": Aligned(datasets.utkface(args.data_dir / "UTKFace"))}
     if args.rafdb:
@@ -146,20 +157,23 @@ def main():
         sets[args.prepared.name] = Shards(args.prepared)
     models = {
         way: SafBage.load(engine="openvino", batch_size=args.batch, **WAYS[way])
-        for way in ("float32", *args.ways)
+        for way in args.ways
     }
     for model in models.values():
         model.answer(np.zeros((args.batch, 224, 224, 3), "uint8"))  # prepared for this size
-    rows = look(models, sets, mixed(sets, args.faces), args.batch)
-    if args.output:
-        rows.to_csv(args.output, index=False)
-    own = rows[rows.way == "float32"].reset_index(drop=True)
-    found = {"by_set": own.set.value_counts().to_dict(), "batch": args.batch}
-    for way in args.ways:
-        other = rows[rows.way == way].reset_index(drop=True)
-        found[way] = compare(own, other)
-        for name in sets:
-            found[way][f"cc_median_{name}"] = round(float(other.cc[other.set == name].median()), 5)
+    rows = look(models, sets, mixed(sets, args.faces), args.batch, args.output)
+    first, *others = (rows[rows.way == way].reset_index(drop=True) for way in args.ways)
+    found = {
+        "by_set": first.set.value_counts().to_dict(),
+        "batch": args.batch,
+        "first": args.ways[0],
+        "ms_a_face_of_the_first": round(1000 * float(first.seconds.median()), 1),
+    }
+    for way, other in zip(args.ways[1:], others, strict=True):
+        medians = {f"cc_median_{name}": other.cc[other.set == name].median() for name in sets}
+        found[way] = compare(first, other) | {
+            name: round(float(value), 5) for name, value in medians.items()
+        }
     print(json.dumps(found, indent=1))
 
 
