@@ -52,6 +52,7 @@ def test_wider(wider):
     first, second, third = found.faces.to_dict("records")
     assert [first[name] for name in BOX] == [78, 221, 7, 8] and not first["ignore"]
     assert first["blur"] == "heavy" and first["pose"] == "typical"
+    assert second["blur"] == "clear"
     assert second["ignore"] and (second["occlusion"], second["pose"]) == ("heavy", "atypical")
     assert (third["photo"], third["occlusion"]) == ("2--Demo/c.jpg", "partial")
     assert found.photos["2--Demo/c.jpg"] == wider / "images" / "2--Demo" / "c.jpg"
@@ -67,6 +68,19 @@ def test_wider_as_it_is_unpacked(wider):
     (wider / "WIDER_val").mkdir()
     (wider / "images").rename(wider / "WIDER_val" / "images")
     assert len(boxes.read(wider).photos) == 4
+
+
+@pytest.mark.parametrize(
+    "unpacked, read", [(["val"], "val"), (["train"], "train"), (["train", "val"], "val")]
+)
+def test_of_two_wider_lists_the_one_is_read_whose_photos_are_there(tmp_path, unpacked, read):
+    """The archive of lists holds both, and each set of photos has an archive of its own."""
+    (tmp_path / "wider_face_split").mkdir()
+    for part in ("train", "val"):
+        path = tmp_path / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
+        path.write_text(f"0--Parade/{part}.jpg\n1\n1 2 3 4 0 0 0 0 0 0 \n")
+    photos(tmp_path, *(f"WIDER_{part}/images/0--Parade/{part}.jpg" for part in unpacked))
+    assert list(boxes.read(tmp_path).photos) == [f"0--Parade/{read}.jpg"]
 
 
 def test_a_photo_without_faces_may_lack_its_line_of_zeros(wider):

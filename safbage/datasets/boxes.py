@@ -34,7 +34,7 @@ LOOKED_AT = 100
 """Lines of faces by which WIDER FACE's list and FDDB's are told apart."""
 TABLES = ("face_boxes.csv", "boxes.csv")
 WIDER_GROUPS = {
-    "blur": ("none", "normal", "heavy"),
+    "blur": ("clear", "normal", "heavy"),
     "expression": ("typical", "exaggerated"),
     "illumination": ("normal", "extreme"),
     "occlusion": ("none", "partial", "heavy"),
@@ -104,8 +104,7 @@ def read(folder: str | Path, boxes: str | Path | None = None) -> Annotated:
 def _found(folder):
     """The boxes that lie where their set has them."""
     places = [folder / name for name in TABLES]
-    for base in (folder, folder / "wider_face_split"):
-        places += sorted(base.glob("wider_face_*_bbx_gt.txt"))
+    places += _wider_lists(folder)
     places += [folder / "FDDB-folds"]
     there = [place for place in places if place.exists()]
     if not there:
@@ -114,6 +113,19 @@ def _found(folder):
             "wider_face_…_bbx_gt.txt (WIDER FACE), nor FDDB-folds/ (FDDB); name the file"
         )
     return there[0]
+
+
+def _wider_lists(folder):
+    """WIDER FACE's lists in a folder. Training and validation come in one archive, their photos in
+    one each: first comes a list whose photos are unpacked, and of these the validation set's."""
+
+    def order(path):
+        part = path.name.split("_")[2]
+        return not (folder / f"WIDER_{part}").is_dir(), part != "val", path.name
+
+    bases = (folder, folder / "wider_face_split")
+    lists = [path for base in bases for path in base.glob("wider_face_*_bbx_gt.txt")]
+    return sorted(lists, key=order)
 
 
 # --- CSV, and EyeCrowd's -------------------------------------------------------------------------
