@@ -88,6 +88,14 @@ def test_errors_by_group_by_hand():
     assert found.loc[("x", "false non-match"), ["low", "high"]].tolist() == [low, high]
 
 
+def test_age_groups_stand_in_the_order_of_ages():
+    groups = np.array(["8-13", "60+", "0-2", "15-20"], object)
+    found = retrieval.error_rates(np.ones(4, bool), np.ones(4, bool), groups)
+    assert found.group.tolist() == ["0-2", "8-13", "15-20", "60+"]
+    found = retrieval.error_rates(np.ones(2, bool), np.ones(2, bool), np.array(["b", "8-13"]))
+    assert found.group.tolist() == ["8-13", "b"], "of other groups, in the alphabet's"
+
+
 def test_neighbours_are_the_most_similar_others():
     vectors = retrieval.normalize(np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0.2]]))
     places, cosines = retrieval.neighbours(vectors, 2)

@@ -238,6 +238,30 @@ def test_the_table_has_what_was_measured():
     assert shown.table(alone).splitlines()[0] == "| arm | rank 1, % | mean average precision, % |"
 
 
+def test_rates_of_few_pairs_are_not_told():
+    def row(group, error, pairs):
+        rates = {"rate": 0.1, "low": 0.05, "high": 0.2}
+        return {"group": group, "error": error, "pairs": pairs, "wrong": pairs // 10, **rates}
+
+    rows = [
+        row("0-2", "false non-match", 29),
+        row("8-13", "false match", 3),
+        row("8-13", "false non-match", 8),
+        row("25-32", "false match", 29),
+        row("25-32", "false non-match", 30),
+        row("60+", "false match", 1234),
+    ]
+    found = result()
+    found["arms"]["tiny, ratio 30 %"]["apparent_groups"] = {"age_group": rows}
+    told = shown.groups_table(found, ["tiny, ratio 30 %"], "age_group").splitlines()
+    assert told[2:] == [
+        "| tiny, ratio 30 % | 25-32 | too few pairs (29) | 10.0 (5.0 to 20.0) of 30 |",
+        "| tiny, ratio 30 % | 60+ | 10.0 (5.0 to 20.0) of 1,234 | too few pairs (0) |",
+        "",
+        "Left out, with fewer than 30 pairs of each kind: 0-2 and 8-13.",
+    ]
+
+
 def test_the_page_says_what_the_stored_result_says():
     page = runpy.run_path(str(REPOSITORY / "docs" / "book" / "retrieval_page.py"))
     text = page["PAGE"].read_text(encoding="utf-8")

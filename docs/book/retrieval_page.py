@@ -1,4 +1,5 @@
-"""Write what `results/lfw.json` holds into `docs/retrieval.md`, between the marks that it has for it.
+"""Write what `results/lfw.json` holds into `docs/retrieval.md`, between the marks that it has for it, and draw
+`docs/retrieval.png` and `docs/retrieval-roc.png`.
 
 python docs/book/retrieval_page.py
 """
@@ -6,7 +7,13 @@ python docs/book/retrieval_page.py
 import re
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
 from safbage import retrieval
+from safbage.show import plots
 from safbage.show import retrieval as shown
 
 REPOSITORY = Path(__file__).parents[2]
@@ -72,7 +79,15 @@ def filled(text: str, result: dict) -> str:
     return BLOCK.sub(block, text)
 
 
+def draw(result: dict) -> None:
+    """The page's figures, beside it."""
+    plots.retrieved(result).savefig(PAGE.with_suffix(".png"), dpi=100)
+    plots.match_curves(result).figure.savefig(PAGE.with_name("retrieval-roc.png"), dpi=100)
+    plt.close("all")
+
+
 if __name__ == "__main__":
-    made = filled(PAGE.read_text(encoding="utf-8"), retrieval.load(RESULT))
-    PAGE.write_text(made, encoding="utf-8")
+    stored = retrieval.load(RESULT)
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), stored), encoding="utf-8")
+    draw(stored)
     print(PAGE)

@@ -12,6 +12,8 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.neighbors import NearestNeighbors
 
+from safbage.tasks import AGE_GROUPS
+
 ROWS = 256
 """Pictures that are ranked at a time: their similarities to 10,000 others take 10 MB."""
 DRAWS = 10_000_000
@@ -137,13 +139,13 @@ def error_rates(called_same: np.ndarray, same: np.ndarray, groups: np.ndarray) -
         groups: the group of each pair; missing (None) where its two pictures are of two groups.
 
     Returns:
-        A row per group and kind of error, "false match" (two people called one) and "false
-        non-match": `group`, `error`, `pairs` that could go wrong so, `wrong`, `rate`, and Wilson's
-        95 % interval `low` to `high`.
+        A row per group, age groups by age, and kind of error, "false match" (two people called
+        one) and "false non-match": `group`, `error`, `pairs` that could go wrong so, `wrong`,
+        `rate`, and Wilson's 95 % interval `low` to `high`.
     """
     rows = []
     groups = pd.Series(np.asarray(groups, object))
-    for group in sorted(groups.dropna().unique()):
+    for group in _in_order({*groups.dropna()}):
         inside = (groups == group).to_numpy()
         for error, of in (("false match", ~same), ("false non-match", same)):
             of = inside & of
@@ -154,6 +156,13 @@ def error_rates(called_same: np.ndarray, same: np.ndarray, groups: np.ndarray) -
             row = {"group": group, "error": error, "pairs": count, "wrong": wrong}
             rows.append(row | {"rate": wrong / count, "low": float(low), "high": float(high)})
     return pd.DataFrame(rows)
+
+
+def _in_order(groups):
+    """Age groups by age, others by name."""
+    if groups <= set(AGE_GROUPS):
+        return [name for name in AGE_GROUPS if name in groups]
+    return sorted(groups)
 
 
 # --- neighbours -----------------------------------------------------------------------------------

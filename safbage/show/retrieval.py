@@ -1,5 +1,6 @@
 """What an evaluation of retrieval comes to: sentences, and a table in Markdown."""
 
+from safbage.evaluation import FEWEST
 from safbage.experiments import LEVEL
 from safbage.retrieval import FIGURES
 
@@ -92,6 +93,9 @@ def _cell(figures, column, starred):
 def groups_table(result: dict, arms: list[str], group: str = "gender") -> str:
     """Rates of both errors by apparent group, in Markdown, with Wilson's 95 % intervals.
 
+    A rate of fewer than `evaluation.FEWEST` pairs is not told, and a group that has no other is
+    left out; a line below the table says so.
+
     Args:
         result: of `retrieval.evaluate`.
         arms: names of those that are shown.
@@ -99,20 +103,36 @@ def groups_table(result: dict, arms: list[str], group: str = "gender") -> str:
     """
     lines = [_row(["arm", f"apparent {group.replace('_', ' ')}", "false matches, %",
                    "false non-matches, %"]), "|---" * 4 + "|"]  # fmt: skip
+    left_out = {}
     for arm in arms:
         rows = result["arms"][arm]["apparent_groups"][group]
         for name in dict.fromkeys(row["group"] for row in rows):
             found = {row["error"]: row for row in rows if row["group"] == name}
+            if max(row["pairs"] for row in found.values()) < FEWEST:
+                left_out[name] = True
+                continue
             cells = [_rate(found.get(kind)) for kind in ("false match", "false non-match")]
             lines.append(_row([arm, name, *cells]))
+    if left_out:
+        lines += [
+            "",
+            f"Left out, with fewer than {FEWEST} pairs of each kind: {_listed(left_out)}.",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _rate(row):
-    if row is None:
-        return "–"
+    pairs = row["pairs"] if row else 0
+    if pairs < FEWEST:
+        return f"too few pairs ({pairs})"
     rate, low, high = (100 * row[name] for name in ("rate", "low", "high"))
-    return f"{rate:.1f} ({low:.1f} to {high:.1f}) of {row['pairs']:,}"
+    return f"{rate:.1f} ({low:.1f} to {high:.1f}) of {pairs:,}"
+
+
+def _listed(names):
+    """ "a", "a and b", "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _row(cells):

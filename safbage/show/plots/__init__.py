@@ -24,6 +24,7 @@ PARTS = (
     "schematics",
     "charts",
     "detection",
+    "retrieval",
     "comparisons",
 )
 
