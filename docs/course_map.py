@@ -16,6 +16,8 @@ from pathlib import Path
 import nbformat
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path as Line
+from matplotlib.transforms import Bbox
 
 from safbage.show.plots.schematics import Sheet
 
@@ -28,6 +30,8 @@ OTHERS = "#fbe9d2"
 """Blue shows the stages, green trains and measures, orange asks further."""
 CARD, GAP = (1.62, 1.3), (0.34, 0.25)
 """Width and height of a card, and the room between two, in inches."""
+LANE = 0.22
+"""How far above or below all cards an arrow runs that would cross one, in inches."""
 INK, QUIET = "#33404d", "#56616c"
 
 
@@ -130,7 +134,7 @@ def draw(course: list[Notebook]) -> Figure:
     by_column = ordered(place, ways)
     rows = max(map(len, by_column))
     across, down = (card + gap for card, gap in zip(CARD, GAP, strict=True))
-    width, height = across * len(by_column) + GAP[0], down * rows + GAP[1] + 0.45
+    width, height = across * len(by_column) + GAP[0], down * rows + GAP[1] + 0.45 + 2 * LANE
     sheet = Sheet(width, height)
     middle, corners = (height + 0.4) / 2, {}
     for at, own in enumerate(by_column):
@@ -140,7 +144,8 @@ def draw(course: list[Notebook]) -> Figure:
     for notebook in course:
         _card(sheet, notebook, *corners[notebook.number])
     for (start, end), needed in ways.items():
-        _arrow(sheet, corners[start], corners[end], needed)
+        others = [corner for number, corner in corners.items() if number not in (start, end)]
+        _arrow(sheet, _route(corners[start], corners[end], others, middle), needed)
     words = "Solid: what a notebook needs. Broken: what helps. Minutes are those of two CPU cores; reading comes on top."
     sheet.words(width / 2, 0.3, words, size=10, color=QUIET)
     return sheet.figure
@@ -158,14 +163,38 @@ def _card(sheet, notebook, left, low):
     sheet.words(at, low + 0.18, f"{notebook.minutes} min", size=9.5, ha="left", color=QUIET)
 
 
-def _arrow(sheet, start, end, needed):
-    """From the right side of one card to the left side of another, or down within a column."""
+def _route(start, end, others, middle):
+    """From the right side of one card to the left side of another; where a third card stands in
+    between, above or below all cards."""
     width, height = CARD
-    points = (start[0] + width, start[1] + height / 2), (end[0], end[1] + height / 2)
+    first = start[0] + width, start[1] + height / 2
+    last = end[0], end[1] + height / 2
+    if not any(Line([first, last]).intersects_bbox(_room(corner)) for corner in others):
+        return [first, last]
+    every = [start, end, *others]
+    above = start[1] + height / 2 > middle
+    lane = max(low + height for _, low in every) + LANE if above else min(low for _, low in every) - LANE
+    edge = height if above else 0
+    first, last = start[0] + width / 2, end[0] + width / 2
+    return [(first, start[1] + edge), (first, lane), (last, lane), (last, end[1] + edge)]
+
+
+def _room(corner):
+    """What a card covers."""
+    left, low = corner
+    return Bbox.from_bounds(left, low, *CARD)
+
+
+def _arrow(sheet, points, needed):
+    """A line through points, with a head at the last."""
     line = dict(linestyle="-", color=INK) if needed else dict(linestyle=(0, (4, 2.5)), color=QUIET)
-    bend = dict(connectionstyle="arc3,rad=0", shrinkA=2, shrinkB=2)
     shape = dict(arrowstyle="-|>", mutation_scale=12, linewidth=1.3, zorder=-1)
-    sheet.ax.add_patch(FancyArrowPatch(*points, **bend, **shape, **line))
+    ends = dict(shrinkA=2, shrinkB=2)
+    if len(points) == 2:
+        arrow = FancyArrowPatch(*points, **ends, **shape, **line)
+    else:
+        arrow = FancyArrowPatch(path=Line(points), fill=False, **shape, **line)
+    sheet.ax.add_patch(arrow)
 
 
 def facts(course: list[Notebook]) -> str:

@@ -6,6 +6,7 @@ python docs/course_picture.py FOLDER    # of executed notebooks, as `make book` 
 import argparse
 import base64
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -13,27 +14,47 @@ from PIL import Image
 
 from safbage import images
 
+COLUMNS = 4
+
+
+class Tile(NamedTuple):
+    """What stands for a notebook."""
+
+    words: str
+    piece: str
+    """Of the source of the cell whose picture is shown."""
+    part: tuple[float, float, float, float] = (0, 0, 1, 1)
+    """Of that picture: left, top, right and bottom, as shares of its width and height."""
+    columns: int = 1
+
+
 CHOSEN = {
-    "00": ("one photo, every stage", "00_all_stages.png"),
-    "01": ("find the face", "plots.boxes(photo, boxes"),
-    "02": ("where people look", "ML-Net's prediction"),
-    "03": ("reweight it", "reweighting.reweight(crop, map, ratio)"),
-    "04": ("fine-tune AlexNet", "set_ylim(bottom=bottom)"),
-    "05": ("measure it fairly", "plots.gallery"),
-    "06": ("run it many times", "figure-3.png"),
-    "07": ("see why", "ratio {ratio:.0%}, {ax.get_title"),
-    "10": ("your own pictures", "ax.title.set(fontsize=9"),
+    "00": Tile("one photo, every stage", "00_all_stages.png", columns=2),
+    "01": Tile("find the face", "plots.boxes(photo, boxes"),
+    "02": Tile("where people look", "ML-Net's prediction"),
+    "03": Tile("reweight it", "reweighting.reweight(crop, map, ratio)"),
+    "04": Tile("fine-tune AlexNet", "set_ylim(bottom=bottom)"),
+    "05": Tile("measure it fairly", "plots.gallery"),
+    "06": Tile("run it many times", "figure-3.png"),
+    "07": Tile("see why", "ratio {ratio:.0%}, {ax.get_title"),
+    "08": Tile("is it chance?", "plots.forest"),
+    "09": Tile("find a face again", "neighbours.png"),
+    "10": Tile("your own pictures", "ax.title.set(fontsize=9"),
 }
-"""By notebook its words, and a piece of the cell whose picture is shown."""
 
 
-def picture(notebook: Path, piece: str) -> Image.Image:
+def picture(notebook: Path, tile: Tile) -> Image.Image:
     """The picture that the first cell with this piece of source has drawn."""
     for cell in nbformat.read(notebook, 4).cells:
-        for output in cell.get("outputs", []) if piece in cell.source else []:
+        for output in cell.get("outputs", []) if tile.piece in cell.source else []:
             if "image/png" in output.get("data", {}):
-                return Image.fromarray(images.decode(base64.b64decode(output.data["image/png"])))
-    raise ValueError(f"{notebook} has no picture from a cell with {piece!r}")
+                whole = images.decode(base64.b64decode(output.data["image/png"]))
+                height, width = whole.shape[:2]
+                left, top, right, bottom = tile.part
+                return Image.fromarray(whole).crop(
+                    (left * width, top * height, right * width, bottom * height)
+                )
+    raise ValueError(f"{notebook} has no picture from a cell with {tile.piece!r}")
 
 
 def main():
@@ -41,11 +62,16 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("course.png"))
     args = parser.parse_args()
-    figure, axes = plt.subplots(3, 3, figsize=(14, 6.6), layout="constrained")
-    for ax, (number, (words, piece)) in zip(axes.flat, CHOSEN.items(), strict=True):
+    cells = sum(tile.columns for tile in CHOSEN.values())
+    figure = plt.figure(figsize=(14, 2.5 * -(-cells // COLUMNS)), layout="constrained")
+    grid, place = figure.add_gridspec(-(-cells // COLUMNS), COLUMNS), 0
+    for number, tile in CHOSEN.items():
+        row, column = divmod(place, COLUMNS)
+        place += tile.columns
+        ax = figure.add_subplot(grid[row, column : column + tile.columns])
         (notebook,) = args.folder.glob(f"{number}_*.ipynb")
-        ax.imshow(picture(notebook, piece), interpolation="lanczos")
-        ax.set_title(f"{number}  {words}", loc="left", fontsize=13)
+        ax.imshow(picture(notebook, tile), interpolation="lanczos")
+        ax.set_title(f"{number}  {tile.words}", loc="left", fontsize=14)
         ax.set_anchor("NW")
         ax.set_axis_off()
     figure.savefig(args.output, dpi=100, pil_kwargs={"optimize": True})

@@ -221,7 +221,7 @@ class RatioExplorer(ipywidgets.VBox):
             self.one = self.seen.only(self.face.value)
             self._draw_photo()
             amiss = "".join(f"; {reasons}" for reasons in self.one.quality if reasons)
-            caption = f"the box widened by 30 %, scaled to 224 × 224{amiss}"
+            caption = f"the box widened by 30\N{NO-BREAK SPACE}%, scaled to 224 × 224{amiss}"
             self.pictures["face"].show(self.one.crops[0], caption)
             self._draw_map()
             self._on_move()

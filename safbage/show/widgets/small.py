@@ -19,12 +19,14 @@ METHODS = {
     "occlusion": cam.occlusion,
 }
 WIDE = {"description_width": "130px"}
+SLIDER = {"width": "480px", "max_width": "100%"}
+"""As wide as the widest picture below, so that each step can be hit with a mouse."""
 
 
 def margin(photo: np.ndarray, face: Face, *, value: float = MARGIN) -> ipywidgets.Widget:
     """A slider for the margin around a face, 0–100 %, over the crop that it gives."""
     slider = ipywidgets.FloatSlider(value=value, min=0, max=1, step=0.05, readout_format=".0%")
-    slider.description = "margin"
+    slider.description, slider.layout = "margin", SLIDER
 
     def draw():
         crop = faces.crop_face(photo, face, margin=slider.value)
@@ -36,18 +38,15 @@ def margin(photo: np.ndarray, face: Face, *, value: float = MARGIN) -> ipywidget
 
 def thresholds(photo: np.ndarray) -> ipywidgets.Widget:
     """MTCNN's three thresholds and its smallest face, over the photo with the faces then found."""
-    options = dict(min=0.05, max=0.99, step=0.01, continuous_update=False, style=WIDE)
+    shared = dict(continuous_update=False, style=WIDE, layout=SLIDER)
     networks = [
-        ipywidgets.FloatSlider(value=value, description=f"{name} network", **options)
+        ipywidgets.FloatSlider(
+            value=value, min=0.05, max=0.99, step=0.01, description=f"{name} network", **shared
+        )
         for name, value in (("proposal", 0.6), ("refinement", 0.7), ("output", 0.8))
     ]
     smallest = ipywidgets.IntSlider(
-        value=20,
-        min=12,
-        max=200,
-        description="smallest face, px",
-        continuous_update=False,
-        style=WIDE,
+        value=20, min=12, max=200, description="smallest face, px", **shared
     )
 
     def draw():
