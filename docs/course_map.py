@@ -173,7 +173,11 @@ def _route(start, end, others, middle):
         return [first, last]
     every = [start, end, *others]
     above = start[1] + height / 2 > middle
-    lane = max(low + height for _, low in every) + LANE if above else min(low for _, low in every) - LANE
+    lane = (
+        max(low + height for _, low in every) + LANE
+        if above
+        else min(low for _, low in every) - LANE
+    )
     edge = height if above else 0
     first, last = start[0] + width / 2, end[0] + width / 2
     return [(first, start[1] + edge), (first, lane), (last, lane), (last, end[1] + edge)]

@@ -46,7 +46,8 @@ def fill_array(path: Path, shape, dtype, compute, batch, description, progress=T
         done, array = _begun(path, done_path, shape, dtype)
     else:
         done, array = 0, _allocated(path, shape, dtype)
-    for start in tqdm(range(done, shape[0], batch), desc=description, disable=not progress):
+    left = range(done, shape[0], batch)
+    for start in tqdm(left, desc=description, disable=not (progress and left)):
         stop = min(start + batch, shape[0])
         array[start:stop] = compute(slice(start, stop))
         array.flush()

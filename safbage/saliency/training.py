@@ -187,27 +187,26 @@ def _train(scenes, choosing, work, recipe, seed, progress):
     log = EpochLog(work, lambda row: row["cc"])
     log.resume(model)
     begun = len(log.rows)
-    shown = dict(total=recipe.epochs, initial=begun, disable=not progress)
-    epochs = tqdm(range(begun, recipe.epochs), "epochs", **shown)
-    for epoch in epochs:
-        if log.rows and len(log.rows) - log.best >= recipe.patience:
-            break
-        drawn = batches(inputs, targets, recipe, seed, epoch)
-        if recipe.dropout:
-            model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
-        bar = tqdm(drawn, total=steps, desc=f"epoch {epoch + 1}", leave=False, disable=not progress)
-        losses = [float(model.train_on_batch(x, y)) for x, y in bar]
-        quality = mean_correlation(model, inputs, len(scenes))
-        row = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": quality}
-        if not np.isfinite(row["loss"]):
-            raise WorkError(
-                f"the loss of epoch {epoch + 1} is {row['loss']}: "
-                f"try a smaller learning rate than {recipe.rate}"
-            )
-        if row["cc"] == 0:
-            raise WorkError("all maps are constant: the last ReLU is dead. Try another seed.")
-        log.add(model, row)
-        epochs.set_postfix(loss=f"{row['loss']:.3f}", cc=f"{row['cc']:.3f}", best_epoch=log.best)
+    shown = dict(total=recipe.epochs * steps, initial=begun * steps, disable=not progress)
+    with tqdm(desc=f"{recipe.epochs} epochs", **shown) as bar:
+        for epoch in range(begun, recipe.epochs):
+            if log.rows and len(log.rows) - log.best >= recipe.patience:
+                break
+            bar.set_description(f"epoch {epoch + 1} of {recipe.epochs}")
+            drawn = batches(inputs, targets, recipe, seed, epoch)
+            if recipe.dropout:
+                model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
+            row = {"epoch": epoch + 1, "loss": _epoch(model, drawn, bar)}
+            row["cc"] = mean_correlation(model, inputs, len(scenes))
+            if not np.isfinite(row["loss"]):
+                raise WorkError(
+                    f"the loss of epoch {epoch + 1} is {row['loss']}: "
+                    f"try a smaller learning rate than {recipe.rate}"
+                )
+            if row["cc"] == 0:
+                raise WorkError("all maps are constant: the last ReLU is dead. Try another seed.")
+            log.add(model, row)
+            bar.set_postfix(loss=f"{row['loss']:.3f}", cc=f"{row['cc']:.3f}", best_epoch=log.best)
     log.load(model, log.best)
     tensors = {
         f"{layer.name}/{v.name}": np.asarray(v)
@@ -222,6 +221,15 @@ def _train(scenes, choosing, work, recipe, seed, progress):
         "seen": json.dumps(seen),
     }
     return weights.save(tensors, work / "mlnet.safetensors", metadata)
+
+
+def _epoch(model, drawn, bar):
+    """Train on batches; gives their mean loss. The bar moves on by one with each."""
+    losses = []
+    for x, y in drawn:
+        losses.append(float(model.train_on_batch(x, y)))
+        bar.update()
+    return float(np.mean(losses))
 
 
 def _network(recipe):

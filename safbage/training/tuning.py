@@ -210,9 +210,11 @@ def batches(
 
 
 def run_epoch(
-    model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int, *, progress: bool = False
+    model, inputs, codes, rows, recipe: Recipe, seed: int, epoch: int, *, bar: tqdm | None = None
 ) -> float:
     """Train one epoch (counted from 0) on some rows; gives the mean loss of its pictures.
+
+    A progress bar moves on by one with each step.
 
     Raises:
         WorkError: the loss is not a number.
@@ -224,8 +226,7 @@ def run_epoch(
     made = ahead(lambda batch: (batch[0], inputs(*batch)), order, threads=1, limit=1)
     losses = []
     with closing(made):
-        bar = tqdm(made, f"epoch {epoch + 1}", len(order), leave=False, disable=not progress)
-        for these, x in bar:
+        for these, x in made:
             y = codes[these]
             shares = None if weight is None else weight[y]
             model.reset_metrics()  # else TensorFlow would tell the mean since the epoch began
@@ -236,6 +237,8 @@ def run_epoch(
                     f"try a smaller learning rate than {recipe.rate}"
                 )
             losses.append(loss)
+            if bar is not None:
+                bar.update()
     return float(np.average(losses, weights=[len(rows) for rows, _ in order]))
 
 
@@ -257,29 +260,24 @@ def train(
     log = EpochLog(work, lambda row: row["epoch"] if recipe.keep == "last" else row["mean_recall"])
     log.resume(model)
     truth = codes[parts["validation"]]
-    epochs = tqdm(
-        range(len(log.rows), recipe.epochs),
-        "epochs",
-        recipe.epochs,
-        initial=len(log.rows),
-        disable=not progress,
-    )
-    for epoch in epochs:
-        start = time.perf_counter()
-        loss = run_epoch(
-            model, inputs, codes, parts["train"], recipe, seed, epoch, progress=progress
-        )
-        answered = answers(model, inputs, parts["validation"]).argmax(axis=1)
-        row = {
-            "epoch": epoch + 1,
-            "rate": recipe.rate_in(epoch),
-            "loss": loss,
-            **scores(truth, answered),
-        }
-        log.add(model, row | {"seconds": time.perf_counter() - start})
-        epochs.set_postfix(
-            loss=f"{loss:.3f}",
-            accuracy=f"{row['accuracy']:.3f}",
-            mean_recall=f"{row['mean_recall']:.3f}",
-        )
+    begun, steps = len(log.rows), -(-len(parts["train"]) * len(recipe.variants) // recipe.batch)
+    shown = dict(total=recipe.epochs * steps, initial=begun * steps, disable=not progress)
+    with tqdm(desc=f"{recipe.epochs} epochs", **shown) as bar:
+        for epoch in range(begun, recipe.epochs):
+            start = time.perf_counter()
+            bar.set_description(f"epoch {epoch + 1} of {recipe.epochs}")
+            loss = run_epoch(model, inputs, codes, parts["train"], recipe, seed, epoch, bar=bar)
+            answered = answers(model, inputs, parts["validation"]).argmax(axis=1)
+            row = {
+                "epoch": epoch + 1,
+                "rate": recipe.rate_in(epoch),
+                "loss": loss,
+                **scores(truth, answered),
+            }
+            log.add(model, row | {"seconds": time.perf_counter() - start})
+            bar.set_postfix(
+                loss=f"{loss:.3f}",
+                accuracy=f"{row['accuracy']:.3f}",
+                mean_recall=f"{row['mean_recall']:.3f}",
+            )
     return log

@@ -156,7 +156,7 @@ def reliability(bins: pd.DataFrame, *, title: str | None = None, ax=None):
     strip.tick_params(axis="y", labelsize=7)
     strip.set(xlabel="confidence")
     strip.set_ylabel("faces", fontsize=8)
-    strip.yaxis.set_major_formatter(PercentFormatter(1))
+    strip.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for each in (ax, strip):
         each.spines[["top", "right"]].set_visible(False)
     words = f"calibration error {evaluation.calibration_gap(bins):.1%}"
@@ -194,7 +194,7 @@ def by_group(
     ax.set_yticks(range(len(groups)), [style.readable(name) for name in names], **style.PLAIN)
     ax.set_ylim(len(groups) - 0.4, -0.6)
     ax.set_xlim(max(0, groups.low.min() - 0.05), min(1, groups.high.max() + 0.05))
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="x", color=style.GRID_COLOUR)
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
