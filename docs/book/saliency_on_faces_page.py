@@ -1,0 +1,428 @@
+"""Write what `results/saliency_on_faces.json` holds into `docs/saliency-on-faces.md`, between the marks that it has for it, and draw
+`docs/saliency-on-faces.png`.
+
+python docs/book/saliency_on_faces_page.py
+"""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import PercentFormatter
+
+from safbage.show.plots import style
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "saliency-on-faces.md"
+PICTURE = REPOSITORY / "docs" / "saliency-on-faces.png"
+RESULT = REPOSITORY / "results" / "saliency_on_faces.json"
+BLOCK = re.compile(r"<!-- saliency: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+TITLES = {"mlnet": "full ML-Net", "light": "light ML-Net"}
+SETS = {"lfw": "LFW", "rafdb": "RAF-DB", "fer2013": "FER2013"}
+PLAIN = "as it stands"
+MOVED = ("mirrored", "shifted", "20 %", "turned")
+LIT = ("lighter", "darker")
+CROPS = ("no margin", "photo ends", "aligned")
+AIMS = {"unseen": 0.96, "worse": 0.94}
+"""The CC with the full network that the light one is meant to reach: on unseen faces, on grey and degraded ones."""
+
+
+def load() -> dict:
+    return json.loads(RESULT.read_text(encoding="utf-8"))
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def percent(found: dict, sign: str = "") -> str:
+    """ "35.6 (34.9 to 36.3)" of shares."""
+    value, low, high = (f"{100 * found[name]:{sign}.1f}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def plain(found: dict, digits: int = 3) -> str:
+    """ "0.912 (0.905 to 0.919)"."""
+    value, low, high = (f"{found[name]:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def part_of(result: dict, network: str, of: str, group: str = "all", part: str = "all") -> dict:
+    (row,) = [
+        row
+        for row in result["parts"]
+        if (row["network"], row["set"], row["group"], row["part"]) == (network, of, group, part)
+    ]
+    return row
+
+
+def way_of(result: dict, network: str, way: str) -> dict:
+    (row,) = [row for row in result["moved"] if (row["network"], row["way"]) == (network, way)]
+    return row
+
+
+def ways(result: dict, kinds: tuple[str, ...] = ()) -> list[str]:
+    """Names of the ways, in order; those that begin with some words."""
+    names = [row["way"] for row in result["moved"] if row["network"] == "mlnet"]
+    return [name for name in names if not kinds or name.startswith(kinds)]
+
+
+def degraded(result: dict) -> list[str]:
+    """Names of the ways that make a picture worse."""
+    return [name for name in ways(result) if not name.startswith((*MOVED, *LIT, *CROPS))]
+
+
+def light_of(result: dict, of: str, way: str = PLAIN) -> dict:
+    (row,) = [row for row in result["light"] if (row["set"], row["way"]) == (of, way)]
+    return row
+
+
+# --- blocks ---------------------------------------------------------------------------------------
+
+
+def data(result: dict) -> str:
+    counts = {row["set"]: row for row in result["data"]}
+    lfw, rafdb, fer = (counts[name] for name in SETS)
+    without = sum(sum(row["left_out"].values()) for row in counts.values())
+    return (
+        f"{lfw['faces']:,} faces of LFW, one of each person; {rafdb['faces']:,} of RAF-DB's test part, up to 100 of each expression; and "
+        f"{fer['faces']:,} of FER2013's small grey ones. In {without} more pictures the detector found no face. {result['moved_faces']} of "
+        "LFW's faces are also shown in other ways."
+    )
+
+
+def verdict(result: dict) -> str:
+    lines = [
+        of_parts(result),
+        of_pose(result),
+        of_expression(result),
+        of_moves(result),
+        of_light_and_quality(result),
+        of_crops(result),
+        of_light_network(result),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def of_parts(result: dict) -> str:
+    row = part_of(result, "mlnet", "lfw")
+    more = row["over_others"]
+    follows = "Of that, what follows the face at hand is"
+    if more["low"] <= 0:
+        follows = "That it follows the face at hand is not shown: the difference is"
+    return (
+        f"**Eyes, nose and mouth** hold {100 * row['share']['value']:.1f} % of the map's mass, on {100 * row['area']:.1f} % of the area: "
+        f"{row['share']['value'] / row['area']:.1f} times their share. A centre prior alone has {100 * row['prior']:.1f} % there, and the mean "
+        f"map of all other faces {100 * row['others']:.1f} %. {follows} {percent(more, '+')} points."
+    )
+
+
+def apart(one: dict, other: dict) -> bool:
+    """Whether two intervals have nothing in common."""
+    return one["low"] > other["high"] or other["low"] > one["high"]
+
+
+def of_pose(result: dict) -> str:
+    front = part_of(result, "mlnet", "lfw", "yaw below 10°")["over_others"]
+    aside = part_of(result, "mlnet", "lfw", "yaw 20° and more")["over_others"]
+    says = "follows its parts as well as a frontal one's"
+    if apart(front, aside):
+        more = aside["value"] > front["value"]
+        says = f"follows its parts {'more' if more else 'less'} than a frontal one's"
+    return (
+        f"**Pose.** The map of a head that is turned aside by 20° or more {says}: {percent(aside, '+')} points above the mean map of the "
+        f"others, against {percent(front, '+')} below 10°."
+    )
+
+
+def of_expression(result: dict) -> str:
+    rows = [
+        row
+        for row in result["parts"]
+        if (row["network"], row["set"], row["part"]) == ("mlnet", "rafdb", "mouth")
+        and row["group"] != "all"
+    ]
+    least, most = (pick(rows, key=lambda row: row["share"]["value"]) for pick in (min, max))
+    says = "differs little between expressions"
+    if apart(least["share"], most["share"]):
+        says = "depends on the expression"
+    return (
+        f"**Expression.** The mouth's share {says}: from {percent(least['share'])} % ({least['group']}) to {percent(most['share'])} % "
+        f"({most['group']})."
+    )
+
+
+def of_moves(result: dict) -> str:
+    two = result["floor"]["mlnet"]["two_faces"]
+    mirror, small, large = (
+        way_of(result, "mlnet", way) for way in ("mirrored", "shifted by 2 px", "shifted by 16 px")
+    )
+    rolled = way_of(result, "mlnet", "turned by 30°")
+    return (
+        f"**Moved.** The maps of two different faces have a CC of {two['cc']['value']:.3f}. A face and its mirror image have "
+        f"{mirror['cc']['value']:.3f}, a face and itself moved by 2 pixels {small['cc']['value']:.3f}, by 16 pixels "
+        f"{large['cc']['value']:.3f}, turned by 30° {rolled['cc']['value']:.3f}."
+    )
+
+
+def of_light_and_quality(result: dict) -> str:
+    rows = [way_of(result, "mlnet", way) for way in (*ways(result, LIT), *degraded(result))]
+    rows.sort(key=lambda row: row["cc"]["value"])
+    least, most = rows[0], rows[-1]
+    return (
+        f"**Lit and degraded.** The CC lies between {least['cc']['value']:.3f} ({least['way']}) and {most['cc']['value']:.3f} "
+        f"({most['way']})."
+    )
+
+
+def of_crops(result: dict) -> str:
+    said = []
+    for way in ways(result, CROPS):
+        row = way_of(result, "mlnet", way)
+        said.append(f"{way}, {row['cc']['value']:.3f}")
+    return (
+        "**Cropped otherwise.** Where the crops overlap, their maps' CC with that of the paper's crop (30 % around the box) is: "
+        + "; ".join(said)
+        + "."
+    )
+
+
+def of_light_network(result: dict) -> str:
+    unseen = {SETS[of]: light_of(result, of)["cc"] for of in ("lfw", "rafdb")}
+    worse = {way: light_of(result, "lfw", way)["cc"] for way in degraded(result)}
+    worse |= {"FER2013": light_of(result, "fer2013")["cc"]}
+    short = [name for name, cc in worse.items() if cc["value"] < AIMS["worse"]]
+    met = all(cc["value"] >= AIMS["unseen"] for cc in unseen.values())
+    values = " and ".join(f"{cc['value']:.3f} ({name})" for name, cc in unseen.items())
+    rest = f"all of the {len(worse)} kinds of grey and degraded faces"
+    if short:
+        rest = f"{len(worse) - len(short)} of the {len(worse)} kinds of grey and degraded faces (not: {', '.join(short)})"
+    return (
+        f"**The light ML-Net** has a CC with the full one of {values}. The aim of {AIMS['unseen']} on unseen faces is "
+        f"{'reached' if met else 'not reached'}; that of {AIMS['worse']} is reached on {rest}."
+    )
+
+
+PART_HEAD = [
+    "network, faces",
+    "part",
+    "of the map's mass, %",
+    "of the area, %",
+    "of the centre prior, %",
+    "of the other faces' mean map, %",
+    "more than that, points",
+]
+
+
+def parts(result: dict) -> str:
+    rows = []
+    for network, title in TITLES.items():
+        for of in ("lfw", "rafdb"):
+            for part in ("eyes", "nose", "mouth", "all"):
+                row = part_of(result, network, of, part=part)
+                name = f"{title}, {row['faces']:,} of {SETS[of]}" if part == "eyes" else ""
+                rows.append([name, "all three" if part == "all" else part, *of_mass(row)])
+    return table(PART_HEAD, rows)
+
+
+def of_mass(row: dict) -> list[str]:
+    others = [f"{100 * row[name]:.1f}" for name in ("area", "prior", "others")]
+    return [percent(row["share"]), *others, percent(row["over_others"], "+")]
+
+
+def groups(result: dict) -> str:
+    rows = []
+    for row in result["parts"]:
+        if (row["network"], row["part"]) == ("mlnet", "all") and row["group"] != "all":
+            rows.append([row["group"], f"{row['faces']:,}", *of_mass(row)])
+    return table(["faces", "number", *PART_HEAD[2:]], rows)
+
+
+def moves(result: dict) -> str:
+    rows = []
+    for way in ways(result):
+        full, light = (way_of(result, network, way) for network in TITLES)
+        cells = [plain(full["cc"]), f"{full['kl']['value']:.3f}"]
+        cells += [f"{full['distance']['value']:.1f}", percent(full["share_more"], "+")]
+        rows.append([way, *cells, plain(light["cc"])])
+    for name, title in (
+        ("two_faces", "two faces"),
+        ("mean_of_others", "a face and the others' mean"),
+    ):
+        full, light = (result["floor"][network][name] for network in TITLES)
+        cells = [plain(full["cc"]), f"{full['kl']['value']:.3f}"]
+        cells += [f"{full['distance']['value']:.1f}", "", plain(light["cc"])]
+        rows.append([f"*{title}*", *cells])
+    head = ["compared with the crop as it stands", "CC", "KL", "centre of mass moves, px"]
+    head += ["eyes, nose and mouth: more, points", "light ML-Net: CC"]
+    return table(head, rows)
+
+
+def lights(result: dict) -> str:
+    rows = []
+    for row in result["light"]:
+        same = [f"{100 * row['same_answer'][task]:.1f}" for task in ("age", "gender", "expression")]
+        name = f"{SETS[row['set']]}, {row['way']}"
+        rows.append(
+            [name, f"{row['faces']:,}", plain(row["cc"]), f"{row['kl']['value']:.3f}", *same]
+        )
+    head = ["faces", "number", "CC with the full ML-Net", "KL"]
+    return table([*head, "same age, %", "same gender, %", "same expression, %"], rows)
+
+
+def answers(result: dict) -> str:
+    rows = []
+    for row in result["answers"]:
+        if row["way"].startswith((*MOVED, *CROPS)):
+            cells = []
+            for task in ("age", "gender", "expression"):
+                found = row[task]
+                cells.append(
+                    f"{100 * found['with']['value']:.1f} / {100 * found['without']['value']:.1f}"
+                )
+                cells.append(percent(found["difference"], "+"))
+            rows.append([row["way"], *cells])
+    head = ["way"]
+    for task in ("age", "gender", "expression"):
+        head += [f"{task}: with / without saliency, %", "difference, points"]
+    return table(head, rows)
+
+
+def command(result: dict) -> str:
+    return f"```bash\n{result['provenance']['command'].replace(' --faces', chr(92) + chr(10) + '  --faces')}\n```"
+
+
+BLOCKS = {
+    "data": data,
+    "verdict": verdict,
+    "parts": parts,
+    "groups": groups,
+    "moves": moves,
+    "answers": answers,
+    "lights": lights,
+    "command": command,
+}
+
+
+def filled(text: str, result: dict) -> str:
+    """The page's text with every block as the result has it.
+
+    Raises:
+        KeyError: nobody knows a block of that name.
+    """
+
+    def block(found):
+        return f"<!-- saliency: {found[1]} -->\n{BLOCKS[found[1]](result).strip()}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+# --- picture --------------------------------------------------------------------------------------
+
+
+def drawn(result: dict):
+    """Left, what eyes, nose and mouth hold, by group; right, how far the map moves, by way."""
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(13, 7.2), layout="constrained", width_ratios=(1, 1.05)
+    )
+    draw_groups(result, left)
+    draw_ways(result, right)
+    return figure
+
+
+def draw_groups(result: dict, ax):
+    names = [
+        (row["set"], row["group"])
+        for row in result["parts"]
+        if (row["network"], row["part"]) == ("mlnet", "all")
+    ]
+    marks = {
+        "area": ("|", "area"),
+        "prior": ("d", "centre prior"),
+        "others": ("s", "others' mean map"),
+    }
+    for place, (of, group) in enumerate(names):
+        row = part_of(result, "mlnet", of, group)
+        for name, (mark, _) in marks.items():
+            ax.plot(row[name], place, mark, color=style.QUIET_COLOUR, markersize=7)
+        draw_interval(ax, row["share"], place, style.ANSWER_COLOUR)
+    first = part_of(result, "mlnet", *names[0])
+    for name, (_, words) in marks.items():
+        above(ax, first[name], words, style.QUIET_COLOUR)
+    above(ax, first["share"]["value"], "ML-Net", style.ANSWER_COLOUR)
+    labels = [f"{SETS[of]}: {'all faces' if group == 'all' else group}" for of, group in names]
+    finish(ax, labels, breaks=[i for i, (of, group) in enumerate(names) if i and group == "all"])
+    ax.set(xlim=(0, None), xlabel="share of the mass on eyes, nose and mouth")
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def draw_ways(result: dict, ax):
+    names = ways(result)
+    for place, way in enumerate(names):
+        for network, colour, down in (
+            ("light", style.ARM_COLOURS[1], 0.14),
+            ("mlnet", style.ANSWER_COLOUR, -0.14),
+        ):
+            draw_interval(ax, way_of(result, network, way)["cc"], place + down, colour)
+    for network, colour in (("mlnet", style.ANSWER_COLOUR), ("light", style.ARM_COLOURS[1])):
+        floor = result["floor"][network]["two_faces"]["cc"]["value"]
+        ax.axvline(floor, color=colour, linestyle=(0, (2, 3)), linewidth=1.4)
+    kinds = (MOVED, LIT, CROPS)
+    group = [next((i for i, kind in enumerate(kinds) if way.startswith(kind)), 9) for way in names]
+    finish(ax, names, breaks=[i for i in range(1, len(names)) if group[i] != group[i - 1]])
+    ax.set(xlabel="CC with the map of the crop as it stands")
+    first = {network: way_of(result, network, names[0])["cc"]["value"] for network in TITLES}
+    above(
+        ax,
+        first["mlnet"],
+        "full",
+        style.ANSWER_COLOUR,
+        "right" if first["mlnet"] < first["light"] else "left",
+    )
+    above(
+        ax,
+        first["light"],
+        "light",
+        style.ARM_COLOURS[1],
+        "left" if first["mlnet"] < first["light"] else "right",
+    )
+    floor = result["floor"]["mlnet"]["two_faces"]["cc"]["value"]
+    above(ax, floor, "two faces", style.QUIET_COLOUR)
+
+
+def draw_interval(ax, found: dict, place: float, colour: str):
+    ax.plot([found["low"], found["high"]], [place, place], color=colour, linewidth=2.5)
+    ax.plot(found["value"], place, "o", color=colour, markersize=6)
+
+
+def above(ax, x: float, words: str, colour: str, side: str = "center"):
+    """Words over the first row."""
+    ax.text(x, -0.75, words, color=colour, ha=side, va="bottom", fontsize=9)
+
+
+def finish(ax, labels: list[str], breaks: list[int]):
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.7)
+    for place in breaks:
+        ax.axhline(place - 0.5, color=style.GRID_COLOUR)
+    ax.grid(axis="x", color=style.GRID_COLOUR)
+    ax.set_axisbelow(True)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def main():
+    result = load()
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
+    drawn(result).savefig(PICTURE, dpi=90, pil_kwargs={"optimize": True})
+    plt.close("all")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
