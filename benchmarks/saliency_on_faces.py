@@ -8,8 +8,8 @@ centre prior. Of LFW's people `--faces` are drawn, one picture of each; of RAF-D
 otherwise. LFW's pictures have something around the face, so a moved crop shows what a detector's moved box would.
 
 Each map of a moved crop is carried back to the cells of the crop as it stands, and the two are compared where both have cells. Intervals
-are 95 %, by drawing faces again. What the networks gave is kept in WORK; a stopped run goes on after the last way of the last set.
-Some 0.1 s a face and way on two cores with bfloat16.
+are 95 %, by drawing faces again. What the networks gave is kept in WORK: a stopped run goes on where it was, and one with more faces adds
+them. Some 0.1 s a face and way on two cores with bfloat16.
 """
 
 import argparse
@@ -64,23 +64,24 @@ WIDE = 320
 EDGE = (WIDE - FACE_SIZE) // 2
 CELL = FACE_SIZE // MAP_SIZE[0]
 EACH_EXPRESSION = 100
-BATCH = 16
+BLOCK = 20
+"""Faces that go through the networks together, and are kept together."""
 DRAWS = 2000
 
 
 # --- ways to show a face --------------------------------------------------------------------------
 
 
-def as_it_stands(shown, generator):
+def as_it_stands(face, generator):
     """Pixels of the crop to pixels of the wide picture, 3×3; so do all that follow."""
     return np.array([[1.0, 0, EDGE], [0, 1, EDGE], [0, 0, 1]])
 
 
-def mirrored(shown, generator):
+def mirrored(face, generator):
     return np.array([[-1.0, 0, WIDE - EDGE], [0, 1, EDGE], [0, 0, 1]])
 
 
-def shifted(pixels, shown, generator):
+def shifted(pixels, face, generator):
     """The face lies so many pixels to the left, right, top or bottom; a face's own direction, whatever the pixels."""
     right, down = ((1, 0), (-1, 0), (0, 1), (0, -1))[generator.integers(4)]
     return np.array([[1.0, 0, EDGE - pixels * right], [0, 1, EDGE - pixels * down], [0, 0, 1]])
@@ -95,17 +96,17 @@ def about_the_middle(scale, degrees):
     return back @ turn @ into
 
 
-def enlarged(scale, shown, generator):
+def enlarged(scale, face, generator):
     return about_the_middle(scale, 0)
 
 
-def turned(degrees, shown, generator):
+def turned(degrees, face, generator):
     return about_the_middle(1, degrees * generator.choice([-1, 1]))
 
 
-def as_ffhq(shown, generator):
+def as_ffhq(face, generator):
     """FFHQ's square (Karras et al. 2019): level eyes, as large as the distances between eyes and mouth say."""
-    left_eye, right_eye, _, left, right = shown.points
+    left_eye, right_eye, _, left, right = face.points
     eyes, across = (left_eye + right_eye) / 2, right_eye - left_eye
     down = (left + right) / 2 - eyes
     x = across + np.array([down[1], -down[0]])
@@ -196,10 +197,10 @@ def drawn(name, data_dir, count, seed):
     return table.head(count)
 
 
-def detected(table, name):
+def detected(table):
     """A row for each picture: its face's box, landmarks and pose; or why there is none, in `reason`."""
     rows = []
-    for row in tqdm(table.to_dict("records"), f"{name}: faces"):
+    for row in table.to_dict("records"):
         kept = {"image": row["image"], "expression": row.get("expression")}
         try:
             photo = images.read(row["image"])
@@ -253,25 +254,21 @@ def shift(by):
 # --- what the networks give -----------------------------------------------------------------------
 
 
-def answered(models, table, way, seed, label):
-    """Maps (N×28×28 float16) by network, places (N×3×3), landmarks and radius of the parts in each crop, and answers by task and arm."""
-    parts = []
-    for start in tqdm(range(0, len(table), BATCH), label):
-        part = [shown(row) for row in table.iloc[start : start + BATCH].to_dict("records")]
-        cuts = [cut(face, way, seed, start + i) for i, face in enumerate(part)]
-        crops, places = (np.stack(values) for values in zip(*cuts, strict=True))
-        inverse = np.linalg.inv(places)
-        points = np.stack([face.points for face in part])
-        points = np.einsum("nij,nkj->nki", inverse[:, :2, :2], points) + inverse[:, None, :2, 2]
-        radius = NEAR * np.array([f.width for f in part]) * np.abs(np.linalg.det(inverse)) ** 0.5
-        found = {name: model.answer(crops) for name, model in models.items()}
-        some = found[NETWORKS[0]]
-        found["none"] = models[NETWORKS[0]].answer(crops, maps=some["map"], ratio=0)
-        given = {"places": places, "points": points, "radius": radius}
-        given |= {name: found[name]["map"].reshape(-1, *MAP_SIZE) for name in NETWORKS}
-        given |= {f"{task}_{arm}": found[arm][task].argmax(1) for task in CLASSES for arm in ARMS}
-        parts.append(given)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def answered(models, table, way, seed):
+    """What both networks give for some rows' faces in a way: maps (N×28×28 float16) by network, places (N×3×3), landmarks and radius of
+    the parts in each crop, and answers by task and arm. The rows' numbers are the table's."""
+    found = [shown(row) for row in table.to_dict("records")]
+    cuts = [cut(face, way, seed, number) for face, number in zip(found, table.index, strict=True)]
+    crops, places = (np.stack(values) for values in zip(*cuts, strict=True))
+    inverse = np.linalg.inv(places)
+    points = np.stack([face.points for face in found])
+    points = np.einsum("nij,nkj->nki", inverse[:, :2, :2], points) + inverse[:, None, :2, 2]
+    radius = NEAR * np.array([f.width for f in found]) * np.abs(np.linalg.det(inverse)) ** 0.5
+    given = {name: model.answer(crops) for name, model in models.items()}
+    maps = {name: given[name]["map"].reshape(-1, *MAP_SIZE) for name in NETWORKS}
+    given["none"] = models[NETWORKS[0]].answer(crops, maps=maps[NETWORKS[0]], ratio=0)
+    answers = {f"{task}_{arm}": given[arm][task].argmax(1) for task in CLASSES for arm in ARMS}
+    return {"places": places, "points": points, "radius": radius, **maps, **answers}
 
 
 def kept(path, compute):
@@ -288,8 +285,14 @@ def _save(path, arrays):
         np.savez_compressed(file, **arrays)
 
 
-def file_name(way):
-    return "".join(c if c.isalnum() else "-" for c in way)
+def file_name(*words):
+    """Words as the name of a file."""
+    return "".join(c if c.isalnum() else "-" for c in "-".join(map(str, words)))
+
+
+def joined(blocks):
+    """Arrays of several blocks, one after the other."""
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -409,30 +412,20 @@ def of_pairs(pairs):
 
 
 def moved(plain, ways, network):
-    """How far the map goes, by way; and the share on all parts there."""
+    """How far the map goes, by way; and how much more of it is then on the parts, of what both crops show."""
     found = []
     for way, given in ways.items():
-        pairs, on_parts, before = [], [], []
+        pairs, more = [], []
         for i, place in enumerate(given["places"]):
-            there, covered = carried(given[network][i], place)
-            pairs.append(between(plain[network][i], there, covered))
-            on_parts.append(_on_parts(given, network, i))
-            before.append(_on_parts(plain, network, i))
-        found.append(
-            {
-                "network": network,
-                "way": way,
-                "faces": len(pairs),
-                **of_pairs(pairs),
-                "share": interval(on_parts),
-                "share_more": interval(np.subtract(on_parts, before)),
-            }
-        )
+            before = plain[network][i]
+            after, covered = carried(given[network][i], place)
+            parts = near(plain["points"][i], plain["radius"][i])[covered]
+            pairs.append(between(before, after, covered))
+            on_parts = (metrics.mass_within(a_map[covered], parts) for a_map in (after, before))
+            more.append(np.subtract(*on_parts))
+        found.append({"network": network, "way": way, "faces": len(pairs)} | of_pairs(pairs))
+        found[-1]["share_more"] = interval(more)
     return found
-
-
-def _on_parts(given, network, i):
-    return metrics.mass_within(given[network][i], near(given["points"][i], given["radius"][i]))
 
 
 def floor(maps, seed):
@@ -553,11 +546,14 @@ def pictured(models):
 
 def found_faces(name, args, count):
     """The faces of a set's drawn pictures, and what is told of them."""
-    path = args.work / f"{name}.parquet"
-    if not path.exists():
-        table = detected(drawn(name, args.data_dir, count, args.seed), name)
-        write_whole(path, table.to_parquet)
-    table = pd.read_parquet(path)
+    pictures, parts = drawn(name, args.data_dir, count, args.seed), []
+    for start in tqdm(range(0, len(pictures), BLOCK), f"{name}: faces"):
+        part = pictures.iloc[start : start + BLOCK]
+        path = args.work / f"{file_name(name, 'faces', start, len(part))}.parquet"
+        if not path.exists():
+            write_whole(path, detected(part).to_parquet)
+        parts.append(pd.read_parquet(path))
+    table = pd.concat(parts, ignore_index=True)
     there = table[table.reason == ""].reset_index(drop=True)
     reasons = table.reason[table.reason != ""].where(table.reason == "no face found", "not read")
     about = {"set": name, "title": catalogue.SOURCES[name].title, "pictures": len(table)}
@@ -580,19 +576,33 @@ def loaded(engine):
     return {of: SafBage.load(saliency=of, engine=engine) for of in NETWORKS}
 
 
+def looked_at(tables, args):
+    """What the networks gave, by set and way, block by block: all ways of some faces before the next ones."""
+    models, blocks = {}, {}
+    steps = [
+        (name, way, start)
+        for name, table in tables.items()
+        for start in range(0, len(table), BLOCK)
+        for way in (WAYS if name == "lfw" and start < args.moved else (PLAIN,))
+    ]
+    for name, way, start in tqdm(steps, "maps"):
+        stop = min(
+            start + BLOCK, len(tables[name]), len(tables[name]) if way == PLAIN else args.moved
+        )
+        part = tables[name].iloc[start:stop]
+        path = args.work / f"{file_name(name, way, start, len(part))}.npz"
+        if not models and not path.exists():
+            models = loaded(args.engine)
+        compute = partial(answered, models, part, WAYS[way], args.seed)
+        blocks.setdefault((name, way), []).append(kept(path, compute))
+    return {key: joined(parts) for key, parts in blocks.items()}
+
+
 def run(args):
     counts = {"lfw": args.faces, "rafdb": EACH_EXPRESSION, "fer2013": args.small}
     pairs = {name: found_faces(name, args, count) for name, count in counts.items()}
     tables, about = ({name: pair[i] for name, pair in pairs.items()} for i in (0, 1))
-    models, given = None, {}
-    for name, way in [*((name, PLAIN) for name in counts), *(("lfw", way) for way in WAYS)]:
-        table = tables[name] if way == PLAIN else tables[name].head(args.moved)
-        path = args.work / f"{name}-{file_name(way)}.npz"
-        if models is None and not path.exists():
-            models = loaded(args.engine)
-        label = f"{name}: {way}"
-        compute = partial(answered, models, table, WAYS[way], args.seed, label)
-        given[name, way] = kept(path, compute)
+    given = looked_at(tables, args)
     made = {
         "command": f"python benchmarks/saliency_on_faces.py WORK --data-dir DATA --faces {args.faces} --moved {args.moved} "
         f"--small {args.small} --seed {args.seed} --engine {args.engine}",
@@ -623,9 +633,7 @@ def main():
     parser.add_argument("--output", type=Path)
     parser.add_argument("--picture", type=Path, help="also draw the astronaut in some ways, PNG")
     args = parser.parse_args()
-    settings = {name: getattr(args, name) for name in ("faces", "moved", "small", "seed", "engine")}
-    settings |= shipped()
-    with resuming(args.work, settings):
+    with resuming(args.work, {"seed": args.seed, "engine": args.engine} | shipped()):
         text = json.dumps(rounded(run(args)), indent=1, ensure_ascii=False) + "\n"
     print(text)
     if args.output:

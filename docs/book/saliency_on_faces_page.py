@@ -24,6 +24,8 @@ PLAIN = "as it stands"
 MOVED = ("mirrored", "shifted", "20 %", "turned")
 LIT = ("lighter", "darker")
 CROPS = ("no margin", "photo ends", "aligned")
+LINES = {"mlnet": (style.ANSWER_COLOUR, -0.16), "light": (style.ARM_COLOURS[1], 0.16)}
+"""Colour of each network in the picture, and how far below its row it stands."""
 AIMS = {"unseen": 0.96, "worse": 0.94}
 """The CC with the full network that the light one is meant to reach: on unseen faces, on grey and degraded ones."""
 
@@ -134,9 +136,11 @@ def of_pose(result: dict) -> str:
     if apart(front, aside):
         more = aside["value"] > front["value"]
         says = f"follows its parts {'more' if more else 'less'} than a frontal one's"
+    rolled = way_of(result, "mlnet", "turned by 30°")["share_more"]
     return (
         f"**Pose.** The map of a head that is turned aside by 20° or more {says}: {percent(aside, '+')} points above the mean map of the "
-        f"others, against {percent(front, '+')} below 10°."
+        f"others, against {percent(front, '+')} below 10°. In faces that are turned by 30° within the picture, the share on the three parts "
+        f"changes by {percent(rolled, '+')} points."
     )
 
 
@@ -353,8 +357,8 @@ def draw_groups(result: dict, ax):
         draw_interval(ax, row["share"], place, style.ANSWER_COLOUR)
     first = part_of(result, "mlnet", *names[0])
     for name, (_, words) in marks.items():
-        above(ax, first[name], words, style.QUIET_COLOUR)
-    above(ax, first["share"]["value"], "ML-Net", style.ANSWER_COLOUR)
+        above(ax, first[name], words, style.QUIET_COLOUR, "right")
+    above(ax, first["share"]["value"], "its own map", style.ANSWER_COLOUR, "left")
     labels = [f"{SETS[of]}: {'all faces' if group == 'all' else group}" for of, group in names]
     finish(ax, labels, breaks=[i for i, (of, group) in enumerate(names) if i and group == "all"])
     ax.set(xlim=(0, None), xlabel="share of the mass on eyes, nose and mouth")
@@ -363,36 +367,34 @@ def draw_groups(result: dict, ax):
 
 def draw_ways(result: dict, ax):
     names = ways(result)
-    for place, way in enumerate(names):
-        for network, colour, down in (
-            ("light", style.ARM_COLOURS[1], 0.14),
-            ("mlnet", style.ANSWER_COLOUR, -0.14),
-        ):
+    for network, (colour, down) in LINES.items():
+        for place, way in enumerate(names):
             draw_interval(ax, way_of(result, network, way)["cc"], place + down, colour)
-    for network, colour in (("mlnet", style.ANSWER_COLOUR), ("light", style.ARM_COLOURS[1])):
         floor = result["floor"][network]["two_faces"]["cc"]["value"]
         ax.axvline(floor, color=colour, linestyle=(0, (2, 3)), linewidth=1.4)
+        lower = min(TITLES, key=lambda of: result["floor"][of]["two_faces"]["cc"]["value"])
+        side = "right" if network == lower else "left"
+        above(ax, floor, f" {network_words(network)}: two faces ", colour, side)
     kinds = (MOVED, LIT, CROPS)
     group = [next((i for i, kind in enumerate(kinds) if way.startswith(kind)), 9) for way in names]
     finish(ax, names, breaks=[i for i in range(1, len(names)) if group[i] != group[i - 1]])
-    ax.set(xlabel="CC with the map of the crop as it stands")
-    first = {network: way_of(result, network, names[0])["cc"]["value"] for network in TITLES}
-    above(
-        ax,
-        first["mlnet"],
-        "full",
-        style.ANSWER_COLOUR,
-        "right" if first["mlnet"] < first["light"] else "left",
-    )
-    above(
-        ax,
-        first["light"],
-        "light",
-        style.ARM_COLOURS[1],
-        "left" if first["mlnet"] < first["light"] else "right",
-    )
-    floor = result["floor"]["mlnet"]["two_faces"]["cc"]["value"]
-    above(ax, floor, "two faces", style.QUIET_COLOUR)
+    ax.set(xlabel="CC with the map of the crop as it stands", xlim=(None, 1.03))
+    name_lines(result, names, ax)
+
+
+def name_lines(result: dict, names: list[str], ax):
+    """Write each network's name beside its dot where the two are furthest apart."""
+    pairs = [[way_of(result, network, way)["cc"] for network in LINES] for way in names]
+    place = max(range(len(names)), key=lambda i: abs(pairs[i][0]["value"] - pairs[i][1]["value"]))
+    left = min(pairs[place], key=lambda cc: cc["value"])
+    for (network, (colour, down)), cc in zip(LINES.items(), pairs[place], strict=True):
+        x, side = (cc["low"] - 0.006, "right") if cc is left else (cc["high"] + 0.006, "left")
+        words = dict(color=colour, ha=side, va="center", fontsize=9)
+        ax.text(x, place + down, network_words(network), **words)
+
+
+def network_words(network: str) -> str:
+    return TITLES[network].split()[0]
 
 
 def draw_interval(ax, found: dict, place: float, colour: str):
