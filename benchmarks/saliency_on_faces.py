@@ -546,7 +546,10 @@ def pictured(models):
 
 def found_faces(name, args, count):
     """The faces of a set's drawn pictures, and what is told of them."""
-    pictures, parts = drawn(name, args.data_dir, count, args.seed), []
+    path, parts = args.work / f"{file_name(name, 'drawn', count)}.parquet", []
+    if not path.exists():
+        write_whole(path, drawn(name, args.data_dir, count, args.seed).to_parquet)
+    pictures = pd.read_parquet(path)
     for start in tqdm(range(0, len(pictures), BLOCK), f"{name}: faces"):
         part = pictures.iloc[start : start + BLOCK]
         path = args.work / f"{file_name(name, 'faces', start, len(part))}.parquet"

@@ -20,6 +20,7 @@ RESULT = REPOSITORY / "results" / "saliency_on_faces.json"
 BLOCK = re.compile(r"<!-- saliency: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 TITLES = {"mlnet": "full ML-Net", "light": "light ML-Net"}
 SETS = {"lfw": "LFW", "rafdb": "RAF-DB", "fer2013": "FER2013"}
+TASKS = ("age", "gender", "expression")
 PLAIN = "as it stands"
 MOVED = ("mirrored", "shifted", "20 %", "turned")
 LIT = ("lighter", "darker")
@@ -106,6 +107,7 @@ def verdict(result: dict) -> str:
         of_moves(result),
         of_light_and_quality(result),
         of_crops(result),
+        of_answers(result),
         of_light_network(result),
     ]
     return "\n".join(f"- {line}" for line in lines)
@@ -196,6 +198,22 @@ def of_crops(result: dict) -> str:
     )
 
 
+def of_answers(result: dict) -> str:
+    found = [row[task]["difference"] for row in moved_answers(result) for task in TASKS]
+    more, less = sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found)
+    says = "no more than chance gives"
+    if more + less > 0.05 * len(found):
+        says = "more than chance gives"
+    return (
+        f"**Answers.** Of {len(found)} comparisons (ways to move or crop, times tasks), {more} show that a face's answer changes more often with "
+        f"saliency than without, and {less} that it changes less often: {says} (5 % of them)."
+    )
+
+
+def moved_answers(result: dict) -> list[dict]:
+    return [row for row in result["answers"] if row["way"].startswith((*MOVED, *CROPS))]
+
+
 def of_light_network(result: dict) -> str:
     unseen = {SETS[of]: light_of(result, of)["cc"] for of in ("lfw", "rafdb")}
     worse = {way: light_of(result, "lfw", way)["cc"] for way in degraded(result)}
@@ -208,7 +226,22 @@ def of_light_network(result: dict) -> str:
         rest = f"{len(worse) - len(short)} of the {len(worse)} kinds of grey and degraded faces (not: {', '.join(short)})"
     return (
         f"**The light ML-Net** has a CC with the full one of {values}. The aim of {AIMS['unseen']} on unseen faces is "
-        f"{'reached' if met else 'not reached'}; that of {AIMS['worse']} is reached on {rest}."
+        f"{'reached' if met else 'not reached'}; that of {AIMS['worse']} is reached on {rest}. {of_steadiness(result)}"
+    )
+
+
+def of_steadiness(result: dict) -> str:
+    """Whose maps stay nearer to those of the unspoilt picture."""
+    steadier = [
+        way
+        for way in degraded(result)
+        if way_of(result, "light", way)["cc"]["low"] > way_of(result, "mlnet", way)["cc"]["high"]
+    ]
+    if not steadier:
+        return "Degraded pictures move its maps as much as the full one's."
+    return (
+        f"But in {len(steadier)} of the {len(degraded(result))} degraded kinds its maps stay nearer to those of the unspoilt picture than the full "
+        f"one's do ({', '.join(steadier)}): there it is the full one that moves."
     )
 
 
@@ -270,7 +303,7 @@ def moves(result: dict) -> str:
 def lights(result: dict) -> str:
     rows = []
     for row in result["light"]:
-        same = [f"{100 * row['same_answer'][task]:.1f}" for task in ("age", "gender", "expression")]
+        same = [f"{100 * row['same_answer'][task]:.1f}" for task in TASKS]
         name = f"{SETS[row['set']]}, {row['way']}"
         rows.append(
             [name, f"{row['faces']:,}", plain(row["cc"]), f"{row['kl']['value']:.3f}", *same]
@@ -281,24 +314,22 @@ def lights(result: dict) -> str:
 
 def answers(result: dict) -> str:
     rows = []
-    for row in result["answers"]:
-        if row["way"].startswith((*MOVED, *CROPS)):
-            cells = []
-            for task in ("age", "gender", "expression"):
-                found = row[task]
-                cells.append(
-                    f"{100 * found['with']['value']:.1f} / {100 * found['without']['value']:.1f}"
-                )
-                cells.append(percent(found["difference"], "+"))
-            rows.append([row["way"], *cells])
+    for row in moved_answers(result):
+        cells = []
+        for task in TASKS:
+            found = row[task]
+            both = (f"{100 * found[arm]['value']:.1f}" for arm in ("with", "without"))
+            cells += [" / ".join(both), percent(found["difference"], "+")]
+        rows.append([row["way"], *cells])
     head = ["way"]
-    for task in ("age", "gender", "expression"):
+    for task in TASKS:
         head += [f"{task}: with / without saliency, %", "difference, points"]
     return table(head, rows)
 
 
 def command(result: dict) -> str:
-    return f"```bash\n{result['provenance']['command'].replace(' --faces', chr(92) + chr(10) + '  --faces')}\n```"
+    line = result["provenance"]["command"].replace(" --faces", " \\\n  --faces")
+    return f"```bash\n{line}\n```"
 
 
 BLOCKS = {
