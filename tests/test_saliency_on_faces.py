@@ -178,9 +178,9 @@ def test_a_verdict_follows_its_figures():
     row["over_others"] = {"value": 0.001, "low": -0.002, "high": 0.004}
     assert "is not shown" in page.of_parts(result)
     row["over_others"] = {"value": 0.03, "low": 0.02, "high": 0.04}
-    assert "+3.0 (+2.0 to +4.0) points" in page.of_parts(result)
+    assert "So 3.0 (2.0 to 4.0) points" in page.of_parts(result)
     for of in ("lfw", "rafdb"):
         page.light_of(result, of)["cc"]["value"] = 0.97
-    assert "is reached;" in page.of_light_network(result)
+    assert "the first is reached," in page.of_light_network(result)
     page.light_of(result, "rafdb")["cc"]["value"] = 0.93
-    assert "is not reached;" in page.of_light_network(result)
+    assert "the first is not reached," in page.of_light_network(result)

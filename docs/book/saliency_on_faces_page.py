@@ -116,13 +116,15 @@ def verdict(result: dict) -> str:
 def of_parts(result: dict) -> str:
     row = part_of(result, "mlnet", "lfw")
     more = row["over_others"]
-    follows = "Of that, what follows the face at hand is"
+    follows = f"So {percent(more)} points of it follow the face at hand."
     if more["low"] <= 0:
-        follows = "That it follows the face at hand is not shown: the difference is"
+        follows = (
+            f"That any of it follows the face at hand is not shown: {percent(more, '+')} points."
+        )
     return (
         f"**Eyes, nose and mouth** hold {100 * row['share']['value']:.1f} % of the map's mass, on {100 * row['area']:.1f} % of the area: "
         f"{row['share']['value'] / row['area']:.1f} times their share. A centre prior alone has {100 * row['prior']:.1f} % there, and the mean "
-        f"map of all other faces {100 * row['others']:.1f} %. {follows} {percent(more, '+')} points."
+        f"map of all other faces {100 * row['others']:.1f} %. {follows}"
     )
 
 
@@ -134,15 +136,14 @@ def apart(one: dict, other: dict) -> bool:
 def of_pose(result: dict) -> str:
     front = part_of(result, "mlnet", "lfw", "yaw below 10°")["over_others"]
     aside = part_of(result, "mlnet", "lfw", "yaw 20° and more")["over_others"]
-    says = "follows its parts as well as a frontal one's"
-    if apart(front, aside):
-        more = aside["value"] > front["value"]
-        says = f"follows its parts {'more' if more else 'less'} than a frontal one's"
+    says = "So the map goes along when a head turns."
+    if not (apart(front, aside) and aside["low"] > 0):
+        says = "That the map goes along when a head turns is not shown."
     rolled = way_of(result, "mlnet", "turned by 30°")["share_more"]
     return (
-        f"**Pose.** The map of a head that is turned aside by 20° or more {says}: {percent(aside, '+')} points above the mean map of the "
-        f"others, against {percent(front, '+')} below 10°. In faces that are turned by 30° within the picture, the share on the three parts "
-        f"changes by {percent(rolled, '+')} points."
+        f"**Pose.** On the three parts of a head that is turned aside by 20° or more, the map has {percent(aside, '+')} points more than the "
+        f"mean map of the others, most of whom look straight ahead; below 10° it has {percent(front, '+')}. {says} Turning faces by 30° "
+        f"within the picture changes the share by {percent(rolled, '+')} points."
     )
 
 
@@ -201,12 +202,13 @@ def of_crops(result: dict) -> str:
 def of_answers(result: dict) -> str:
     found = [row[task]["difference"] for row in moved_answers(result) for task in TASKS]
     more, less = sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found)
-    says = "no more than chance gives"
+    says = "Chance alone brings about as many."
     if more + less > 0.05 * len(found):
-        says = "more than chance gives"
+        says = "Chance alone brings about fewer."
     return (
-        f"**Answers.** Of {len(found)} comparisons (ways to move or crop, times tasks), {more} show that a face's answer changes more often with "
-        f"saliency than without, and {less} that it changes less often: {says} (5 % of them)."
+        f"**Answers.** The same face, moved or cropped otherwise, sometimes gets another answer. In {more} of {len(found)} comparisons "
+        f"({len(found) // len(TASKS)} ways, {len(TASKS)} tasks) that happens more often with saliency than without, and in {less} less often, as far "
+        f"as 95 % intervals show. {says}"
     )
 
 
@@ -220,13 +222,14 @@ def of_light_network(result: dict) -> str:
     worse |= {"FER2013": light_of(result, "fer2013")["cc"]}
     short = [name for name, cc in worse.items() if cc["value"] < AIMS["worse"]]
     met = all(cc["value"] >= AIMS["unseen"] for cc in unseen.values())
+    reached = "the first is reached" if met else "the first is not reached"
     values = " and ".join(f"{cc['value']:.3f} ({name})" for name, cc in unseen.items())
     rest = f"all of the {len(worse)} kinds of grey and degraded faces"
     if short:
-        rest = f"{len(worse) - len(short)} of the {len(worse)} kinds of grey and degraded faces (not: {', '.join(short)})"
+        rest = f"{len(worse) - len(short)} of the {len(worse)} kinds of grey and degraded faces (not: {'; '.join(short)})"
     return (
-        f"**The light ML-Net** has a CC with the full one of {values}. The aim of {AIMS['unseen']} on unseen faces is "
-        f"{'reached' if met else 'not reached'}; that of {AIMS['worse']} is reached on {rest}. {of_steadiness(result)}"
+        f"**The light ML-Net** has a CC with the full one of {values}. The aims are {AIMS['unseen']} on unseen faces and {AIMS['worse']} on grey and "
+        f"degraded ones: {reached}, the second is reached on {rest}. {of_steadiness(result)}"
     )
 
 
@@ -240,8 +243,8 @@ def of_steadiness(result: dict) -> str:
     if not steadier:
         return "Degraded pictures move its maps as much as the full one's."
     return (
-        f"But in {len(steadier)} of the {len(degraded(result))} degraded kinds its maps stay nearer to those of the unspoilt picture than the full "
-        f"one's do ({', '.join(steadier)}): there it is the full one that moves."
+        f"Often it is the full one that moves: in {len(steadier)} of {len(degraded(result))} kinds of degraded pictures, the light one's maps stay "
+        f"nearer to those of the unspoilt picture ({'; '.join(steadier)})."
     )
 
 
