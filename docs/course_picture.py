@@ -30,15 +30,15 @@ class Tile(NamedTuple):
 
 CHOSEN = {
     "00": Tile("one photo, every stage", "00_all_stages.png", columns=2),
-    "01": Tile("find the face", "plots.boxes(photo, boxes"),
-    "02": Tile("where people look", "ML-Net's prediction"),
-    "03": Tile("reweight it", "reweighting.reweight(crop, map, ratio)"),
+    "01": Tile("find the face", "plots.boxes(photo, boxes", (0, 0, 0.67, 1)),
+    "02": Tile("where people look", "ML-Net's prediction", (0.32, 0, 1, 1)),
+    "03": Tile("reweight it", "reweighting.reweight(crop, map, ratio)", (0.14, 0, 0.71, 1)),
     "04": Tile("fine-tune AlexNet", "set_ylim(bottom=bottom)"),
-    "05": Tile("measure it fairly", "plots.gallery"),
-    "06": Tile("run it many times", "figure-3.png"),
+    "05": Tile("measure it fairly", "plots.gallery", (0, 0.08, 0.51, 1)),
+    "06": Tile("run it many times", "plots.against_ratio(real)"),
     "07": Tile("see why", "ratio {ratio:.0%}, {ax.get_title"),
     "08": Tile("is it chance?", "plots.forest"),
-    "09": Tile("find a face again", "neighbours.png"),
+    "09": Tile("find a face again", "neighbours.png", (0, 0, 1, 0.5)),
     "10": Tile("your own pictures", "ax.title.set(fontsize=9"),
 }
 

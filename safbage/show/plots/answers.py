@@ -42,8 +42,8 @@ FACES_WORDED = 12
 
 def probabilities(task: str, values: np.ndarray, *, title: str | None = None, ax=None):
     """A task's probabilities (C values) as bars, the answer in the strong colour."""
-    ax = style.axes(ax)
     names, best = CLASSES[task], int(np.argmax(values))
+    ax = style.axes(ax, (5, 1 + 0.24 * max(5, len(names))))
     ax.barh(names, values, color=style.BAR_COLOUR)
     ax.patches[best].set_facecolor(style.ANSWER_COLOUR)
     room = 0.5 + max(0, 5 - len(names)) / 2  # two bars alone would be as thick as beams
