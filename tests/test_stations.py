@@ -141,7 +141,7 @@ def test_a_private_name_is_found():
 
 JOURNEYS = ["book", "browser", "fuzz", "isolation", "notebooks", "protocols", "results"]
 JOURNEYS += ["shipping", "shipping_mobilenet", "stations", "wheel"]
-JOURNEYS += ["course_map", "glossary", "start_anywhere"]
+JOURNEYS += ["course_map", "glossary", "saliency_on_faces", "start_anywhere"]
 """What is tested from end to end, or is no part of the library."""
 
 
