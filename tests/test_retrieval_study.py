@@ -1,7 +1,9 @@
 """The experiment as a whole, on a small folder of drawn people, and its figures by hand."""
 
 import json
+import re
 import runpy
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from safbage.retrieval import study
 from safbage.retrieval.embeddings import Trunk
 from safbage.runtime.backend import keras, layers
 from safbage.show import retrieval as shown
+from safbage.training import features
 
 PEOPLE = {"Ann": 0, "Bob": 1, "Cleo": 2, "Dan": 3}
 PAIRS = ["2\t1", "Ann\t1\t2", "Ann\t1\tBob\t1", "Cleo\t1\t2", "Cleo\t1\tDan\t1"]
@@ -48,8 +51,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def evaluated(folder, tmp_path_factory):
-    output = tmp_path_factory.mktemp("work")
+def output(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def evaluated(folder, output):
     with pytest.MonkeyPatch.context() as patch:
         add_tiny(patch)
         compared = study.arms(["tiny"], [0.3], [0.3])
@@ -182,6 +189,45 @@ def test_the_command(folder, tmp_path, monkeypatch):
     assert retrieval.load(tmp_path / "out" / "retrieval.json")["verdict"]
 
 
+def test_what_was_stopped_goes_on_with_what_is_left(
+    folder, output, evaluated, tmp_path, monkeypatch
+):
+    """Prepared faces and apparent groups are there; Ctrl-C comes in the third of eight batches."""
+    shutil.copytree(output / "faces", tmp_path / "out" / "faces")
+    for settings in (output / "embeddings").glob("*/settings.json"):
+        if "face-mobilenet" in settings.read_text():
+            name = settings.parent.name
+            shutil.copytree(settings.parent, tmp_path / "out" / "embeddings" / name)
+    add_tiny(monkeypatch)
+    monkeypatch.setattr(features, "TOGETHER", 2)
+    build, batches = retrieval.TRUNKS["tiny"].build, []
+
+    def counted():
+        model = build()
+        answer = model.predict_on_batch
+
+        def predict_on_batch(faces):
+            batches.append(len(faces))
+            if len(batches) == 3:
+                raise KeyboardInterrupt
+            return answer(faces)
+
+        model.predict_on_batch = predict_on_batch
+        return model
+
+    monkeypatch.setitem(retrieval.TRUNKS, "tiny", Trunk("cells", "nothing", counted))
+    words = ["--output", tmp_path / "out", "--trunk", "tiny", "--ratio", "0.3", "--fewest", "2"]
+    stopped = command("evaluate-retrieval", folder, *words)
+    assert stopped.returncode == 130
+    assert "stopped; the same command goes on where it was" in stopped.stderr
+    assert not (tmp_path / "out" / "retrieval.json").exists()
+    done = command("evaluate-retrieval", folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert batches == [2] * (2 + 1 + 6), "two, the one that was stopped, and six that were left"
+    found = retrieval.load(tmp_path / "out" / "retrieval.json")["arms"]
+    assert found == {name: evaluated["arms"][name] for name in found}
+
+
 @pytest.mark.parametrize(
     "words, told",
     [
@@ -268,6 +314,8 @@ def test_the_page_says_what_the_stored_result_says():
     assert page["filled"](text, retrieval.load(page["RESULT"])) == text, (
         "run python docs/book/retrieval_page.py"
     )
+    for figure in set(re.findall(r"\((retrieval[\w-]*\.png)\)", text)):
+        assert (page["PAGE"].parent / figure).is_file()
     assert set(page["BLOCK"].findall(text)) == set(page["BLOCKS"])
 
 
