@@ -8,10 +8,13 @@ import html
 import os
 import threading
 import webbrowser
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jupyter_client.session import new_id
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.ioloop import IOLoop
 
 from safbage.cli.base import say
 from safbage.errors import install_extra
@@ -62,7 +65,8 @@ class Page(Voila):
     """One notebook as a page.
 
     `folder` is this user's alone, and takes the file that the browser is sent to. `called` is the
-    page where its address is said.
+    page where its address is said. `ahead` is code that the kernel runs while the browser opens:
+    the page's own cells, which then find their things made.
     """
 
     def __init__(
@@ -73,11 +77,12 @@ class Page(Voila):
         largest_message: int,
         called: str,
         title: str,
+        ahead: Sequence[str] = (),
         **options,
     ):
         super().__init__(open_browser=True, auto_token=True, log_level="ERROR", **options)
         self.folder, self.with_browser = folder, browser
-        self.called, self.page_title = called, title
+        self.called, self.page_title, self.ahead = called, title, ahead
         # By default the working directory comes first, and voila.py there would be executed.
         self.config_file_paths = []
         self.config.VoilaConfiguration.multi_kernel_manager_class = OneKernel
@@ -100,6 +105,7 @@ class Page(Voila):
 
         Other users can read the browser's command line.
         """
+        IOLoop.current().add_callback(self.run_ahead)
         say(f"{self.called.capitalize()} is at {self.display_url}\nCtrl-C ends it.")
         if self.with_browser:
             redirect = self.folder / "open.html"
@@ -109,3 +115,21 @@ class Page(Voila):
                 file.write(REDIRECT.format(url=url, title=title))
             address = redirect.as_uri()  # in a thread, since some browsers wait for their end
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+    async def run_ahead(self):
+        """Start the kernel that all pages share, and let it run what they will run first.
+
+        What fails there fails again in the page, which shows it.
+        """
+        kernel_id = await self.kernel_manager.start_kernel(kernel_name="python3", path=".")
+        kernel = self.kernel_manager.get_kernel(kernel_id)
+        session = kernel.session.clone()
+        session.session = new_id()  # with the page's own, the page would get no replies
+        client = kernel.client(session=session)
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=600)
+            for code in self.ahead:
+                await client.execute(code, silent=True, stop_on_error=False, reply=True)
+        finally:
+            client.stop_channels()

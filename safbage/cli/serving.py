@@ -62,10 +62,13 @@ def serve(notebook: Path, *, called: str, title: str, largest_message: int, **op
         filter(None, [here, os.environ.get("JUPYTER_PATH")])
     )
     own_kernel()
+    import nbformat
+
     from safbage.cli.page import Page
 
-    server = Page(
-        notebook.parent, called=called, title=title, largest_message=largest_message, **options
-    )
+    cells = nbformat.read(notebook, as_version=4).cells
+    ahead = [cell.source for cell in cells if cell.cell_type == "code"]
+    named = dict(called=called, title=title, largest_message=largest_message, ahead=ahead)
+    server = Page(notebook.parent, **named, **options)
     server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
     server.start()
