@@ -26,9 +26,12 @@ import nbformat
 import numpy as np
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import made_films
+
 from safbage import SafBage, classifiers, faces, images, reweighting, saliency
 from safbage.errors import ExportError
-from safbage.pipeline import batching
+from safbage.pipeline import answering, batching, deployed
 from safbage.runtime import backend, engines
 from safbage.runtime.backend import keras
 
@@ -165,13 +168,24 @@ def detectors(found, python, rounds):
             found[f"detect, 512 px, times as fast as {tool}"] = ratio
 
 
+def answering_mlnet():
+    """ML-Net as it answers where nobody chooses an engine, in float32; None where Keras answers."""
+    engine = answering.fastest()
+    if engine == "keras":
+        return None
+    run = deployed.open("mlnet", engine, "float32")
+    return lambda faces_: run({"face": faces_.astype("uint8")})
+
+
 def networks(found, python, rounds):
-    """ML-Net and AlexNet on the same weights, ours and every peer in turn; the share of the fastest that ours reaches."""
+    """ML-Net and AlexNet on the same weights, Keras's and every peer's in turn, and ML-Net as it answers; the share of the
+    fastest peer that what answers (for AlexNet: what trains) reaches."""
     keras.utils.set_random_seed(0)
     work = {
         "ML-Net": saliency.load().network,
         "AlexNet": classifiers.classifier("alexnet", 8, imagenet=False),
     }
+    answers = answering_mlnet()
     with tempfile.TemporaryDirectory() as folder:
         for name, network in work.items():
             np.savez(Path(folder) / f"{name}.npz", **tensors(network))
@@ -196,11 +210,15 @@ def networks(found, python, rounds):
                     )
                     np.save(Path(folder) / "faces.npy", faces_)
                     expected = np.asarray(network.predict_on_batch(faces_))
-                    times = {"ours": []} | {tool: [] for tool in there["there"]}
+                    own = {"keras": network.predict_on_batch}
+                    if name == "ML-Net" and answers:
+                        own["answering"] = answers
+                    times = {tool: [] for tool in (*own, *there["there"])}
                     for turn in range(rounds + 1):
-                        start = time.perf_counter()
-                        network.predict_on_batch(faces_)
-                        times["ours"].append(time.perf_counter() - start)
+                        for tool, call in own.items():
+                            start = time.perf_counter()
+                            call(faces_)
+                            times[tool].append(time.perf_counter() - start)
                         for tool in there["there"]:
                             answer = ask(what="run", tool=tool, network=name)
                             times[tool].append(answer["seconds"])
@@ -212,13 +230,10 @@ def networks(found, python, rounds):
                     best = {tool: size / min(taken[1:]) for tool, taken in times.items()}
                     for tool, speed in best.items():
                         found[f"{name}, batch {size}, {tool}, faces/s"] = speed
-                    fastest = max(
-                        (speed for tool, speed in best.items() if tool != "ours"), default=None
-                    )
+                    fastest = max((best[tool] for tool in there["there"]), default=None)
                     if fastest:
-                        found[f"{name}, batch {size}, ours to the fastest peer"] = (
-                            best["ours"] / fastest
-                        )
+                        ours = best[list(own)[-1]]
+                        found[f"{name}, batch {size}, ours to the fastest peer"] = ours / fastest
             peer.stdin.close()
 
 
@@ -287,21 +302,26 @@ def whole_folder(found, model, count, rounds):
 
 
 def by_engine(found, count, rounds):
-    """One face after detection, and a folder of photos with a face each, by Keras and every engine that is installed, in turn."""
+    """One face after detection, a folder of photos with a face each, and a film, by Keras and every engine that is installed, in
+    turn."""
     models = {}
     for engine in ("keras", *engines.installed()):
         try:
             models[engine] = SafBage.load(engine=engine)
         except (ExportError, ImportError) as error:
             print(f"left out: {error}")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as beside:
         folder = Path(name)
         fill(folder, count)
+        film = made_films.mixed(Path(beside) / "film.mp4", seconds=10)
         photo = images.astronaut()
         crop = faces.crop_face(photo, faces.detect_enlarged(photo)[0])[None]
         work = {
             "one face after detection": lambda model: model.answer(crop),
             f"folder of {count} faces": lambda model: model.predict(folder, progress=False),
+            "film, 10 s of 720p, every 0.5 s": lambda model: model.predict(
+                film, every=0.5, progress=False
+            ),
         }
         for what, call in work.items():
             times = {engine: [] for engine in models}
