@@ -60,7 +60,7 @@ def test_training_says_where_the_result_lies(trained):
     done, path = trained
     assert done.stdout.strip() == str(path) and path.stat().st_size > 1e6
     assert (
-        "epochs: 100%" in done.stderr
+        "epoch 4 of 4: 100%" in done.stderr
         and "best_epoch=" in done.stderr
         and "evaluate-saliency" in done.stderr
         and "24 scenes" in done.stderr
