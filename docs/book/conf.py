@@ -23,6 +23,7 @@ extensions = [
 templates_path = ["templates"]
 root_doc = "index"
 
+nb_render_markdown_format = "myst"  # tables, too
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # from a CDN; book_pages puts a note where a widget was
 myst_enable_extensions = ["colon_fence", "dollarmath"]
