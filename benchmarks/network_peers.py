@@ -105,7 +105,9 @@ def network(tool, name):
         return lambda faces: session.run(None, {"faces": faces})[0]
     import openvino
 
-    compiled = openvino.compile_model(openvino.convert_model(module, example_input=example), "CPU")
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # by itself it takes bfloat16 where it can
+    converted = openvino.convert_model(module, example_input=example)
+    compiled = openvino.compile_model(converted, "CPU", exact)
     return lambda faces: compiled(faces)[0]
 
 

@@ -544,6 +544,13 @@ def test_labels_that_would_cover_each_other_are_moved_apart():
     assert texts["line 3"].get_position()[1] == pytest.approx(0)
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_labels_keep_off_the_axis_and_the_title(end):
+    _, texts = labelled([end] * 5, (0, 1))
+    places = [text.get_position()[1] for text in texts.values()]
+    assert min(places) >= 0 and max(places) <= 1 and len(set(places)) == 5
+
+
 def test_there_is_a_colour_for_each_class():
     assert len(set(plots.LINE_COLOURS)) >= max(map(len, CLASSES.values()))
 

@@ -86,7 +86,8 @@ def label_lines(ax, *, fontsize: float = 9):
 
 
 def _apart(places, gap):
-    """Rising places from 0 to 1, moved as little as it takes to lie `gap` apart."""
+    """Rising places from 0 to 1, moved as little as it takes to lie `gap` apart, and within 0 and 1
+    as long as there is room."""
     moved = np.array(places, float).clip(0, 1)
     for _ in range(20 * len(moved)):
         short = gap - np.diff(moved)
@@ -95,7 +96,8 @@ def _apart(places, gap):
         push = np.maximum(short, 0) / 2
         moved[1:] += push
         moved[:-1] -= push
-    return moved
+    steps = gap * np.arange(len(moved))
+    return np.maximum(np.minimum(moved, 1 - steps[::-1]), steps)
 
 
 def age_in_words(years: Sequence[float]) -> str:
