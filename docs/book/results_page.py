@@ -6,10 +6,11 @@ A sentence here says what the results said when it was written. Where they come 
 the command stops, names the sentence, and it has to be worded anew.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import blocks
 
 from safbage import experiments
 from safbage.datasets import catalogue
@@ -22,7 +23,6 @@ from safbage.tasks import RATIO
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = REPOSITORY / "README.md", REPOSITORY / "docs" / "results.md"
-BLOCK = re.compile(r"<!-- results: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 MAIN = ("gender", "age", "expression")
 PICTURES = {
     "figure-1": "Figure 1 remade: a photo with the detected box and the wider one, the cropped face, its saliency map, the "
@@ -61,12 +61,10 @@ def filled(text: str, results: Mapping[str, Comparison]) -> str:
         ValueError: a sentence no longer says what the results say.
     """
 
-    def block(found):
-        name = found[1]
-        made = experiment(results[name]) if name in results else BLOCKS[name](results)
-        return f"<!-- results: {name} -->\n{made.strip()}\n<!-- end -->"
+    def written(name):
+        return experiment(results[name]) if name in results else BLOCKS[name](results)
 
-    return BLOCK.sub(block, text)
+    return blocks.filled(text, "results", written)
 
 
 def headline(results: Mapping[str, Comparison]) -> str:

@@ -4,9 +4,9 @@
 python docs/book/retrieval_page.py
 """
 
-import re
 from pathlib import Path
 
+import blocks
 import matplotlib
 
 matplotlib.use("Agg")
@@ -21,7 +21,7 @@ from safbage.show import retrieval as shown
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "retrieval.md"
 RESULT = REPOSITORY / "results" / "lfw.json"
-BLOCK = re.compile(r"<!-- retrieval: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+BLOCK = blocks.marks("retrieval")
 
 
 def counts(result: dict) -> str:
@@ -92,11 +92,7 @@ def filled(text: str, result: dict) -> str:
     Raises:
         KeyError: nobody knows a block of that name.
     """
-
-    def block(found):
-        return f"<!-- retrieval: {found[1]} -->\n{BLOCKS[found[1]](result).strip()}\n<!-- end -->"
-
-    return BLOCK.sub(block, text)
+    return blocks.filled(text, "retrieval", lambda name: BLOCKS[name](result))
 
 
 def draw(result: dict) -> None:

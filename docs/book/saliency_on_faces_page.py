@@ -5,9 +5,9 @@ python docs/book/saliency_on_faces_page.py
 """
 
 import json
-import re
 from pathlib import Path
 
+import blocks
 import matplotlib.pyplot as plt
 from matplotlib.ticker import PercentFormatter
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "saliency-on-faces.md"
 PICTURE = REPOSITORY / "docs" / "saliency-on-faces.png"
 RESULT = REPOSITORY / "results" / "saliency_on_faces.json"
-BLOCK = re.compile(r"<!-- saliency: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+BLOCK = blocks.marks("saliency")
 TITLES = {"mlnet": "full ML-Net", "light": "light ML-Net"}
 SETS = {"lfw": "LFW", "rafdb": "RAF-DB", "fer2013": "FER2013"}
 TASKS = ("age", "gender", "expression")
@@ -353,11 +353,7 @@ def filled(text: str, result: dict) -> str:
     Raises:
         KeyError: nobody knows a block of that name.
     """
-
-    def block(found):
-        return f"<!-- saliency: {found[1]} -->\n{BLOCKS[found[1]](result).strip()}\n<!-- end -->"
-
-    return BLOCK.sub(block, text)
+    return blocks.filled(text, "saliency", lambda name: BLOCKS[name](result))
 
 
 # --- picture --------------------------------------------------------------------------------------

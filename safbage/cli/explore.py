@@ -1,14 +1,13 @@
 """``safbage explore``: the ratio explorer as a page of this machine's own, for those who want no
 notebook."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from safbage.cli.base import Engine, Network, Shipped, app, say, wrong_arguments
-from safbage.cli.serving import serve, write_page
+from safbage.cli.serving import serve
 from safbage.tasks import RATIO
 
 TITLE = "The ratio explorer"
@@ -81,27 +80,19 @@ def explore(
             "who learns its address sees the photos, too."
         )
     say("Starting …")
-    with tempfile.TemporaryDirectory(prefix="safbage-explore-") as folder:
-        page = Path(folder) / "explore.ipynb"
-        named = dict(ratio=ratio, network=network.value, engine=engine)
-        write_page(
-            page,
-            code(photo, prepared=prepared, save_to=save_to, **named),
-            title=TITLE,
-            above=ABOVE,
-            below=CARE,
-            steps=STEPS,
-            largest_message=LARGEST_MESSAGE,
-        )
-        serve(
-            page,
-            called="the explorer",
-            title=TITLE,
-            largest_message=LARGEST_MESSAGE,
-            browser=browser,
-            port=port,
-            ip=host,
-        )
+    named = dict(ratio=ratio, network=network.value, engine=engine)
+    serve(
+        code(photo, prepared=prepared, save_to=save_to, **named),
+        called="the explorer",
+        title=TITLE,
+        above=ABOVE,
+        below=CARE,
+        steps=STEPS,
+        largest_message=LARGEST_MESSAGE,
+        browser=browser,
+        port=port,
+        ip=host,
+    )
 
 
 def code(

@@ -1,13 +1,12 @@
 """``safbage live``: one's own face by the webcam, as a page of this machine's own."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from safbage.cli.base import MlNet, Network, Shipped, app, say
-from safbage.cli.serving import serve, write_page
+from safbage.cli.serving import serve
 from safbage.tasks import RATIO
 
 SHIPPED = ("mlnet", "light")
@@ -60,26 +59,17 @@ def live(
     if saliency not in SHIPPED and not Path(saliency).is_file():
         raise FileNotFoundError(f"no such file: {saliency}")  # told here, not on the page
     say("Starting …")
-    with tempfile.TemporaryDirectory(prefix="safbage-live-") as folder:
-        page = Path(folder) / "live.ipynb"
-        write_page(
-            page,
-            code(ratio=ratio, network=network.value, saliency=saliency, max_faces=max_faces),
-            title=TITLE,
-            above=ABOVE,
-            below=CARE,
-            steps=STEPS,
-            largest_message=LARGEST_MESSAGE,
-        )
-        serve(
-            page,
-            called="the camera's page",
-            title=TITLE,
-            largest_message=LARGEST_MESSAGE,
-            browser=browser,
-            port=port,
-            ip="localhost",
-        )
+    serve(
+        code(ratio=ratio, network=network.value, saliency=saliency, max_faces=max_faces),
+        called="the camera's page",
+        title=TITLE,
+        above=ABOVE,
+        below=CARE,
+        steps=STEPS,
+        largest_message=LARGEST_MESSAGE,
+        browser=browser,
+        port=port,
+    )
 
 
 def code(*, ratio: float, network: str, saliency: str, max_faces: int) -> list[str]:

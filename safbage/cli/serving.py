@@ -1,6 +1,7 @@
 """A notebook of a few cells as a page of this machine's own, until Ctrl-C."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,15 +43,28 @@ def write_page(
     nbformat.write(nbformat.v4.new_notebook(cells=made, metadata=metadata), path)
 
 
-def serve(notebook: Path, *, called: str, title: str, largest_message: int, **options) -> None:
-    """Serve a notebook of `write_page` by Voilà until Ctrl-C.
+def serve(
+    cells: Sequence[str],
+    *,
+    called: str,
+    title: str,
+    largest_message: int,
+    browser: bool,
+    port: int,
+    ip: str = "localhost",
+    **page,
+) -> None:
+    """Serve code as a page by Voilà until Ctrl-C.
 
     Args:
-        notebook: its file, in a folder of its own.
+        cells: as of `write_page`; the kernel runs them while the browser opens.
         called: how the page is called when its address is said: "the explorer".
         title: the page's title.
         largest_message: bytes that the page may send at once.
-        options: ``browser``, whether to open it; ``port`` and ``ip``.
+        browser: whether to open it.
+        port: where to listen; the next free one where it is taken.
+        ip: the address to listen on.
+        page: the other options of `write_page`.
 
     Raises:
         ImportError: Voilà is not installed.
@@ -62,13 +76,13 @@ def serve(notebook: Path, *, called: str, title: str, largest_message: int, **op
         filter(None, [here, os.environ.get("JUPYTER_PATH")])
     )
     own_kernel()
-    import nbformat
-
     from safbage.cli.page import Page
 
-    cells = nbformat.read(notebook, as_version=4).cells
-    ahead = [cell.source for cell in cells if cell.cell_type == "code"]
-    named = dict(called=called, title=title, largest_message=largest_message, ahead=ahead)
-    server = Page(notebook.parent, **named, **options)
-    server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
-    server.start()
+    named = dict(title=title, largest_message=largest_message)
+    with tempfile.TemporaryDirectory(prefix="safbage-page-") as folder:
+        notebook = Path(folder) / "page.ipynb"
+        write_page(notebook, cells, **named, **page)
+        reach = dict(browser=browser, port=port, ip=ip)
+        server = Page(notebook.parent, called=called, ahead=cells, **named, **reach)
+        server.initialize([str(notebook), "--template=safbage", "--show_tracebacks=True"])
+        server.start()
