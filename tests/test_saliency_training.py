@@ -65,6 +65,8 @@ def test_a_dead_map_has_a_finite_loss():
             {"decay": "step"},
             {"size": (100, 96)},
             {"size": (16, 16)},
+            {"scales": ()},
+            {"scales": (1.0, 9.0)},
         ),
         *({"batch": 0}, {"epochs": 0}, {"rate": 0.0}, {"dropout": 1.0}),
     ],
@@ -138,10 +140,26 @@ def test_training_learns_where_the_bright_shapes_are(tmp_path):
 
 def test_scenes_of_another_shape_are_padded(tmp_path):
     tall = synthetic_scenes(12, size=(128, 64))
-    target = training.target_map(tall[0], (80, 96))
+    (target,) = training.target_maps(tall[0], [(80, 96)])
     assert target.shape == (10, 12, 1) and target.max() == 1
     assert not target[:, :3].any() and not target[:, -3:].any() and target[:, 5:7].any()
     training.train(tall, tmp_path, replace(SMALL, epochs=1), progress=False)
+
+
+def test_batches_come_at_all_scales(tmp_path, scenes, monkeypatch):
+    recipe = replace(SMALL, scales=(1.0, 1.3), epochs=1, batch=2)
+    assert recipe.sizes() == [(80, 96), (104, 128)]
+    drawn, real = [], training.batches
+
+    def noted(*arguments):
+        drawn.extend(found := list(real(*arguments)))
+        return found
+
+    monkeypatch.setattr(training, "batches", noted)
+    path = training.train(scenes, tmp_path, recipe, progress=False)
+    shapes = [(x.shape[1:3], y.shape[1:3]) for x, y in drawn]
+    assert {(10, 12), (13, 16)} == {x for x, _ in shapes} and all(x == y for x, y in shapes)
+    assert saliency.load(path).scene_size == recipe.size
 
 
 def run_to_weights(scenes, recipe):
@@ -156,6 +174,7 @@ def run_to_weights(scenes, recipe):
 OTHERS = [
     replace(SMALL, train="conv5", batch=8),
     replace(SMALL, optimizer="sgd", decay="time"),
+    replace(SMALL, scales=(1.0, 1.3)),
 ]
 
 

@@ -81,6 +81,10 @@ def train_saliency(
     mirror: Annotated[
         bool | None, typer.Option("--mirror/--no-mirror", help="Mirror half of the scenes.")
     ] = None,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option(help="Show batches at these multiples of the size (repeat it).", min=0.25),
+    ] = None,
     fixations: Fixations = None,
     sigma: Sigma = 1.0,
     pixels_per_degree: PixelsPerDegree = None,
@@ -102,6 +106,7 @@ def train_saliency(
         raise fail(f"no recipe {recipe!r}; there are {', '.join(training.RECIPES)}", 2)
     given = dict(train=train, size=size, loss=loss, optimizer=optimizer, rate=rate, decay=decay)
     given |= dict(epochs=epochs, patience=patience, batch=batch, mirror=mirror)
+    given |= dict(scales=tuple(scale) if scale else None)
     with stoppable(f"after the last whole epoch in {work}"):
         chosen = replace(
             training.RECIPES[recipe], **{k: v for k, v in given.items() if v is not None}

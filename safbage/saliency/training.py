@@ -39,6 +39,8 @@ class Recipe:
         train: "head" (convolutions and prior), "conv5" or "conv4" (VGG-16 from that block on, too)
             or "all". What is frozen runs once, and its output is kept on disk.
         size: height and width that scenes are fitted into; multiples of 8.
+        scales: each batch is shown at one of these multiples of `size`, drawn at random; what is
+            measured is shown at `size`.
         loss: "mlnet", the published one (equation 4), or "kl-cc".
         optimizer: "sgd" (momentum 0.9, Nesterov, the published one) or "adam".
         rate: learning rate at the start.
@@ -60,6 +62,7 @@ class Recipe:
     patience: int = 5
     dropout: float = 0.5
     mirror: bool = False
+    scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self):
         named = {"train": TRAINED_PARTS, "loss": LOSSES, "optimizer": OPTIMIZERS, "decay": DECAYS}
@@ -72,12 +75,22 @@ class Recipe:
                 f"size is height and width, both multiples of {mlnet.STRIDE} and at least 80; "
                 f"got {self.size}"
             )
+        if not self.scales or not all(0.25 <= scale <= 4 for scale in self.scales):
+            raise ValueError(f"scales lie between 0.25 and 4; got {self.scales}")
         counts = min(self.batch, self.epochs, self.patience)
         if counts < 1 or self.rate <= 0 or not 0 <= self.dropout < 1:
             raise ValueError(
                 "batch, epochs and patience are at least 1, the rate above 0, "
                 "dropout from 0 to below 1"
             )
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of the scenes at each of the `scales`, to the next multiple of 8."""
+        cells = [side / mlnet.STRIDE for side in self.size]
+        return [
+            tuple(mlnet.STRIDE * max(1, round(scale * side)) for side in cells)
+            for scale in self.scales
+        ]
 
 
 def kl_cc_loss(fixation_maps, predictions):
@@ -176,8 +189,18 @@ def train(
 def _train(scenes, choosing, work, recipe, seed, progress):
     keras.utils.set_random_seed(seed)
     shown = tqdm(scenes, desc="fixation maps", disable=not progress)
-    targets = np.stack([target_map(scene, recipe.size) for scene in shown])
-    inputs = _Inputs([*scenes, *choosing], work, recipe, progress)
+    targets = [
+        np.stack(maps)
+        for maps in zip(*(target_maps(scene, recipe.sizes()) for scene in shown), strict=True)
+    ]
+    blocks = TRAINED_PARTS[recipe.train]
+    trunk = mlnet.mlnet_trunk(blocks) if blocks else None
+    ways = 2 if recipe.mirror else 1
+    inputs = [
+        _Inputs(scenes, size, trunk, ways).kept(work / "features", progress)
+        for size in recipe.sizes()
+    ]
+    judge = _Inputs(choosing, recipe.size, trunk).kept(work / "choosing", progress)
     model = _network(recipe)
     steps = -(-len(scenes) // recipe.batch)
     rate = DECAYS[recipe.decay](recipe.rate, recipe.epochs * steps)
@@ -197,7 +220,7 @@ def _train(scenes, choosing, work, recipe, seed, progress):
             if recipe.dropout:
                 model.get_layer("dropout").seed_generator.state.assign([seed, epoch])
             row = {"epoch": epoch + 1, "loss": _epoch(model, drawn, bar)}
-            row["cc"] = mean_correlation(model, inputs, len(scenes))
+            row["cc"] = mean_correlation(model, judge)
             if not np.isfinite(row["loss"]):
                 raise WorkError(
                     f"the loss of epoch {epoch + 1} is {row['loss']}: "
@@ -257,25 +280,31 @@ def _fingerprint(scenes):
 
 
 class _Inputs:
-    """What the trained part is given, by scene: frozen features from disk, computed once, or the
-    pictures themselves."""
+    """What the trained part is given, by scene, all at one size: frozen features or, without a
+    trunk, the pictures themselves. With two ways, each scene is there mirrored, too."""
 
-    def __init__(self, scenes, work, recipe, progress):
-        self.scenes, self.size, self.features = scenes, recipe.size, None
-        blocks = TRAINED_PARTS[recipe.train]
-        if not blocks:
-            return
-        trunk = mlnet.mlnet_trunk(blocks)
-        ways, cells = 2 if recipe.mirror else 1, [side // mlnet.STRIDE for side in self.size]
-        shape = (ways * len(scenes), *cells, trunk.output_shape[-1])
-        path, compute = work / "features.npy", lambda part: self._compute(trunk, part)
+    def __init__(self, scenes, size, trunk, ways=1):
+        self.scenes, self.size, self.trunk, self.ways = scenes, size, trunk, ways
+        self.features = None
+
+    def kept(self, path, progress):
+        """Itself, the features computed once and kept on disk."""
+        if self.trunk is None:
+            return self
+        height, width = self.size
+        path = path.with_name(f"{path.name}-{height}x{width}.npy")
+        cells = [side // mlnet.STRIDE for side in self.size]
+        rows, channels = self.ways * len(self.scenes), self.trunk.output_shape[-1]
+        shape = (rows, *cells, channels)
         check_space(path, 2 * int(np.prod(shape)))
-        filled = fill_array(path, shape, "float16", compute, 4, "features", progress)
-        self.features = filled.reshape(ways, len(scenes), *shape[1:])
+        words = f"features at {height}×{width}"
+        filled = fill_array(path, shape, "float16", self._compute, 4, words, progress)
+        self.features = filled.reshape(self.ways, len(self.scenes), *shape[1:])
+        return self
 
-    def _compute(self, trunk, part):
+    def _compute(self, part):
         mirrored, index = np.divmod(np.arange(part.start, part.stop), len(self.scenes))
-        return trunk.predict_on_batch(self._pictures(index, mirrored))
+        return self.trunk.predict_on_batch(self._pictures(index, mirrored))
 
     def _pictures(self, index, mirrored):
         pictures = [images.pad_to(self.scenes[i].pixels(), self.size) for i in index]
@@ -288,29 +317,40 @@ class _Inputs:
         return np.asarray(self.features[mirrored, index], "float32")
 
 
-def target_map(scene, size):
-    """A scene's fixation map, padded as the scene is, in the network's cells (h×w×1, at most 1)."""
-    padded = images.pad_to(scene.fixation_map(), size)
+def target_maps(scene, sizes):
+    """A scene's fixation map, padded as the scene is, in the network's cells (h×w×1, at most 1), at
+    each of some sizes."""
+    whole = scene.fixation_map()
+    return [_in_cells(images.pad_to(whole, size), size) for size in sizes]
+
+
+def _in_cells(padded, size):
     small = images.resize(padded, tuple(side // mlnet.STRIDE for side in size))
     return saliency.normalize(small)[:, :, None]
 
 
 def batches(inputs, targets, recipe, seed, epoch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """An epoch's batches, in an order that seed and epoch alone decide."""
+    """An epoch's batches, in an order and at scales that seed and epoch alone decide.
+
+    `inputs` and `targets` have one entry for each scale.
+    """
+    count = len(targets[0])
     generator = np.random.default_rng((seed, epoch))
-    order = generator.permutation(len(targets))
-    mirrored = generator.integers(0, 2 if recipe.mirror else 1, len(targets))
-    for i in range(0, len(order), recipe.batch):
+    order = generator.permutation(count)
+    mirrored = generator.integers(0, 2 if recipe.mirror else 1, count)
+    for i in range(0, count, recipe.batch):
         index = order[i : i + recipe.batch]
         flip = mirrored[index]
-        maps = np.where(flip[:, None, None, None] == 1, targets[index, :, ::-1], targets[index])
-        yield inputs(index, flip), maps
+        scale = generator.integers(len(recipe.scales))
+        maps = targets[scale][index]
+        maps = np.where(flip[:, None, None, None] == 1, maps[:, :, ::-1], maps)
+        yield inputs[scale](index, flip), maps
 
 
-def mean_correlation(model, inputs, first):
-    """Mean CC of what the network answers to the scenes from place `first` on with their maps."""
+def mean_correlation(model, inputs):
+    """Mean CC of what the network answers to scenes with their maps."""
     values = []
-    for i, scene in enumerate(inputs.scenes[first:], first):
+    for i, scene in enumerate(inputs.scenes):
         maps = model.predict_on_batch(inputs(np.array([i]), np.array([0])))
         found = images.unpad(np.asarray(maps, "float32")[0, :, :, 0], scene.size, inputs.size)
         values.append(cc(found, scene.fixation_map()))
