@@ -492,7 +492,8 @@ def main():
 
 def report(kind, found, curve, output, *, store):
     """Print the figures, beside those of the stored run on the same kind of machine, and write them and the plot."""
-    label = "-".join(f"{kind['cpu']} {kind['cores']}".lower().split())
+    cpu = kind["cpu"].lower().replace("(r)", "")
+    label = "-".join([*cpu.split(), str(kind["cores"])])
     stored = HERE / "stored" / f"{label}.json"
     before = json.loads(stored.read_text())["figures"] if stored.exists() else {}
     for name, value in found.items():
