@@ -155,7 +155,7 @@ def train(
         scenes: to train on.
         work: a folder for frozen features, checkpoints and the result. A killed run that is started
             again with the same settings goes on after its last whole epoch, and on a CPU ends with
-            the same weights.
+            the same weights (with several scales, up to rounding).
         recipe: `RECIPES["shipped"]` by default.
         choosing: scenes by whose CC the best epoch is chosen; by default a tenth of `scenes`, which
             is then not trained on.
