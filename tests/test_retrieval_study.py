@@ -284,6 +284,17 @@ def test_the_table_has_what_was_measured():
     assert shown.table(alone).splitlines()[0] == "| arm | rank 1, % | mean average precision, % |"
 
 
+def test_differences_have_intervals_and_a_star_where_one_is_shown():
+    found = result(a_test(-0.05, 0.001), a_test(-0.0001, 0.2, "mean_average_precision"))
+    lines = shown.differences_table(found).splitlines()
+    assert lines == [
+        "| arm | first neighbour of the same person | mean average precision |",
+        "|---|---|---|",
+        "| tiny, ratio 30 % | -5.0 (-7.0 to -3.0) * | +0.0 (-2.0 to +2.0) |",
+    ]
+    assert shown.in_short(found) == [line for line in shown.verdicts(found) if ": -" not in line]
+
+
 def test_rates_of_few_pairs_are_not_told():
     def row(group, error, pairs):
         rates = {"rate": 0.1, "low": 0.05, "high": 0.2}

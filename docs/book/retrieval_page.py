@@ -13,8 +13,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from safbage import retrieval
-from safbage.experiments import LEVEL
-from safbage.retrieval import FIGURES
 from safbage.show import plots
 from safbage.show import retrieval as shown
 
@@ -34,23 +32,7 @@ def counts(result: dict) -> str:
 
 def verdict(result: dict) -> str:
     """The sentences on whole figures; the arms' own are in the table of differences."""
-    return "\n".join(f"- {line}" for line in result["verdict"] if "arms with saliency" in line)
-
-
-def differences(result: dict) -> str:
-    """In points, with 95 % intervals: a row per arm, a column per figure."""
-    by_arm = {}
-    for test in result["tests"]:
-        value, low, high = (
-            round(100 * test[name], 1) + 0.0  # no "-0.0"
-            for name in ("difference", "low", "high")
-        )
-        star = " *" if test["p_holm"] < LEVEL else ""
-        cell = f"{value:+.1f} ({low:+.1f} to {high:+.1f}){star}"
-        by_arm.setdefault(test["arm"], {})[test["figure"]] = cell
-    heads = ["arm", *(FIGURES[name] for name in next(iter(by_arm.values())))]
-    rows = [heads, ["---"] * len(heads), *([arm, *cells.values()] for arm, cells in by_arm.items())]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(f"- {line}" for line in shown.in_short(result))
 
 
 def groups(result: dict) -> str:
@@ -79,7 +61,7 @@ BLOCKS = {
     "counts": counts,
     "verdict": verdict,
     "table": shown.table,
-    "differences": differences,
+    "differences": shown.differences_table,
     "groups": groups,
     "trunks": trunks,
     "command": command,

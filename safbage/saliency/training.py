@@ -85,7 +85,7 @@ class Recipe:
             )
 
     def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of the scenes at each of the `scales`, to the next multiple of 8."""
+        """Height and width of the scenes at each of the `scales`, to the nearest multiple of 8."""
         cells = [side / mlnet.STRIDE for side in self.size]
         return [
             tuple(mlnet.STRIDE * max(1, round(scale * side)) for side in cells)

@@ -14,6 +14,15 @@ HEAD = {
 """The table's columns behind the arm; those that nobody measured are left out."""
 
 
+def in_short(result: dict) -> list[str]:
+    """A sentence for each figure: how many arms are shown to be better or worse than without.
+
+    Args:
+        result: of `retrieval.evaluate`.
+    """
+    return [_in_short(FIGURES[figure], tests) for figure, tests in _by_figure(result).items()]
+
+
 def verdicts(result: dict) -> list[str]:
     """A sentence for each figure, then one for each arm that is shown to differ.
 
@@ -21,12 +30,15 @@ def verdicts(result: dict) -> list[str]:
         result: of `retrieval.evaluate`.
     """
     lines = []
-    for figure, name in FIGURES.items():
-        tests = [test for test in result["tests"] if test["figure"] == figure]
-        if tests:
-            lines.append(_in_short(name, tests))
-            lines += [f"{test['arm']}: {difference(test)}." for test in tests if _shown(test)]
+    for figure, tests in _by_figure(result).items():
+        lines.append(_in_short(FIGURES[figure], tests))
+        lines += [f"{test['arm']}: {difference(test)}." for test in tests if _shown(test)]
     return lines
+
+
+def _by_figure(result):
+    tests = {name: [t for t in result["tests"] if t["figure"] == name] for name in FIGURES}
+    return {name: found for name, found in tests.items() if found}
 
 
 def _shown(test):
@@ -80,6 +92,31 @@ def table(result: dict) -> str:
         cells = [_cell(figures, column, (name, column) in starred) for column in columns]
         lines.append(_row([name, *cells]))
     return "\n".join(lines) + "\n"
+
+
+def differences_table(result: dict) -> str:
+    """A row per arm with saliency, in Markdown: what it changes, in points, with 95 % intervals.
+
+    A star marks what is shown. The intervals are not corrected for the number of arms; the stars
+    are (Holm).
+
+    Args:
+        result: of `retrieval.evaluate`.
+    """
+    by_figure = _by_figure(result)
+    lines = [_row(["arm", *(FIGURES[name] for name in by_figure)])]
+    lines.append("|---" * (len(by_figure) + 1) + "|")
+    for row in zip(*by_figure.values(), strict=True):
+        lines.append(_row([row[0]["arm"], *map(_difference_cell, row)]))
+    return "\n".join(lines) + "\n"
+
+
+def _difference_cell(test):
+    points, low, high = (
+        round(100 * test[name], 1) + 0.0  # no "-0.0"
+        for name in ("difference", "low", "high")
+    )
+    return f"{points:+.1f} ({low:+.1f} to {high:+.1f})" + (" *" if _shown(test) else "")
 
 
 def _cell(figures, column, starred):
