@@ -1,15 +1,13 @@
 """What was measured of detection, in words and pictures."""
 
-import re
-
+import blocks
+import detection_page
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
-from conftest import REPOSITORY
 
-from safbage.experiments import detection as measured
 from safbage.show import detection, plots
 
 
@@ -151,16 +149,16 @@ def test_both_side_by_side(result):
 
 
 def test_the_page_shows_what_was_measured():
-    """`python docs/detection_page.py` writes it there."""
-    result = measured.load(REPOSITORY / "results" / "detection.json")
-    text = (REPOSITORY / "docs" / "detection.md").read_text(encoding="utf-8")
-    block = re.search(r"<!-- detection -->\n(.*?)\n<!-- end -->", text, re.DOTALL)[1]
-    assert block == detection.markdown(result).strip()
+    """`python docs/book/detection_page.py` writes it there."""
+    result = detection_page.load()
+    text = detection_page.PAGE.read_text(encoding="utf-8")
+    assert len(blocks.marks("detection").findall(text)) == 1
+    assert detection_page.filled(text, result) == text, "run python docs/book/detection_page.py"
     assert result["verdict"] == detection.verdicts(result)
-    assert (REPOSITORY / "docs" / "detection.png").is_file()
+    assert detection_page.PICTURE.is_file()
 
 
 def test_the_measurement_tells_how_it_was_made():
-    made = measured.load(REPOSITORY / "results" / "detection.json")["provenance"]
+    made = detection_page.load()["provenance"]
     assert made["command"].startswith("safbage evaluate-detection eyecrowd ")
     assert "/" not in made["command"] and made["versions"]["safbage"]
