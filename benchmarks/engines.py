@@ -1,12 +1,12 @@
 """How ML-Net's precisions, and the light ML-Net, compare on faces that trained no network here: time, maps, answers.
 
-    python benchmarks/engines.py --data-dir DATA [--rafdb FOLDER] [--prepared LFW] [--ways float32 bfloat16 int8 light] [--faces 3000]
+    python benchmarks/engines.py --data-dir DATA [--rafdb FOLDER] [--prepared LFW] [--ways float32 bfloat16 int8 light] [--mlnet FILE] [--faces 3000]
 
 Looked at are pictures of UTKFace's test part (DATA/UTKFace), of RAF-DB's, and of a folder that `safbage prepare` filled, such as
 LFW's, in one mixed order, so that the first thousand are a sample, too. UTKFace and RAF-DB are aligned: each of their faces is cropped
 at the median of the boxes that the detector finds in the set's first pictures. All ways see each batch in turn, so that a machine that
 drifts drifts for all; the first of `--ways` is what the others are compared with. `light` is the light ML-Net in bfloat16 where the
-processor has it; it learnt from most of UTKFace's pictures. With `--output` the same command goes on where it was stopped. Where labels are known, answers
+processor has it; it learnt from most of UTKFace's pictures. `--mlnet` adds a further ML-Net as the way `file`, such as one that shipped earlier. With `--output` the same command goes on where it was stopped. Where labels are known, answers
 are compared by McNemar's exact test.
 """
 
@@ -144,6 +144,7 @@ def main():
     parser.add_argument("--rafdb", type=Path)
     parser.add_argument("--prepared", type=Path)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--mlnet", type=Path, help="a file of further ML-Net weights")
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument(
@@ -155,21 +156,24 @@ def main():
         sets["RAF-DB"] = Aligned(datasets.rafdb(args.rafdb))
     if args.prepared:
         sets[args.prepared.name] = Shards(args.prepared)
+    ways = {way: WAYS[way] for way in args.ways}
+    if args.mlnet:
+        ways["file"] = {"saliency": args.mlnet}
     models = {
-        way: SafBage.load(engine="openvino", batch_size=args.batch, **WAYS[way])
-        for way in args.ways
+        way: SafBage.load(engine="openvino", batch_size=args.batch, **options)
+        for way, options in ways.items()
     }
     for model in models.values():
         model.answer(np.zeros((args.batch, 224, 224, 3), "uint8"))  # prepared for this size
     rows = look(models, sets, mixed(sets, args.faces), args.batch, args.output)
-    first, *others = (rows[rows.way == way].reset_index(drop=True) for way in args.ways)
+    first, *others = (rows[rows.way == way].reset_index(drop=True) for way in ways)
     found = {
         "by_set": first.set.value_counts().to_dict(),
         "batch": args.batch,
         "first": args.ways[0],
         "ms_a_face_of_the_first": round(1000 * float(first.seconds.median()), 1),
     }
-    for way, other in zip(args.ways[1:], others, strict=True):
+    for way, other in zip(list(ways)[1:], others, strict=True):
         medians = {f"cc_median_{name}": other.cc[other.set == name].median() for name in sets}
         found[way] = compare(first, other) | {
             name: round(float(value), 5) for name, value in medians.items()

@@ -9,21 +9,6 @@ import numpy as np
 from safbage import images
 
 
-def randomly_varied(
-    face: np.ndarray, generator: np.random.Generator, strength: float = 1.0
-) -> np.ndarray:
-    """One variant of a face (N×N×3 uint8).
-
-    Args:
-        face: RGB, 0–255.
-        generator: of all that is random.
-        strength: how far variants go, and how often, 0–1.
-    """
-    for change in (randomly_moved, randomly_degraded, randomly_lit, randomly_covered):
-        face = change(face, generator, strength)
-    return face
-
-
 def randomly_moved(face, generator, strength):
     """Turned by up to 15°, zoomed by up to 1.4 either way, shifted by up to 7 % of its side.
 
@@ -86,3 +71,25 @@ def randomly_covered(face, generator, strength):
 def grey(face):
     """Its three channels' mean, three times."""
     return cv2.transform(face, np.full((3, 3), 1 / 3))
+
+
+MOVED = (randomly_moved, randomly_covered)
+"""What changes where people look: a variant has a map of its own."""
+SPOILT = (randomly_degraded, randomly_lit)
+"""What leaves it alone: a variant keeps the map of the good picture."""
+
+
+def varied(
+    face: np.ndarray, generator: np.random.Generator, changes=MOVED + SPOILT, strength: float = 1.0
+) -> np.ndarray:
+    """One variant of a face (N×N×3 uint8).
+
+    Args:
+        face: RGB, 0–255.
+        generator: of all that is random.
+        changes: what is done, in this order.
+        strength: how far variants go, and how often, 0–1.
+    """
+    for change in changes:
+        face = change(face, generator, strength)
+    return face

@@ -1,12 +1,14 @@
 """Distil the light ML-Net, on AlexNet's levels, from the full one on faces.
 
-    safbage prepare utkface WORK/utkface --data-dir DATA
-    python shipping/distil_light_mlnet.py --faces WORK/utkface --work WORK/light --epochs 5 --ship
+    safbage prepare utkface WORK/utkface --data-dir DATA --saliency light
+    python shipping/distil_light_mlnet.py --faces WORK/utkface WORK/rafdb --work WORK/light --epochs 5 --ship
 
-`--faces` are prepared data sets with a split, read into memory (170 kB a face). The target is the full network's map of each face
-of the train split, as it is, mirrored, and of one copy that is randomly moved, degraded, lit and partly covered (their maps are
-made here, once). AlexNet's convolutions are trained along from ImageNet's. The epoch is chosen on the validation split; CC with
-the full network's maps is reported on the test split. A killed run goes on after its last whole epoch.
+`--faces` are prepared data sets with a split; their crops are read into memory (150 kB a face), their maps are not used. The target
+is the full network's map of each face of the train split, as it is and as one copy that is randomly moved and partly covered (their
+maps are made here, once). What the light network is shown is either of them, mirrored half of the time, and half of the time degraded
+and lit anew: it learns to answer a poor picture as the full network answers the good one. AlexNet's convolutions are trained along,
+from ImageNet's or, with `--start`, from those of an earlier light network. The epoch is chosen on the validation split; CC with the full
+network's maps is reported on the test split. A killed run goes on after its last whole epoch.
 """
 
 import argparse
@@ -15,60 +17,67 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from augmentation import randomly_varied
+from augmentation import MOVED, SPOILT, varied
 from tqdm.auto import tqdm
 
-from safbage import saliency
+from safbage import SafBage
 from safbage.datasets.shards import Prepared
-from safbage.errors import WorkError
 from safbage.runtime import backend, weights
 from safbage.runtime.arrays import fill_array
 from safbage.runtime.epochs import EpochLog
+from safbage.runtime.weights import checkpoints
 from safbage.runtime.work import resuming
 from safbage.saliency import mlnet, training
 from safbage.saliency.metrics import cc
+from safbage.tasks import MAP_SIZE
+
+JUDGED = 1000
+"""Faces of the validation split that choose the epoch."""
 
 
 class Faces:
-    """Crops of several prepared folders as one, each with its map; and its random copy with that one's map."""
+    """Crops of several prepared folders as one, each with the full network's map; and its moved copy with that one's map."""
 
-    def __init__(self, folders, work, batch):
+    def __init__(self, folders, teacher, work, batch):
         sets = [Prepared(folder) for folder in folders]
-        for prepared in sets:
-            if prepared.provenance["weights"].get("mlnet") != weights.shipped_hashes()["mlnet"]:
-                raise WorkError(
-                    f"the maps in {prepared.folder} are of another ML-Net than the shipped one: prepare the faces again"
-                )
         self.split = np.concatenate([prepared.table.split.to_numpy() for prepared in sets])
+        self.set = np.repeat([prepared.folder.name for prepared in sets], list(map(len, sets)))
         read = []
         for prepared in sets:
             parts = np.array_split(np.arange(len(prepared)), -(-len(prepared) // 256))
             read += [
-                prepared.faces(part) for part in tqdm(parts, desc=f"reading {prepared.folder.name}")
+                prepared.faces(part)[0]
+                for part in tqdm(parts, desc=f"reading {prepared.folder.name}")
             ]
-        self.crops, self.maps = (np.concatenate(part) for part in zip(*read, strict=True))
-        teacher = saliency.load()
-        self.copy_maps = fill_array(
-            work / "copy_maps.npy",
-            self.maps.shape,
-            "float16",
-            lambda part: saliency.predict_faces(
-                np.stack([self.copy(i) for i in range(part.start, part.stop)]), teacher
-            ),
-            batch,
-            "maps of the copies",
-        )
+        self.crops = np.concatenate(read)
+        shape = (len(self.crops), *MAP_SIZE)
+
+        def maps(name, picture):
+            def of(part):
+                crops = np.stack([picture(i) for i in range(part.start, part.stop)])
+                return teacher.answer(crops)["map"].reshape(-1, *MAP_SIZE)
+
+            return fill_array(work / f"{name}.npy", shape, "float16", of, batch, name)
+
+        self.maps = maps("maps", lambda i: self.crops[i])
+        self.copy_maps = maps("copy_maps", self.copy)
 
     def copy(self, i):
-        return randomly_varied(self.crops[i], np.random.default_rng((7, i)))
+        return varied(self.crops[i], np.random.default_rng((7, i)), MOVED)
 
-    def batch(self, index, kinds):
-        """Faces and target maps; kinds: 0 as is, 1 mirrored, 2 the random copy, 3 that mirrored."""
+    def batch(self, index, kinds, generator):
+        """Faces and target maps; bits of kinds: 1 mirrored, 2 the copy, 4 degraded and lit."""
+        faces = [
+            self.copy(i) if k & 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)
+        ]
         faces = np.stack(
-            [self.copy(i) if k >= 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)]
+            [
+                varied(f, generator, SPOILT) if k & 4 else f
+                for f, k in zip(faces, kinds, strict=True)
+            ]
         )
-        maps = np.where((kinds >= 2)[:, None, None], self.copy_maps[index], self.maps[index])
-        flip = kinds % 2 == 1
+        maps = np.where((kinds & 2 > 0)[:, None, None], self.copy_maps[index], self.maps[index])
+        flip = kinds & 1 > 0
         faces[flip], maps[flip] = faces[flip][:, :, ::-1], maps[flip][:, :, ::-1]
         return faces.astype("float32"), maps[..., None]
 
@@ -78,7 +87,8 @@ def correlations(model, faces, index, kind):
     values = []
     for i in range(0, len(index), 64):
         part = index[i : i + 64]
-        x, y = faces.batch(part, np.full(len(part), kind))
+        generator = np.random.default_rng((11, i))
+        x, y = faces.batch(part, np.full(len(part), kind), generator)
         predicted = np.asarray(model.predict_on_batch(x), "float32")
         values += [cc(p, q) for p, q in zip(predicted, y, strict=True)]
     return np.array(values)
@@ -93,23 +103,43 @@ def train(model, faces, work, args):
     model.optimizer.build(model.trainable_variables)
     log = EpochLog(work, lambda row: row["cc"])
     log.resume(model)
+    judged = np.random.default_rng(0).permutation(rows["validation"])[:JUDGED]
     for epoch in range(len(log.rows), args.epochs):
         generator = np.random.default_rng((args.seed, epoch))
         if args.dropout:
             model.get_layer("dropout").seed_generator.state.assign([args.seed, epoch])
         order = generator.permutation(rows["train"])
-        kinds = generator.integers(0, 4, len(order))
+        kinds = generator.integers(0, 8, len(order))
         losses = []
         for i in tqdm(range(0, len(order), args.batch), desc=f"epoch {epoch + 1}", leave=False):
-            x, y = faces.batch(order[i : i + args.batch], kinds[i : i + args.batch])
+            part = slice(i, i + args.batch)
+            x, y = faces.batch(order[part], kinds[part], generator)
             losses.append(float(model.train_on_batch(x, y)))
-        values = correlations(model, faces, rows["validation"][:1000], 0)
+        values = correlations(model, faces, judged, 0)
         log.add(
             model, {"epoch": epoch + 1, "loss": float(np.mean(losses)), "cc": float(values.mean())}
         )
         print(log.rows[-1], flush=True)
     log.load(model, log.best)
     return log.best
+
+
+def started(source):
+    """The weights of a light network by name."""
+    if source == "light":
+        return weights.load("mlnet-light")
+    return checkpoints.read_safetensors(source)[0]
+
+
+def agreement(model, faces, rows):
+    """CC with the full network's maps, mean and standard error: as the faces are, and spoilt; and that of the training faces' mean map."""
+    found = {}
+    for name, kind in (("as_they_are", 0), ("spoilt", 4), ("moved_and_spoilt", 6)):
+        values = correlations(model, faces, rows, kind)
+        error = values.std(ddof=1) / np.sqrt(len(values))
+        found[name] = {"mean": float(values.mean()), "standard_error": float(error)}
+    mean_map = faces.maps[faces.split == "train"].mean(axis=0, dtype="float64")
+    return found | {"mean_map": float(np.mean([cc(mean_map, faces.maps[i]) for i in rows]))}
 
 
 def main():
@@ -122,9 +152,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument(
-        "--frozen", action="store_true", help="train the head alone, AlexNet as it is"
-    )
+    parser.add_argument("--start", help="light, or a file of its weights, to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--precision", default="float32", help="mixed_bfloat16 is faster where the hardware has it"
@@ -140,30 +168,18 @@ def main():
 def distil(args):
     """The training and its measuring; with --ship the weights, too."""
     keras.utils.set_random_seed(args.seed)
-    faces = Faces(args.faces, args.work, 16)
+    faces = Faces(args.faces, SafBage.load(tasks=("gender",)), args.work, 16)
     model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
     weights.assign(model, weights.load("alexnet-conv"))
-    for layer in model.layers:
-        layer.trainable = not (args.frozen and layer.name.startswith("conv"))
+    if args.start:
+        weights.assign(model, started(args.start))
     best = train(model, faces, args.work, args)
 
-    rows = np.flatnonzero(faces.split == "test")
-    values = {
-        name: correlations(model, faces, rows, kind)
-        for name, kind in (("as_they_are", 0), ("moved_and_degraded", 2))
-    }
-    summary = {
-        n: {"mean": float(v.mean()), "standard_error": float(v.std(ddof=1) / np.sqrt(len(v)))}
-        for n, v in values.items()
-    }
-    mean_map = faces.maps[faces.split == "train"].mean(axis=0, dtype="float64")
-    constant = [cc(mean_map, faces.maps[i]) for i in rows]
-    figures = {
-        "epoch": best,
-        "faces": len(rows),
-        "cc_with_mlnet": summary,
-        "cc_of_the_mean_map": float(np.mean(constant)),
-    }
+    figures = {"epoch": best}
+    for name in dict.fromkeys(faces.set):
+        rows = np.flatnonzero((faces.split == "test") & (faces.set == name))
+        if len(rows):
+            figures[str(name)] = {"faces": len(rows)} | agreement(model, faces, rows)
     print(json.dumps(figures, indent=2))
     if args.ship:
         tensors = {

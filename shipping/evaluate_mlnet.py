@@ -1,16 +1,19 @@
 """Measure an ML-Net as its model card reports it, and with ``--ship`` store it in ``safbage/trained`` with these figures.
 
-    python shipping/evaluate_mlnet.py WORK/mlnet.safetensors --scenes OSIE EYECROWD --faces UTKFACE --ship mlnet
+    python shipping/evaluate_mlnet.py WORK/mlnet.safetensors --scenes OSIE EYECROWD MIT1003 SCENE --faces UTKFACE --ship mlnet
 
-Scenes: the fifth that training left out, with every metric, beside a centre prior, a uniform map and other viewers. Faces: how
+Scenes: the fifth that training left out, with every metric, beside a centre prior, a uniform map and other viewers. With `--beside`
+another network is measured on the same scenes, which it must not have seen either, and their paired difference is told. Faces: how
 much of a map's mass lies on eyes, nose and mouth, in 500 of UTKFace's pictures, which this network was not trained on.
 """
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import wilcoxon
 from tqdm.auto import tqdm
 
 from safbage import faces, fixations, images, saliency
@@ -28,20 +31,36 @@ def apart(folder, network):
     ]
 
 
-def scene_figures(folder, network):
-    """Mean and standard error of every metric, by model and baseline."""
+def scene_figures(folder, networks):
+    """Mean and standard error of every metric, by network and baseline; and what the first network adds to each other one, paired over
+    scenes, with Wilcoxon's p."""
+    name, network = next(iter(networks.items()))
     rest, held_back = apart(folder, network)
-    table = metrics.evaluate(
-        held_back, {"ML-Net": lambda picture: saliency.predict(picture, network)}, rest
-    )
-    summary = metrics.summarise(table)
-    figures = {
-        model: {
+    for other, beside in networks.items():
+        known = [scene.name for scene in held_back if scene.name in beside.seen]
+        if known:
+            raise SystemExit(
+                f"{other} has seen {len(known)} of {folder}'s scenes, such as {known[0]}"
+            )
+    predictors = {key: partial(saliency.predict, model=net) for key, net in networks.items()}
+    table = metrics.evaluate(held_back, predictors, rest)
+    figures = {"scenes": len(held_back)}
+    for model, row in metrics.summarise(table).iterrows():
+        figures[model] = {
             m: {"mean": row[m, "mean"], "standard_error": row[m, "error"]} for m in metrics.METRICS
         }
-        for model, row in summary.iterrows()
-    }
-    return {"scenes": len(held_back)} | figures
+    by_scene = table.set_index(["model", "scene"])
+    for other in list(networks)[1:]:
+        added = by_scene.loc[name] - by_scene.loc[other]
+        figures[f"{name} less {other}"] = {
+            m: {
+                "mean": float(added[m].mean()),
+                "standard_error": float(added[m].sem()),
+                "p": float(wilcoxon(added[m]).pvalue),
+            }
+            for m in metrics.METRICS
+        }
+    return figures
 
 
 def face_figures(folder, network, prior, count):
@@ -88,20 +107,23 @@ def main():
     )
     parser.add_argument("model", help="mlnet, light, or a file")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[])
+    parser.add_argument("--beside", nargs="*", default=[], help="further networks, as files")
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--count", type=int, default=500, help="faces")
     parser.add_argument("--ship", help="name to store it under in safbage/trained")
     args = parser.parse_args()
 
     if args.ship:
-        description = "ML-Net: head, prior and conv5 over VGG-16, trained on OSIE and EyeCrowd"
         tensors, metadata = checkpoints.read_safetensors(args.model)
+        blocks = sorted({name.split("_")[0] for name in tensors if name.startswith("conv")})
+        description = f"ML-Net: head, prior and {', '.join(blocks) or 'nothing else'} over VGG-16"
         path = weights.ship(
             tensors, args.ship, metadata | {"description": description, "licence": "MIT"}
         )
         args.model = str(path)
     network = saliency.load(args.model)
-    figures = {folder.name: scene_figures(folder, network) for folder in args.scenes}
+    networks = {"ML-Net": network} | {name: saliency.load(name) for name in args.beside}
+    figures = {folder.name: scene_figures(folder, networks) for folder in args.scenes}
     if args.faces:
         rest = [scene for folder in args.scenes for scene in apart(folder, network)[0]]
         figures["faces"] = face_figures(
