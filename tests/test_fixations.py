@@ -285,7 +285,8 @@ def test_mit1003s_layout(tmp_path, generator):
 
 def test_scenes_layout_has_y_before_x(tmp_path, generator):
     scenes = fixations.read(write_scene(tmp_path, generator))
-    assert [scene.name for scene in scenes] == ["001.jpg", "002.jpg", "003.jpg"]
+    # not EyeCrowd's 001.jpg, which a network may have seen
+    assert [scene.name for scene in scenes] == [f"scene/00{i}.jpg" for i in (1, 2, 3)]
     assert scenes[0].fixations.tolist() == [[70.25, 10.5], [20, 59], [70.25, 10.5], [21, 59]]
     assert scenes[1].subjects.tolist() == [0, 0]
     assert scenes[0].sigma == fixations.DEGREE * 80

@@ -111,7 +111,8 @@ def nus_scene(
     tidy/fixations.mat.
 
     The file has a row for each of 001.jpg to 500.jpg and a column for each of 12 viewers; a cell is
-    K×4: y, x (pixels), onset and duration (seconds), or empty.
+    K×4: y, x (pixels), onset and duration (seconds), or empty. EyeCrowd's pictures have the same
+    names; so that no network takes the one for the other, these scenes' are "scene/001.jpg" ….
 
     Args:
         folder: of the set.
@@ -131,7 +132,7 @@ def nus_scene(
     for name, points in entries:
         picture = folder / "stimuli" / name
         degree = pixels_per_degree or DEGREE * max(images.size(picture))
-        found.append(_seen_by(picture, points, sigma * degree))
+        found.append(_seen_by(picture, points, sigma * degree, f"scene/{name}"))
     return _some(found, folder)
 
 
@@ -166,12 +167,12 @@ def _all_there(folder, names):
         )
 
 
-def _seen_by(picture, viewers, sigma):
+def _seen_by(picture, viewers, sigma, name=None):
     size = images.size(picture)
     points = np.concatenate([np.zeros((0, 2)), *viewers])
     subjects = np.repeat(np.arange(len(viewers)), [len(viewer) for viewer in viewers])
     good = within(points, size)
-    return Scene(picture.name, picture, size, points[good], subjects[good], sigma)
+    return Scene(name or picture.name, picture, size, points[good], subjects[good], sigma)
 
 
 def _some(scenes, folder):

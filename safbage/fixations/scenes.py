@@ -19,7 +19,7 @@ class Scene:
     """A picture and where its viewers looked.
 
     Attributes:
-        name: unique within its data set.
+        name: unique within its data set, and among the sets that are read here.
         image: its file, or its pixels (H×W×3 uint8 RGB).
         size: height and width.
         fixations: K×2 float, x and y in pixels, all within the picture.
