@@ -217,6 +217,18 @@ def test_a_viewer_may_be_called_na(tmp_path, generator):
     assert set(fixations.read(folder)[0].subjects) == {"NA", "1", "2"}
 
 
+def test_a_large_scene_can_be_had_smaller(tmp_path, generator):
+    scene = fixations.read(write_set(tmp_path, generator, count=1))[0]
+    assert scene.at_most(80) is scene
+    small = scene.at_most(40)
+    assert small.size == small.pixels().shape[:2] == (30, 40) and small.name == scene.name
+    assert np.allclose(small.fixations, scene.fixations / 2) and small.sigma == scene.sigma / 2
+    whole = images.resize(scene.fixation_map(), (30, 40))
+    assert np.corrcoef(small.fixation_map().ravel(), whole.ravel())[0, 1] > 0.98
+    (salicon, _) = fixations.read(write_salicon(tmp_path / "salicon", generator, flat=True))
+    assert salicon.at_most(8) is salicon  # its map is ready-made
+
+
 @pytest.mark.parametrize("orientation", [0, 3, 6, 8, 9])
 def test_sizes_are_those_of_the_pixels_whatever_the_orientation(tmp_path, generator, orientation):
     folder = write_set(tmp_path, generator, count=1)

@@ -231,3 +231,15 @@ def test_one_viewer_cannot_be_compared_with_others(scenes):
         alone, prior=np.ones((9, 9), "float32"), elsewhere=np.zeros((0, 2))
     )
     assert np.isnan(list(values.values())).all()
+
+
+def test_large_pictures_are_measured_smaller():
+    (scene, other) = synthetic_scenes(2, size=(1400, 2100), seed=1)
+    shown = []
+
+    def flat(picture):
+        shown.append(picture.shape)
+        return np.ones(picture.shape[:2], "float32")
+
+    table = metrics.evaluate([scene], {"flat": flat}, [other], viewers=False, progress=False)
+    assert shown == [(683, 1024, 3)] and len(table) == 3

@@ -1,6 +1,6 @@
 """A scene and where people looked at it; fixations as a map."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,23 @@ class Scene:
     def pixels(self) -> np.ndarray:
         """The picture, H×W×3 uint8 RGB. ImageError where the file is damaged."""
         return self.image if isinstance(self.image, np.ndarray) else images.read(self.image)
+
+    def at_most(self, side: int) -> "Scene":
+        """The scene itself, or a copy whose longer side is scaled down to so many pixels.
+
+        One with a ready-made map stays as it is. ImageError where the picture is damaged.
+        """
+        scale = side / max(self.size)
+        if scale >= 1 or self.map_file is not None:
+            return self
+        size = tuple(max(1, round(scale * length)) for length in self.size)
+        return replace(
+            self,
+            image=images.resize(self.pixels(), size),
+            size=size,
+            fixations=self.fixations * (np.array(size) / self.size)[::-1],
+            sigma=self.sigma * scale,
+        )
 
     def fixation_map(self) -> np.ndarray:
         """Where all viewers looked, H×W float32 in [0, 1], maximum 1.

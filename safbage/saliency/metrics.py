@@ -151,6 +151,9 @@ def _area(positives, negatives):
 
 METRICS = ("CC", "SIM", "KL", "NSS", "AUC-Judd", "AUC-Borji", "sAUC", "IG")
 """Columns of `evaluate`; IG is over the centre prior, in bits. KL is better the smaller."""
+LARGEST = 1024
+"""Pixels of the longer side that a scene is measured at, at most: no map has so much detail, and
+where a picture has ten megapixels, its metrics would take minutes."""
 
 
 def centre_prior(scenes: list[Scene], size: tuple[int, int] = (120, 160)) -> np.ndarray:
@@ -248,7 +251,8 @@ def evaluate(
     """Measure models beside the baselines.
 
     Args:
-        scenes: to be predicted; unseen ones, if the figures are to mean anything.
+        scenes: to be predicted; unseen ones, if the figures are to mean anything. They are
+            measured at no more than `LARGEST` pixels a side.
         predictors: name to a function from a picture (H×W×3 uint8) to its map (H×W).
         known: other scenes of the same set. Centre prior and shuffled fixations come from them, so
             that neither knows the scenes that are measured.
@@ -261,7 +265,8 @@ def evaluate(
     """
     prior, elsewhere = centre_prior(known), other_fixations(known)
     rows = []
-    for scene in tqdm(scenes, desc="scenes", disable=not progress):
+    for whole in tqdm(scenes, desc="scenes", disable=not progress):
+        scene = whole.at_most(LARGEST)
         picture = scene.pixels()
         maps = {name: predict(picture) for name, predict in predictors.items()}
         maps |= {
