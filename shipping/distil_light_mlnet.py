@@ -4,11 +4,11 @@
     python shipping/distil_light_mlnet.py --faces WORK/utkface WORK/rafdb --work WORK/light --epochs 5 --ship
 
 `--faces` are prepared data sets with a split; their crops are read into memory (150 kB a face), their maps are not used. The target
-is the full network's map of each face of the train split, as it is and as one copy that is randomly moved and partly covered (their
-maps are made here, once). What the light network is shown is either of them, mirrored half of the time, and half of the time degraded
-and lit anew: it learns to answer a poor picture as the full network answers the good one. AlexNet's convolutions are trained along,
-from ImageNet's or, with `--start`, from those of an earlier light network. The epoch is chosen on the validation split; CC with the full
-network's maps is reported on the test split. A killed run goes on after its last whole epoch.
+is the full network's map of each face, which is made here, once. Every other face of the train split is first moved and partly covered
+at random. The light network is shown each mirrored half of the time, and half of the time degraded and lit anew: it learns to answer a
+poor picture as the full network answers the good one. AlexNet's convolutions are trained along, from ImageNet's or, with `--start`, from
+those of an earlier light network. The epoch is chosen on the validation split; CC with the full network's maps is reported on the test
+split. A killed run goes on after its last whole epoch.
 """
 
 import argparse
@@ -36,48 +36,42 @@ JUDGED = 1000
 
 
 class Faces:
-    """Crops of several prepared folders as one, each with the full network's map; and its moved copy with that one's map."""
+    """Crops of several prepared folders as one, each with the full network's map. Every other training face is a moved copy."""
 
-    def __init__(self, folders, teacher, work, batch):
+    def __init__(self, folders, teacher, work, most=None, batch=16):
         sets = [Prepared(folder) for folder in folders]
-        self.split = np.concatenate([prepared.table.split.to_numpy() for prepared in sets])
-        self.set = np.repeat([prepared.folder.name for prepared in sets], list(map(len, sets)))
+        draw = np.random.default_rng(0).permutation
+        rows = [np.sort(draw(len(prepared))[:most]) for prepared in sets]
+        self.split = np.concatenate(
+            [p.table.split.to_numpy()[chosen] for p, chosen in zip(sets, rows, strict=True)]
+        )
+        self.set = np.repeat([prepared.folder.name for prepared in sets], list(map(len, rows)))
         read = []
-        for prepared in sets:
-            parts = np.array_split(np.arange(len(prepared)), -(-len(prepared) // 256))
+        for prepared, chosen in zip(sets, rows, strict=True):
+            parts = np.array_split(chosen, -(-len(chosen) // 256))
             read += [
                 prepared.faces(part)[0]
                 for part in tqdm(parts, desc=f"reading {prepared.folder.name}")
             ]
         self.crops = np.concatenate(read)
-        shape = (len(self.crops), *MAP_SIZE)
-
-        def maps(name, picture):
-            def of(part):
-                crops = np.stack([picture(i) for i in range(part.start, part.stop)])
-                return teacher.answer(crops)["map"].reshape(-1, *MAP_SIZE)
-
-            return fill_array(work / f"{name}.npy", shape, "float16", of, batch, name)
-
-        self.maps = maps("maps", lambda i: self.crops[i])
-        self.copy_maps = maps("copy_maps", self.copy)
-
-    def copy(self, i):
-        return varied(self.crops[i], np.random.default_rng((7, i)), MOVED)
+        for i in np.flatnonzero(self.split == "train")[1::2]:
+            self.crops[i] = varied(self.crops[i], np.random.default_rng((7, i)), MOVED)
+        self.maps = fill_array(
+            work / "maps.npy",
+            (len(self.crops), *MAP_SIZE),
+            "float16",
+            lambda part: teacher.answer(self.crops[part])["map"].reshape(-1, *MAP_SIZE),
+            batch,
+            "maps",
+        )
 
     def batch(self, index, kinds, generator):
-        """Faces and target maps; bits of kinds: 1 mirrored, 2 the copy, 4 degraded and lit."""
+        """Faces and target maps; bits of kinds: 1 mirrored, 2 degraded and lit."""
         faces = [
-            self.copy(i) if k & 2 else self.crops[i] for i, k in zip(index, kinds, strict=True)
+            varied(self.crops[i], generator, SPOILT) if k & 2 else self.crops[i]
+            for i, k in zip(index, kinds, strict=True)
         ]
-        faces = np.stack(
-            [
-                varied(f, generator, SPOILT) if k & 4 else f
-                for f, k in zip(faces, kinds, strict=True)
-            ]
-        )
-        maps = np.where((kinds & 2 > 0)[:, None, None], self.copy_maps[index], self.maps[index])
-        flip = kinds & 1 > 0
+        faces, maps, flip = np.stack(faces), self.maps[index], kinds & 1 > 0
         faces[flip], maps[flip] = faces[flip][:, :, ::-1], maps[flip][:, :, ::-1]
         return faces.astype("float32"), maps[..., None]
 
@@ -109,7 +103,7 @@ def train(model, faces, work, args):
         if args.dropout:
             model.get_layer("dropout").seed_generator.state.assign([args.seed, epoch])
         order = generator.permutation(rows["train"])
-        kinds = generator.integers(0, 8, len(order))
+        kinds = generator.integers(0, 4, len(order))
         losses = []
         for i in tqdm(range(0, len(order), args.batch), desc=f"epoch {epoch + 1}", leave=False):
             part = slice(i, i + args.batch)
@@ -134,7 +128,7 @@ def started(source):
 def agreement(model, faces, rows):
     """CC with the full network's maps, mean and standard error: as the faces are, and spoilt; and that of the training faces' mean map."""
     found = {}
-    for name, kind in (("as_they_are", 0), ("spoilt", 4), ("moved_and_spoilt", 6)):
+    for name, kind in (("as_they_are", 0), ("spoilt", 2)):
         values = correlations(model, faces, rows, kind)
         error = values.std(ddof=1) / np.sqrt(len(values))
         found[name] = {"mean": float(values.mean()), "standard_error": float(error)}
@@ -148,6 +142,7 @@ def main():
     )
     parser.add_argument("--faces", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--most", type=int, help="draw so many faces of each set at most")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-4)
@@ -168,7 +163,7 @@ def main():
 def distil(args):
     """The training and its measuring; with --ship the weights, too."""
     keras.utils.set_random_seed(args.seed)
-    faces = Faces(args.faces, SafBage.load(tasks=("gender",)), args.work, 16)
+    faces = Faces(args.faces, SafBage.load(tasks=("gender",)), args.work, args.most)
     model = mlnet.mlnet(backbone="alexnet", prior=(7, 7), dropout=args.dropout)
     weights.assign(model, weights.load("alexnet-conv"))
     if args.start:

@@ -107,22 +107,30 @@ def main():
     )
     parser.add_argument("model", help="mlnet, light, or a file")
     parser.add_argument("--scenes", type=Path, nargs="*", default=[])
-    parser.add_argument("--beside", nargs="*", default=[], help="further networks, as files")
+    parser.add_argument(
+        "--beside", nargs="*", default=[], help="further networks, each as NAME=FILE"
+    )
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--count", type=int, default=500, help="faces")
     parser.add_argument("--ship", help="name to store it under in safbage/trained")
+    parser.add_argument("--licence", default="research", help="with --ship: of the weights")
+    parser.add_argument(
+        "--scene-size", type=int, nargs=2, help="with --ship: height and width it shows scenes at"
+    )
     args = parser.parse_args()
 
     if args.ship:
         tensors, metadata = checkpoints.read_safetensors(args.model)
         blocks = sorted({name.split("_")[0] for name in tensors if name.startswith("conv")})
         description = f"ML-Net: head, prior and {', '.join(blocks) or 'nothing else'} over VGG-16"
-        path = weights.ship(
-            tensors, args.ship, metadata | {"description": description, "licence": "MIT"}
-        )
+        metadata |= {"description": description, "licence": args.licence}
+        if args.scene_size:
+            metadata["scene_size"] = json.dumps(args.scene_size)
+        path = weights.ship(tensors, args.ship, metadata)
         args.model = str(path)
     network = saliency.load(args.model)
-    networks = {"ML-Net": network} | {name: saliency.load(name) for name in args.beside}
+    further = dict(entry.split("=", 1) for entry in args.beside)
+    networks = {"ML-Net": network} | {name: saliency.load(of) for name, of in further.items()}
     figures = {folder.name: scene_figures(folder, networks) for folder in args.scenes}
     if args.faces:
         rest = [scene for folder in args.scenes for scene in apart(folder, network)[0]]

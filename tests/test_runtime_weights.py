@@ -11,6 +11,7 @@ import tarfile
 import threading
 from pathlib import Path
 
+import mlnet_cards
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -332,7 +333,7 @@ def test_shipped_files_are_whole_have_cards_and_are_small():
             assert heading in card(name), f"{name}.md lacks {heading}"
         size = (stored.TRAINED / f"{name}.safetensors").stat().st_size
         assert size < {
-            "mlnet": 16e6,
+            "mlnet": 28e6,
             "mlnet-light": 7e6,
             "alexnet-faces": 4e6,
             "face-mobilenet": 7e6,
@@ -341,20 +342,22 @@ def test_shipped_files_are_whole_have_cards_and_are_small():
 
 def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
     figures = {path.stem: json.loads(path.read_text()) for path in stored.TRAINED.glob("*.json")}
+    least = {"osie": (0.80, 2.95), "eyecrowd": (0.799, 1.98), "mit1003": (0.66, 2.1)}
     page = (REPOSITORY / "docs" / "networks.md").read_text(encoding="utf-8")
-    for folder, least in {"osie": 0.74, "eyecrowd": 0.74}.items():
-        mean, error = figures["mlnet"][folder]["ML-Net"]["CC"].values()
-        assert mean >= least and all(
-            f"{mean:.3f} ± {error:.3f}" in text for text in (page, card("mlnet"))
-        )
-    over = figures["mlnet"]["faces"]["over_uniform"]["mean"]
-    assert (
-        figures["mlnet"]["faces"]["faces"] == 500
-        and over >= 1.8
-        and f"{over:.1f} times" in card("mlnet")
+    for folder, (cc, nss) in least.items():
+        found = figures["mlnet"][folder]["ML-Net"]
+        assert found["CC"]["mean"] >= cc and found["NSS"]["mean"] >= nss
+    assert figures["mlnet"]["faces"]["over_uniform"]["mean"] >= 1.8
+    assert all(
+        of["as_they_are"]["mean"] > of["mean_map"]
+        for name, of in figures["mlnet-light"].items()
+        if name != "epoch"
     )
-    light = figures["mlnet-light"]["cc_with_mlnet"]["as_they_are"]["mean"]
-    assert light >= 0.95 and f"{light:.3f}" in card("mlnet-light")
+    for path in mlnet_cards.PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert mlnet_cards.BLOCK.search(text)
+        again = mlnet_cards.filled(text, mlnet_cards.load())
+        assert again == text, "run python docs/book/mlnet_cards.py"
     promised = {
         "gender": ("utkface", 0.945, 0.92),
         "age": ("utkface", 0.74, 0.71),

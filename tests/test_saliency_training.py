@@ -17,7 +17,9 @@ from safbage.saliency import mlnet, training
 from safbage.saliency.metrics import cc, kl
 from safbage.saliency.training import RECIPES
 
-SMALL = replace(RECIPES["shipped"], train="head", size=(80, 96), batch=4, epochs=4, rate=1e-3)
+SMALL = replace(
+    RECIPES["shipped"], train="head", size=(80, 96), scales=(1.0,), batch=4, epochs=4, rate=1e-3
+)
 
 
 @pytest.fixture(scope="module")

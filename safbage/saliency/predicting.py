@@ -32,8 +32,8 @@ def predict(
 ) -> np.ndarray:
     """Saliency of a photo of any size.
 
-    The photo is brought, its aspect kept, to the size at which the network was trained, and the map
-    to the photo's size.
+    The photo is brought, its aspect kept, to the size that the network wants, and the map to the
+    photo's size.
 
     Args:
         image: RGB photo, H×W×3 uint8, or anything `images.as_rgb` takes.

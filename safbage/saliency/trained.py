@@ -13,7 +13,7 @@ from safbage.saliency.mlnet import LEVELS, STRIDE, mlnet
 from safbage.saliency.names import SHIPPED
 
 SCENE_SIZE = (240, 320)
-"""Height and width that the shipped ML-Net was trained at."""
+"""Height and width that a network shows scenes at whose file does not say."""
 HEAD = (
     "int_conv/kernel",
     "int_conv/bias",
@@ -29,7 +29,8 @@ class SaliencyModel:
 
     Attributes:
         network: images (N×H×W×3, RGB 0–255) to maps, as `mlnet.mlnet` describes.
-        scene_size: height and width of the scenes that trained it.
+        scene_size: height and width that a scene is fitted into. These are what it was trained at;
+            the shipped one's are a little more, as its card explains.
         padded: whether those scenes were padded with zeros to just that size.
         seen: names of the scenes that trained it or chose its epoch.
     """

@@ -126,14 +126,15 @@ RECIPES = {
         train="all", size=(480, 640), loss="mlnet", optimizer="sgd", rate=1e-3, decay="time"
     ),
     "shipped": Recipe(
-        train="conv5",
+        train="conv4",
         size=(240, 320),
         loss="kl-cc",
         optimizer="adam",
         rate=1e-4,
         decay="cosine",
-        epochs=10,
+        epochs=6,
         mirror=True,
+        scales=(0.8, 1.0, 1.3),
     ),
 }
 """As published (section 3 and the authors' code), for a GPU; and what the shipped weights are made
