@@ -2,8 +2,8 @@
 
     python benchmarks/saliency_on_faces.py WORK --data-dir DATA --output results/saliency_on_faces.json
 
-DATA holds LFW, RAF-DB and FER2013, from which neither the full ML-Net nor the light one has learnt, and OSIE, whose viewers give the
-centre prior. Of LFW's people `--faces` are drawn, one picture of each; of RAF-DB's test part 100 faces of each expression; of FER2013
+DATA holds LFW, RAF-DB and FER2013, and OSIE, whose viewers give the centre prior. Neither the full ML-Net nor the light one has learnt from
+the faces that are drawn. Of LFW's people `--faces` are drawn, one picture of each; of RAF-DB's test part 100 faces of each expression; of FER2013
 `--small` faces outside its training part. The first `--moved` of LFW's faces are also shown in all `WAYS`: moved, lit, degraded, cropped
 otherwise. LFW's pictures have something around the face, so a moved crop shows what a detector's moved box would.
 
@@ -185,7 +185,7 @@ class Shown:
 
 
 def drawn(name, data_dir, count, seed):
-    """Pictures of a set that no ML-Net has learnt from."""
+    """Pictures of a set that no ML-Net has learnt from (some of FER2013's may have chosen the light one's epoch)."""
     table = datasets.load(name, data_dir=data_dir).faces
     if name == "rafdb":
         table = table[table.split == "test"].sample(frac=1, random_state=seed)

@@ -183,4 +183,4 @@ def test_a_verdict_follows_its_figures():
         page.light_of(result, of)["cc"]["value"] = 0.97
     assert "the first is reached," in page.of_light_network(result)
     page.light_of(result, "rafdb")["cc"]["value"] = 0.93
-    assert "the first is not reached," in page.of_light_network(result)
+    assert "the first is not reached on RAF-DB," in page.of_light_network(result)

@@ -18,6 +18,7 @@ PAGES = (
     REPOSITORY / "docs" / "networks.md",
 )
 SETS = {"osie": "OSIE", "eyecrowd": "EyeCrowd", "mit1003": "MIT1003", "scene": "Scene"}
+FACES = {"utkface": "UTKFace", "rafdb": "RAF-DB", "fer2013": "FER2013"}
 BASELINES = ("centre prior", "uniform", "other viewers")
 OURS = "ML-Net"
 PUBLISHED = {
@@ -130,7 +131,7 @@ def light(result: dict) -> str:
     """How well the light network follows the full one, by set."""
     rows = [
         [
-            name,
+            FACES[name],
             f"{of['faces']:,}",
             *(with_error(of[way]) for way in ("as_they_are", "spoilt")),
             f"{of['mean_map']:.3f}",
@@ -161,7 +162,7 @@ def networks(result: dict) -> str:
             rows.append(
                 [
                     link,
-                    f"{of['faces']:,} faces of {name}",
+                    f"{of['faces']:,} faces of {FACES[name]}",
                     figure,
                     f"mean map: {of['mean_map']:.3f}",
                 ]
