@@ -58,6 +58,20 @@ def test_osies_scenes_are_taken_where_they_are():
     assert not {scene.name for scene in scenes.unseen} & seen
 
 
+@pytest.mark.skipif(not (DATA / "eyecrowd").is_dir(), reason="needs EyeCrowd")
+def test_other_sets_of_scenes_are_taken_by_name():
+    scenes = course.scenes(DATA, "eyecrowd")
+    assert (scenes.name, scenes.title) == ("eyecrowd", "photographs of EyeCrowd")
+    assert len(scenes.known) == 200 and len(scenes.unseen) == 50
+
+
+def test_scenes_that_are_not_here_are_told(tmp_path):
+    with pytest.raises(DatasetError, match=r"MIT1003 is not found .* Where to get it"):
+        course.scenes(tmp_path, "mit1003")
+    with pytest.raises(DatasetError, match=r"scenes are of osie, .*got 'utkface'"):
+        course.scenes(tmp_path, "utkface")
+
+
 def test_portraits_are_those_that_were_fetched(tmp_path, astronaut):
     assert course.portraits() == {} == course.portraits(tmp_path)
     (tmp_path / "portraits").mkdir()

@@ -22,11 +22,11 @@ FACES = {"utkface": "UTKFace", "rafdb": "RAF-DB", "fer2013": "FER2013"}
 BASELINES = ("centre prior", "uniform", "other viewers")
 OURS = "ML-Net"
 PUBLISHED = {
-    "centre prior": (0.78, 0.51, 0.92, 0.38, 1.24, 0.45, "MIT Saliency Benchmark, its baseline"),
-    "ML-Net": (0.85, 0.70, 2.05, 0.67, 1.10, 0.59, "Cornia et al. 2016; KL: the benchmark"),
-    "SAM-ResNet": (0.87, 0.70, 2.34, 0.78, 1.27, 0.68, "Cornia et al. 2018; KL: the benchmark"),
-    "UNISAL": (0.877, 0.784, 2.369, 0.785, 0.415, 0.675, "MIT/Tübingen Saliency Benchmark"),
-    "DeepGaze IIE": (0.883, 0.794, 2.527, 0.824, 0.347, 0.699, "MIT/Tübingen Saliency Benchmark"),
+    "centre prior": ("0.78 0.51 0.92 0.38 1.24 0.45", "MIT Saliency Benchmark, its baseline"),
+    "ML-Net": ("0.85 0.70 2.05 0.67 1.10 0.59", "Cornia et al. 2016; KL: the benchmark"),
+    "SAM-ResNet": ("0.87 0.70 2.34 0.78 1.27 0.68", "Cornia et al. 2018; KL: the benchmark"),
+    "UNISAL": ("0.877 0.784 2.369 0.785 0.415 0.675", "MIT/Tübingen Saliency Benchmark"),
+    "DeepGaze IIE": ("0.883 0.794 2.527 0.824 0.347 0.699", "MIT/Tübingen Saliency Benchmark"),
 }
 """Of others, on MIT300: AUC, sAUC, NSS, CC, KL and SIM, and who published them."""
 PUBLISHED_METRICS = ("AUC-Judd", "sAUC", "NSS", "CC", "KL", "SIM")
@@ -106,8 +106,7 @@ def published(result: dict) -> str:
         for name in (OURS, "centre prior", "other viewers")
     ]
     rows += [
-        [f"{name}, MIT300", *map(str, values), source]
-        for name, (*values, source) in PUBLISHED.items()
+        [f"{name}, MIT300", *values.split(), source] for name, (values, source) in PUBLISHED.items()
     ]
     return table(["", *PUBLISHED_METRICS, "source"], rows)
 

@@ -77,6 +77,23 @@ def find(name: str, data_dir: str | Path | None = None) -> Path | None:
     return where if where.name.lower() in names else None
 
 
+def locate(name: str, data_dir: str | Path | None = None) -> Path:
+    """The folder of a data set, as `find` finds it.
+
+    Raises:
+        DatasetError: there is no set of this name, or it is not found (and where to get it).
+        FileNotFoundError: the folder to look in does not exist.
+    """
+    folder = find(name, data_dir)
+    if folder is None:
+        source, where = look_up(name), f"in {data_dir}" if data_dir else "on this machine"
+        raise DatasetError(
+            f"{source.title} is not found {where}: set SAFBAGE_DATA to the folder that holds "
+            f"{source.folders[0]}/, or name it (--data-dir). Where to get it: {source.where}"
+        )
+    return folder
+
+
 def load(
     name: str,
     folder: str | Path | None = None,
@@ -103,14 +120,7 @@ def load(
             f"{chosen.title} holds no labelled faces; "
             "scenes are read with safbage.fixations.read, and SafBage.predict takes any photo"
         )
-    folder = folder or find(name, data_dir)
-    if folder is None:
-        where = f"in {data_dir}" if data_dir else "on this machine"
-        raise DatasetError(
-            f"{chosen.title} is not found {where}: set SAFBAGE_DATA to the folder that holds "
-            f"{chosen.folders[0]}/, or name it (--data-dir). Where to get it: {chosen.where}"
-        )
-    return read(folder, **options)
+    return read(folder or locate(name, data_dir), **options)
 
 
 def list_source(

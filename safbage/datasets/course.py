@@ -13,13 +13,16 @@ from typing import NamedTuple
 import numpy as np
 
 from safbage import fixations, images
-from safbage.datasets.catalogue import find, open_prepared
+from safbage.datasets.catalogue import find, locate, look_up, open_prepared
 from safbage.datasets.drawn.scenes import synthetic_scenes
 from safbage.datasets.shards import Prepared
+from safbage.errors import DatasetError
 from safbage.fixations import Scene
 from safbage.runtime.work import shared_folder
 
 DRAWN_SCENES = 200
+WITH_VIEWERS = ("osie", "eyecrowd", "mit1003", "scene")
+"""Sets of scenes whose viewers' eye movements were recorded."""
 
 
 def faces(
@@ -73,7 +76,7 @@ class Scenes(NamedTuple):
     """Scenes with the fixations of their viewers.
 
     Attributes:
-        name: "osie", or "drawn".
+        name: of the data set, or "drawn".
         title: what they are, in a few words.
         viewers: what those who looked are to be called; of drawn scenes they are simulated.
         known: scenes to learn from.
@@ -87,17 +90,22 @@ class Scenes(NamedTuple):
     unseen: list[Scene]
 
 
-def scenes(data_dir: str | Path = "", *, seed: int = 0) -> Scenes:
-    """OSIE's photographs and their viewers where they are at hand, else drawn scenes.
+def scenes(data_dir: str | Path = "", name: str = "osie", *, seed: int = 0) -> Scenes:
+    """A set's pictures and their viewers; drawn scenes where OSIE is asked for and not at hand.
 
     Args:
-        data_dir: the folder that holds ``osie/``; that of ``SAFBAGE_DATA`` by default.
+        data_dir: the folder that holds the set's; that of ``SAFBAGE_DATA`` by default.
+        name: "osie", "eyecrowd", "mit1003" or "scene".
         seed: of the drawing.
 
     Raises:
+        DatasetError: there is no such set of scenes, or another one than OSIE is not at hand.
         FileNotFoundError: there is no such folder.
+        SceneError: its files are of another form.
     """
-    folder = find("osie", data_dir)
+    if name not in WITH_VIEWERS:
+        raise DatasetError(f"scenes are of {', '.join(WITH_VIEWERS)}; got {name!r}")
+    folder = find(name, data_dir) if name == "osie" else locate(name, data_dir)
     if folder is None:
         drawn = synthetic_scenes(DRAWN_SCENES, seed=seed)
         known, unseen = fixations.hold_back(drawn)
@@ -105,10 +113,10 @@ def scenes(data_dir: str | Path = "", *, seed: int = 0) -> Scenes:
     from safbage import saliency  # it loads Keras
 
     seen = saliency.load_default().seen
-    found = fixations.osie(folder)
+    found = fixations.read(folder)
     known = [scene for scene in found if scene.name in seen]
     unseen = [scene for scene in found if scene.name not in seen]
-    return Scenes("osie", "photographs of OSIE", "viewers", known, unseen)
+    return Scenes(name, f"photographs of {look_up(name).title}", "viewers", known, unseen)
 
 
 PORTRAITS = {
