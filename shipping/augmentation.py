@@ -1,6 +1,6 @@
 """Random variants of a face, as photos from elsewhere would differ, for distilling the light ML-Net.
 
-UTKFace is cropped tightly, sharp and well lit: a network that saw nothing else would be lost on other photos.
+Most sets' faces are cropped tightly, sharp and well lit: a network that saw nothing else would be lost on other photos.
 """
 
 import cv2

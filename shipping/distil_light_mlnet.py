@@ -45,7 +45,9 @@ class Faces:
         self.split = np.concatenate(
             [p.table.split.to_numpy()[chosen] for p, chosen in zip(sets, rows, strict=True)]
         )
-        self.set = np.repeat([prepared.folder.name for prepared in sets], list(map(len, rows)))
+        self.set = np.repeat(
+            [prepared.folder.name.lower() for prepared in sets], list(map(len, rows))
+        )
         read = []
         for prepared, chosen in zip(sets, rows, strict=True):
             parts = np.array_split(chosen, -(-len(chosen) // 256))

@@ -31,17 +31,21 @@ def apart(folder, network):
     ]
 
 
+def check_unseen(folder, networks):
+    """Ends the program where a network that stands beside the first has seen scenes which are measured."""
+    network, *others = networks.values()
+    for scene in apart(folder, network)[1]:
+        if any(scene.name in other.seen for other in others):
+            raise SystemExit(
+                f"a network that is measured beside it has seen {scene.name} of {folder}"
+            )
+
+
 def scene_figures(folder, networks):
     """Mean and standard error of every metric, by network and baseline; and what the first network adds to each other one, paired over
     scenes, with Wilcoxon's p."""
     name, network = next(iter(networks.items()))
     rest, held_back = apart(folder, network)
-    for other, beside in networks.items():
-        known = [scene.name for scene in held_back if scene.name in beside.seen]
-        if known:
-            raise SystemExit(
-                f"{other} has seen {len(known)} of {folder}'s scenes, such as {known[0]}"
-            )
     predictors = {key: partial(saliency.predict, model=net) for key, net in networks.items()}
     table = metrics.evaluate(held_back, predictors, rest)
     figures = {"scenes": len(held_back)}
@@ -119,6 +123,11 @@ def main():
     )
     args = parser.parse_args()
 
+    further = dict(entry.split("=", 1) for entry in args.beside)
+    networks = {"ML-Net": saliency.load(args.model)}
+    networks |= {name: saliency.load(of) for name, of in further.items()}
+    for folder in args.scenes:
+        check_unseen(folder, networks)
     if args.ship:
         tensors, metadata = checkpoints.read_safetensors(args.model)
         blocks = sorted({name.split("_")[0] for name in tensors if name.startswith("conv")})
@@ -127,11 +136,9 @@ def main():
         if args.scene_size:
             metadata["scene_size"] = json.dumps(args.scene_size)
         path = weights.ship(tensors, args.ship, metadata)
-        args.model = str(path)
-    network = saliency.load(args.model)
-    further = dict(entry.split("=", 1) for entry in args.beside)
-    networks = {"ML-Net": network} | {name: saliency.load(of) for name, of in further.items()}
-    figures = {folder.name: scene_figures(folder, networks) for folder in args.scenes}
+        networks["ML-Net"] = saliency.load(path)  # what is measured is what ships
+    network = networks["ML-Net"]
+    figures = {folder.name.lower(): scene_figures(folder, networks) for folder in args.scenes}
     if args.faces:
         rest = [scene for folder in args.scenes for scene in apart(folder, network)[0]]
         figures["faces"] = face_figures(

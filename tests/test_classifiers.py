@@ -87,12 +87,12 @@ def test_all_tasks_in_one_model_answer_as_each_alone(generator):
         )
 
 
-def test_the_face_networks_tasks_answer_the_embedded_photo_as_when_it_was_trained(model, astronaut):
-    """What was noted then, to two digits."""
+def test_the_face_networks_tasks_answer_the_embedded_photo_as_ever(model, astronaut):
+    """What was noted when its ML-Net was trained, to two digits."""
     seen = model.explain(astronaut)
-    assert seen.years.tolist() == [[30, 25, 36]]
+    assert seen.years.tolist() == [[31, 25, 37]]
     found = {task: values[0].max() for task, values in seen.probabilities.items()}
-    assert found == pytest.approx({"age": 0.84, "gender": 0.96, "expression": 0.99}, abs=0.006)
+    assert found == pytest.approx({"age": 0.80, "gender": 0.95, "expression": 0.99}, abs=0.006)
     (row,) = seen.rows()
     assert (row["age"], row["gender"], row["expression"]) == ("25-32", "female", "happy")
 

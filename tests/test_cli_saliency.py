@@ -25,6 +25,8 @@ SMALL = [
     "--size",
     80,
     96,
+    "--scale",
+    1,
     "--batch",
     4,
     "--epochs",

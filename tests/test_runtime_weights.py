@@ -11,6 +11,7 @@ import tarfile
 import threading
 from pathlib import Path
 
+import blocks
 import mlnet_cards
 import numpy as np
 import pytest
@@ -342,20 +343,22 @@ def test_shipped_files_are_whole_have_cards_and_are_small():
 
 def test_the_figures_reach_what_is_promised_and_the_cards_say_them():
     figures = {path.stem: json.loads(path.read_text()) for path in stored.TRAINED.glob("*.json")}
-    least = {"osie": (0.80, 2.95), "eyecrowd": (0.799, 1.98), "mit1003": (0.66, 2.1)}
+    least = {
+        "osie": (0.80, 2.95),
+        "eyecrowd": (0.799, 1.98),
+        "mit1003": (0.66, 2.1),
+        "scene": (0.66, 1.7),
+    }
     page = (REPOSITORY / "docs" / "networks.md").read_text(encoding="utf-8")
     for folder, (cc, nss) in least.items():
         found = figures["mlnet"][folder]["ML-Net"]
         assert found["CC"]["mean"] >= cc and found["NSS"]["mean"] >= nss
     assert figures["mlnet"]["faces"]["over_uniform"]["mean"] >= 1.8
-    assert all(
-        of["as_they_are"]["mean"] > of["mean_map"]
-        for name, of in figures["mlnet-light"].items()
-        if name != "epoch"
-    )
+    for faces, cc in {"utkface": 0.96, "rafdb": 0.94, "fer2013": 0.94}.items():
+        assert figures["mlnet-light"][faces]["as_they_are"]["mean"] >= cc
     for path in mlnet_cards.PAGES:
         text = path.read_text(encoding="utf-8")
-        assert mlnet_cards.BLOCK.search(text)
+        assert blocks.marks("mlnet").search(text)
         again = mlnet_cards.filled(text, mlnet_cards.load())
         assert again == text, "run python docs/book/mlnet_cards.py"
     promised = {

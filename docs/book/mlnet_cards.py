@@ -18,7 +18,7 @@ PAGES = (
     REPOSITORY / "docs" / "networks.md",
 )
 SETS = {"osie": "OSIE", "eyecrowd": "EyeCrowd", "mit1003": "MIT1003", "scene": "Scene"}
-FACES = {"utkface": "UTKFace", "rafdb": "RAF-DB", "fer2013": "FER2013"}
+FACES = {"utkface": "UTKFace", "rafdb": "RAF-DB", "fer2013": "FER2013", "fairface": "FairFace"}
 BASELINES = ("centre prior", "uniform", "other viewers")
 OURS = "ML-Net"
 PUBLISHED = {
@@ -43,9 +43,9 @@ def load() -> dict:
 # --- words ----------------------------------------------------------------------------------------
 
 
-def with_error(found: dict, digits: int = 3) -> str:
+def with_error(found: dict) -> str:
     """ "0.790 ± 0.010"."""
-    return f"{found['mean']:.{digits}f} ± {found['standard_error']:.{digits}f}"
+    return f"{found['mean']:.3f} ± {found['standard_error']:.3f}"
 
 
 def row(cells) -> str:
@@ -90,7 +90,7 @@ def beside(result: dict) -> str:
         for other in others(result):
             more = found[f"{OURS} less {other}"]
             rows.append([title, other, *(f"{found[other][m]['mean']:.3f}" for m in METRICS)])
-            rows.append(["", "ML-Net's gain", *(signed(more[m]) for m in METRICS)])
+            rows.append(["", "ML-Net minus it", *(signed(more[m]) for m in METRICS)])
     return table(["set", "network", *METRICS], rows)
 
 
@@ -176,9 +176,6 @@ BLOCKS = {name: (lambda result, name=name: scenes(result, name)) for name in SET
     "light": light,
     "networks": networks,
 }
-
-
-BLOCK = blocks.marks("mlnet")
 
 
 def filled(text: str, result: dict) -> str:

@@ -60,7 +60,7 @@ def train_saliency(
         ),
     ],
     recipe: Annotated[
-        str, typer.Option(help="paper (whole network at 480×640, for a GPU) or shipped (conv5 up).")
+        str, typer.Option(help="paper (whole network at 480×640, for a GPU) or shipped (conv4 up).")
     ] = "paper",
     train: Annotated[
         str | None,

@@ -94,7 +94,8 @@ def scenes(data_dir: str | Path = "", name: str = "osie", *, seed: int = 0) -> S
     """A set's pictures and their viewers; drawn scenes where OSIE is asked for and not at hand.
 
     Args:
-        data_dir: the folder that holds the set's; that of ``SAFBAGE_DATA`` by default.
+        data_dir: the folder that holds the set's, such as ``osie/``; that of ``SAFBAGE_DATA`` by
+            default.
         name: "osie", "eyecrowd", "mit1003" or "scene".
         seed: of the drawing.
 

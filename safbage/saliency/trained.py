@@ -13,7 +13,7 @@ from safbage.saliency.mlnet import LEVELS, STRIDE, mlnet
 from safbage.saliency.names import SHIPPED
 
 SCENE_SIZE = (240, 320)
-"""Height and width that a network shows scenes at whose file does not say."""
+"""Height and width that scenes are fitted into by a network whose file names none."""
 HEAD = (
     "int_conv/kernel",
     "int_conv/bias",
