@@ -16,3 +16,9 @@ def filled(text: str, page: str, written: Callable[[str], str]) -> str:
         return f"<!-- {page}: {found[1]} -->\n{written(found[1]).strip()}\n<!-- end -->"
 
     return marks(page).sub(block, text)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import blocks
+from blocks import table
 
 from safbage.runtime.weights import stored
 from safbage.saliency.metrics import METRICS
@@ -46,14 +47,6 @@ def load() -> dict:
 def with_error(found: dict) -> str:
     """ "0.790 ± 0.010"."""
     return f"{found['mean']:.3f} ± {found['standard_error']:.3f}"
-
-
-def row(cells) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def table(head, rows) -> str:
-    return "\n".join([row(head), row(["---"] * len(head)), *map(row, rows)])
 
 
 def signed(found: dict) -> str:
@@ -144,28 +137,24 @@ def light(result: dict) -> str:
 
 def networks(result: dict) -> str:
     """The rows of the page that lists all networks."""
-    rows = []
+    shown = ("CC", "NSS", "sAUC")
+    full, light = [], []
     for name, title in SETS.items():
         found = result["mlnet"][name]
-        figures = ", ".join(f"{m} {with_error(found[OURS][m])}" for m in ("CC", "NSS", "sAUC"))
-        prior = ", ".join(f"{found['centre prior'][m]['mean']:.3f}" for m in ("CC", "NSS", "sAUC"))
-        link = "" if rows else "[ML-Net](../safbage/trained/mlnet.md)"
-        rows.append(
-            [link, f"{found['scenes']} scenes of {title}", figures, f"centre prior: {prior}"]
-        )
+        figures = ", ".join(f"{m} {with_error(found[OURS][m])}" for m in shown)
+        prior = ", ".join(f"{found['centre prior'][m]['mean']:.3f}" for m in shown)
+        full.append([f"{found['scenes']} scenes of {title}", figures, f"centre prior: {prior}"])
     for name, of in result["mlnet-light"].items():
         if name != "epoch":
-            link = "[light ML-Net](../safbage/trained/mlnet-light.md)"
-            link = "" if any("light" in line[0] for line in rows) else link
             figure = f"CC with ML-Net {with_error(of['as_they_are'])}"
-            rows.append(
-                [
-                    link,
-                    f"{of['faces']:,} faces of {FACES[name]}",
-                    figure,
-                    f"mean map: {of['mean_map']:.3f}",
-                ]
-            )
+            faces = f"{of['faces']:,} faces of {FACES[name]}"
+            light.append([faces, figure, f"mean map: {of['mean_map']:.3f}"])
+    rows = []
+    for link, lines in {
+        "[ML-Net](../safbage/trained/mlnet.md)": full,
+        "[light ML-Net](../safbage/trained/mlnet-light.md)": light,
+    }.items():
+        rows += [[link if i == 0 else "", *line] for i, line in enumerate(lines)]
     return table(["network", "measured on", "figure", "by comparison"], rows)
 
 

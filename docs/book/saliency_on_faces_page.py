@@ -9,6 +9,7 @@ from pathlib import Path
 
 import blocks
 import matplotlib.pyplot as plt
+from blocks import table
 from matplotlib.ticker import PercentFormatter
 
 from safbage.show.plots import style
@@ -48,11 +49,6 @@ def plain(found: dict, digits: int = 3) -> str:
     """ "0.912 (0.905 to 0.919)"."""
     value, low, high = (f"{found[name]:.{digits}f}" for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def part_of(result: dict, network: str, of: str, group: str = "all", part: str = "all") -> dict:
