@@ -21,10 +21,10 @@ def answer(model, x):
 
 
 def test_response_normalisation_by_hand():
-    """One place, three channels, sums over three neighbours: (1 + 3/3 · sum of squares) to the power -1."""
-    layer = LocalResponseNormalization(size=3, alpha=3, beta=1)
+    """One place, three channels, sums over three neighbours: (1 + 3/3 · sum of squares) to the power -0.75."""
+    layer = LocalResponseNormalization(size=3, alpha=3)
     found = answer(layer, np.array([1, 2, 3], "float32").reshape(1, 1, 1, 3))
-    assert np.allclose(found.ravel(), [1 / (1 + 5), 2 / (1 + 14), 3 / (1 + 13)])
+    assert np.allclose(found.ravel(), [1 / 6**0.75, 2 / 15**0.75, 3 / 14**0.75])
 
 
 def test_response_normalisation_is_tensorflows_and_caffes_definition(generator):

@@ -38,3 +38,13 @@ def test_faces_that_cannot_be_read_do_not_cost_the_report(tmp_path, monkeypatch,
     assert done.returncode == 0
     assert "The report does without example faces: a shard is damaged" in done.stderr
     assert reported[0][-1] == {} and done.stdout.split()[-1] == str(tmp_path / "report.html")
+
+
+def test_networks_and_seeds_are_handed_on(tmp_path, monkeypatch, reported):
+    asked = {}
+    monkeypatch.setattr(reproduction, "reproduce", lambda *given, **of: asked.update(of) or {})
+    chosen = ["--network", "alexnet", "--network", "vgg16", "--seeds", "2"]
+    done = command("reproduce", "--output", tmp_path, *chosen)
+    assert done.returncode == 0, done.stderr
+    assert asked["networks"] == ["alexnet", "vgg16"] and asked["seeds"] == 2
+    assert command("reproduce", "--output", tmp_path, "--seeds", "0").returncode == 2

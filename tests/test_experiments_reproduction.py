@@ -72,6 +72,16 @@ def test_the_second_of_two_reproductions_waits(tmp_path, trainings, prepared):
     assert waited and list(made) == ["gender"] and list((tmp_path / "cache").iterdir())
 
 
+def test_networks_and_seeds_take_the_place_of_the_scales(tmp_path, trainings, prepared):
+    scale = replace(TINY, networks=("vgg16", "gilnet"), seeds=(3,))
+    chosen = dict(sets=[str(prepared.folder)], only=["networks"], networks=["tiny"], seeds=2)
+    made = reproduction.reproduce(tmp_path, scale, **chosen, progress=False)["networks"]
+    assert {result.arm.network for result in made.arms} == {"tiny"}
+    assert {row["seed"] for result in made.arms for row in result.folds} == {0, 1}
+    assert made.provenance["seeds"] == [0, 1] and made.provenance["networks"] == ["tiny"]
+    assert len(trainings) == 2 * 2 * 2
+
+
 @pytest.mark.parametrize("content", ["5", "[]", "{", "", '{"gender": "a"}'])
 def test_damaged_times_are_named(tmp_path, content):
     (tmp_path / "timings.json").write_text(content)
@@ -95,6 +105,10 @@ def test_a_set_without_labels_for_a_task_leaves_it_out(tmp_path, trainings, prep
 def test_what_cannot_be_reproduced_is_refused(tmp_path):
     with pytest.raises(ValueError, match="smoke, laptop, workstation, full"):
         reproduction.reproduce(tmp_path, "huge")
+    with pytest.raises(ValueError, match="seeds is at least 1; got 0"):
+        reproduction.reproduce(tmp_path, "smoke", seeds=0)
+    with pytest.raises(ValueError, match="no network 'huge'; there are alexnet"):
+        reproduction.reproduce(tmp_path, "smoke", only=["networks"], networks=["huge"])
     with pytest.raises(DatasetError, match="UTKFace is not found in"):
         reproduction.reproduce(tmp_path, "laptop", data_dir=tmp_path, progress=False)
 

@@ -49,6 +49,18 @@ def reproduce(
             help="In place of the scale's data: a name or a prepared folder; repeat it for more."
         ),
     ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the experiment on networks, in place of the scale's; repeat it for more."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many, in place of the scale's: each training once with each."
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="The folder of the data sets (else SAFBAGE_DATA).")
     ] = None,
@@ -77,6 +89,8 @@ def reproduce(
     options = dict(
         only=only or (),
         sets=dataset or (),
+        networks=network or (),
+        seeds=seeds,
         data_dir=data_dir,
         precision=precision,
         cache=cache or True,

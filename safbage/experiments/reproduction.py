@@ -157,6 +157,8 @@ def reproduce(
     *,
     only: Sequence[str] = (),
     sets: Sequence[str] = (),
+    networks: Sequence[str] = (),
+    seeds: int | None = None,
     data_dir: str | Path | None = None,
     precision: str = "float32",
     cache: bool | str | Path = True,
@@ -175,6 +177,8 @@ def reproduce(
         sets: data sets in place of the scale's, by name or as folders that `preparation` filled:
             each task takes the first that has labels for it. A task for which none has labels is
             left out.
+        networks: of the experiment on networks, in place of the scale's.
+        seeds: how many, 0, 1 and so on, in place of the scale's.
         data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
         precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has
             it.
@@ -190,13 +194,13 @@ def reproduce(
         `provenance`.
 
     Raises:
-        ValueError: an unknown scale or experiment.
+        ValueError: an unknown scale, experiment or network, or no seed.
         DatasetError: a data set is unknown or not found, or none has labels for any task.
         WeightsError: ImageNet weights of a network are missing and cannot be fetched; nothing has
             run yet.
         As `preparation.prepare` and `training.fine_tune`.
     """
-    name, scale = _scale(scale)
+    name, scale = _scale(scale, networks, seeds)
     wanted = _experiments(only)
     output = Path(output)
     cluster = dict(workers=workers, scheduler=scheduler, progress=progress)
@@ -216,13 +220,16 @@ def reproduce(
             return {job.key: job.run(cluster | {"cache": cache}) for job in jobs}
 
 
-def _scale(scale):
-    """A scale and its name."""
-    if isinstance(scale, Scale):
-        return "own", scale
-    if scale not in SCALES:
+def _scale(scale, networks, seeds):
+    """A scale's name, and the scale with these networks and so many seeds, if they are given."""
+    if isinstance(scale, str) and scale not in SCALES:
         raise ValueError(f"scale is one of {', '.join(SCALES)}; got {scale!r}")
-    return scale, SCALES[scale]
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds is at least 1; got {seeds}")
+    name, found = (scale, SCALES[scale]) if isinstance(scale, str) else ("own", scale)
+    if networks:
+        found = replace(found, networks=tuple(networks))
+    return name, found if seeds is None else replace(found, seeds=tuple(range(seeds)))
 
 
 def _experiments(only):
@@ -337,7 +344,10 @@ class _Job:
         comparison = replace(comparison, experiment=about, claims=measured)
         provenance = {"data": Path(self.data).name, "scale": self.scale_name}
         provenance |= {"faces": len(self.prepared), "prepared": self.prepared.provenance}
-        provenance |= options | {"precision": keras.config.dtype_policy().name}
+        provenance |= options | {
+            "seeds": scale.seeds,
+            "precision": keras.config.dtype_policy().name,
+        }
         provenance["seconds"] = timings(self.output)[self.key]
         path = self.output / "results" / f"{self.key}.json"
         verdict = self.verdicts(comparison) if self.verdicts else ()
