@@ -122,6 +122,7 @@ def compared(table):
         ("saliency", "area"),
         ("ratio 30 %", "area"),
         ("without saliency", "area"),
+        ("untrained", "area"),
         ("ratio 30 %", "without saliency"),
         ("ratio 30 %", "untrained"),
         ("without saliency", "untrained"),

@@ -328,6 +328,9 @@ def test_the_page_on_fidelity_computes_how_much_the_figures_can_tell():
     assert f"({levi[0]} and {levi[1]} in Table 3)" in text
     assert min(levi) > values["gender", paper.WITHOUT] and f"GilNet has {gilnet}" in text
     assert f"{gilnet - max(levi):.1f} points more" in text
+    levi = [value for method, value in values["age"].items() if method.startswith("Levi")]
+    without = f"{values['age', paper.WITHOUT]:.1f}"
+    assert f"{without}, against GilNet's {levi[0]} and {levi[1]} in Table 2" in text
 
 
 def test_the_page_on_fidelity_names_what_there_is():

@@ -38,7 +38,8 @@ def test_the_page_of_results_shows_what_was_measured(name):
 def test_the_page_of_results_has_a_row_for_every_claim():
     tables = results_page.claims(RESULTS)
     rows = [line for line in tables.splitlines() if re.match(r"\| (?!in )\w", line)]
-    assert len(rows) == sum(len(measured.claims) for measured in RESULTS.values()) > 0
+    judged = sum(len(measured.claims) for measured in RESULTS.values())
+    assert judged and len(rows) == judged + len(results_page.ON_PARTS)
     assert tables in PAGE
 
 
@@ -116,11 +117,20 @@ def test_a_sentence_that_results_do_not_bear_is_not_written(name):
 
 @pytest.mark.parametrize(
     ("name", "claim"),
-    [("gender", "facial parts"), ("ratios", "clipping"), ("expression", "weighted loss")],
+    [("expression", "rarest class"), ("ratios", "clipping"), ("expression", "weighted loss")],
 )
 def test_nor_is_any_other(name, claim):
     with pytest.raises(ValueError, match=f"The sentence on {claim}"):
         results_page.summary(judged(name, claim, OPEN))
+
+
+@pytest.mark.parametrize("pair", ["saliency - area", "ratio 30 % - area"])
+def test_nor_that_on_facial_parts(monkeypatch, pair):
+    parts = results_page.facial_parts()
+    parts[pair] |= {"difference": -parts[pair]["difference"]}
+    monkeypatch.setattr(results_page, "facial_parts", lambda: parts)
+    with pytest.raises(ValueError, match="The sentence on facial parts"):
+        results_page.summary(RESULTS)
 
 
 def of_ratios(*shown):

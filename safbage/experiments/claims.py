@@ -2,8 +2,8 @@
 
 "Converges faster" means that an arm, fold by fold and seed by seed, needs fewer epochs than its
 base to reach (1) `REACHED` of the best validation accuracy that the base reaches, (2) the training
-loss that the base has half-way; or (3) that its validation accuracy, averaged over the epochs (the
-area under its curve), is higher.
+loss that the base has half-way; or that, averaged over the epochs (the area under its curve), (3)
+its validation accuracy is higher, (4) its training loss is lower.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,8 +20,8 @@ from safbage.experiments.comparison import FIGURES, LEVEL, Comparison, base
 from safbage.reweighting import RATIO, reweight
 
 REACHED = 0.98
-RARE = ("fear", "disgust")
-"""AffectNet's rarest expressions; in FER2013 disgust is."""
+RAREST = "disgust"
+"""The expression of which AffectNet and FER2013 have the fewest faces."""
 HOLDS, OPPOSITE, OPEN, FAILS = "holds", "opposite", "not shown", "does not hold"
 
 
@@ -30,11 +30,12 @@ class Claim:
     """One claim, measured.
 
     Attributes:
-        claim: a short key: "lift", "epochs", "loss", "area", "variance", "trend", "best ratio",
-            "weighted loss", "rare classes", "clipping", "network" (others beside AlexNet).
+        claim: a short key: "lift", "epochs", "loss", "area", "loss area", "variance", "trend",
+            "best ratio", "weighted loss", "rarest class", "clipping", "network" (others beside
+            AlexNet).
         text: what was measured, for people.
         value: of it, with a 95 % interval from `low` to `high`, in `unit`.
-        unit: "points" (of 100), "epochs" or "%".
+        unit: "points" (of 100), "epochs", "%", or "" of a loss.
         p: two-sided.
         verdict: `HOLDS`, `FAILS` (the interval ends below what is claimed), `OPPOSITE`, or `OPEN`.
     """
@@ -70,7 +71,7 @@ def _from_tests(comparison):
             yield _tested(
                 test.mean_recall, "weighted loss", "mean recall, weighted loss beside plain", -1
             )
-            yield from _rare(comparison, test)
+            yield _rarest(comparison, test)
         elif test.arm.mode == "clip":
             text = f"{comparison.task}: clipping at {100 * test.arm.ratio:g} % of saliency adds"
             yield _tested(getattr(test, figure), "clipping", text, 1)
@@ -97,19 +98,16 @@ def _lift(task, found):
     return claim
 
 
-def _rare(comparison, test):
-    """Recalls of the rare classes, training by training."""
+def _rarest(comparison, test):
+    """Recall of the rarest class, training by training."""
     weighted, plain = (
-        pd.DataFrame(result.folds).set_index(["fold", "seed"])
+        pd.DataFrame(result.folds).set_index(["fold", "seed"])[f"recall {RAREST}"]
         for arm in (test.without, test.arm)
         for result in comparison.arms
         if result.arm == arm
     )
-    for name in RARE:
-        difference = 100 * (weighted - plain)[f"recall {name}"].dropna()
-        yield _of_mean(
-            "rare classes", f"recall of {name}, weighted loss beside plain", difference, "points", 1
-        )
+    text = f"recall of {RAREST}, weighted loss beside plain"
+    return _of_mean("rarest class", text, 100 * (weighted - plain).dropna(), "points", 1)
 
 
 # --- from how the trainings went ------------------------------------------------------------------
@@ -153,6 +151,10 @@ def _area(before, after):
     return 100 * (after.accuracy.mean() - before.accuracy.mean())
 
 
+def _loss_area(before, after):
+    return after.loss.mean() - before.loss.mean()
+
+
 def _first(reached):
     """The first epoch, from 1, in which it is so; one more than there are where it never is."""
     reached = reached.to_numpy()
@@ -175,6 +177,7 @@ _CONVERGENCE = (
         _epochs_to_loss,
     ),
     ("area", "validation accuracy, mean of all epochs", "points", 1, _area),
+    ("loss area", "training loss, mean of all epochs", "", -1, _loss_area),
 )
 
 
@@ -188,18 +191,15 @@ def _from_ratios(runs, task):
     }
     if len(ratios) < 4 or RATIO not in ratios:
         return
+    for ratio, run in ratios.items():
+        pairs = _pairs(ratios[NO_SALIENCY].history, run.history) if NO_SALIENCY in ratios else []
+        losses = np.array([_loss_area(*pair) for pair in pairs])
+        if ratio not in (NO_SALIENCY, RATIO) and len(losses) > 1 and np.isfinite(losses).all():
+            text = f"ratio {100 * ratio:g} % beside none: training loss, mean of all epochs"
+            yield _of_mean("trend", text, losses, "", -1)
     curves = pd.concat([run.history.assign(ratio=ratio) for ratio, run in ratios.items()])
-    for column, name in (("loss", "training loss"), ("accuracy", "validation accuracy")):
-        means = curves.groupby(["fold", "seed", "ratio"])[column].mean()
-        if means.notna().all():
-            per, unit = (1.0, "") if column == "loss" else (100.0, "points")
-            yield _of_mean(
-                "trend",
-                f"{name}, mean of all epochs, for 10 points of ratio more",
-                per * _slopes(means),
-                unit,
-                -1,
-            )
+    means = 100 * curves.groupby(["fold", "seed", "ratio"]).accuracy.mean()
+    yield from _trends("validation accuracy, mean of all epochs", means)
     figure = FIGURES[task]
     for ratio, run in ratios.items():
         if ratio not in (RATIO, NO_SALIENCY):
@@ -237,9 +237,7 @@ def _ending(comparison, figures):
     }
     if len(by_ratio) >= 4:
         text = FIGURES[comparison.task].replace("_", " ")
-        text = f"{text} on unseen faces, for 10 points of ratio more"
-        means = pd.concat(by_ratio, names=["ratio"])
-        yield _of_mean("trend", text, _slopes(means), "points", -1)
+        yield from _trends(f"{text} on unseen faces", pd.concat(by_ratio, names=["ratio"]))
 
 
 def _networks(figures):
@@ -256,10 +254,16 @@ def _networks(figures):
         yield _of_mean("network", text, (values - alexnet).dropna(), "points", side)
 
 
-def _slopes(means):
-    """The slope over ratios of each fold and seed, for a ratio that is 10 points higher."""
+def _trends(text, means):
+    """The slope over ratios of each fold and seed, for a ratio that is 10 points higher; and
+    without the highest ratio, which may have bent the line alone."""
     table = means.unstack("ratio")
-    return np.array([np.polyfit(table.columns, row, 1)[0] for row in table.to_numpy()]) / 10
+    for part, until in (
+        (table, ""),
+        (table.iloc[:, :-1], f", up to {100 * table.columns[-2]:g} %"),
+    ):
+        slopes = np.array([np.polyfit(part.columns, row, 1)[0] for row in part.to_numpy()]) / 10
+        yield _of_mean("trend", f"{text}, for 10 points of ratio more{until}", slopes, "points", -1)
 
 
 def variance(prepared: Prepared, ratios: Iterable[float], *, limit: int = 1000) -> list[dict]:
