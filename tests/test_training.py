@@ -1,5 +1,6 @@
 """Fine-tuning: the recipes, augmentation and weights by hand; the cache changes nothing; kills change nothing; every backend."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -256,6 +257,22 @@ def test_batches_show_every_variant_once_in_another_order_each_epoch():
 
 
 # --- training --------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_was_trained_is_let_go(tmp_path, prepared, built):
+    """Else a night of trainings would fill the memory: TensorFlow keeps some gradients, and what they hold, for ever."""
+
+    def graphs():
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    tune(prepared, work=tmp_path / "0", seed=0)
+    built.clear()
+    gc.collect()
+    before = graphs()
+    tune(prepared, work=tmp_path / "1", seed=1)
+    built.clear()
+    gc.collect()
+    assert graphs() == before
 
 
 def test_what_comes_out(tmp_path, prepared, built):

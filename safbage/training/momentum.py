@@ -17,6 +17,16 @@ class Momentum(keras.optimizers.SGD):
         super().build(variables)
         self.positions = {id(variable.value): i for i, variable in enumerate(variables)}
 
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """One replica's gradients are their own sum.
+
+        Keras would take the sum all the same, by an operation whose gradient TensorFlow keeps for
+        ever, and with it the graph and the weights of every model that was trained.
+        """
+        if tensorflow().distribute.get_strategy().num_replicas_in_sync == 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
     def update_step(self, gradient, variable, learning_rate):
         if keras.config.backend() != "tensorflow" or not self.momentum:
             super().update_step(gradient, variable, learning_rate)

@@ -1,5 +1,6 @@
 """One fine-tuning, from prepared faces to answers to unseen ones (section 3.3), epoch by epoch."""
 
+import gc
 import logging
 import time
 from collections.abc import Iterator
@@ -109,6 +110,7 @@ def fine_tune(
                 kept = np.arange(len(prepared)) if limit is None else faces.chosen
                 images = Images(prepared, recipe.variants, ratio, mode)
                 _run(images, faces, kept, start, settings, recipe, work, cache, progress)
+                gc.collect()  # a model lies in cycles, and Python knows nothing of its size
     drop_checkpoints(work)
     return open_trained(work)
 
