@@ -78,7 +78,9 @@ def test_networks_and_seeds_take_the_place_of_the_scales(tmp_path, trainings, pr
     made = reproduction.reproduce(tmp_path, scale, **chosen, progress=False)["networks"]
     assert {result.arm.network for result in made.arms} == {"tiny"}
     assert {row["seed"] for result in made.arms for row in result.folds} == {0, 1}
-    assert made.provenance["seeds"] == [0, 1] and made.provenance["networks"] == ["tiny"]
+    told = {name: made.provenance[name] for name in ("networks", "seeds", "folds")}
+    assert told == {"networks": ["tiny"], "seeds": [0, 1], "folds": [0, 1]}
+    assert made.provenance["recipe"]["epochs"] == 1
     assert len(trainings) == 2 * 2 * 2
 
 

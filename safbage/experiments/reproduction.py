@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from safbage import datasets
@@ -312,7 +312,7 @@ class _Job:
         if self.experiment.varied == "ratio":
             options["ratios"] = scale.ratios
         source = catalogue.SOURCES.get(self.data)
-        folds = None if source and source.whole_split else range(scale.folds)
+        folds = None if source and source.whole_split else list(range(scale.folds))
         return options | dict(recipe=recipe, limit=scale.faces.get(self.key), folds=folds)
 
     def _more_arms(self):
@@ -344,10 +344,8 @@ class _Job:
         comparison = replace(comparison, experiment=about, claims=measured)
         provenance = {"data": Path(self.data).name, "scale": self.scale_name}
         provenance |= {"faces": len(self.prepared), "prepared": self.prepared.provenance}
-        provenance |= options | {
-            "seeds": scale.seeds,
-            "precision": keras.config.dtype_policy().name,
-        }
+        provenance |= options | {"recipe": asdict(options["recipe"]), "seeds": scale.seeds}
+        provenance["precision"] = keras.config.dtype_policy().name
         provenance["seconds"] = timings(self.output)[self.key]
         path = self.output / "results" / f"{self.key}.json"
         verdict = self.verdicts(comparison) if self.verdicts else ()
