@@ -153,9 +153,13 @@ def test_ratios_are_told_that_cost_something():
     assert of_ratios().endswith("faces, none is shown to change accuracy.")
     assert of_ratios().startswith("Of the ratios 10, 30 and 90 %, on ")
     end = "accuracy, and no other is shown to change it."
-    assert re.search(rf"faces, 90 % \([-+][\d.]+ points, [^)]+\) costs {end}$", of_ratios(0.9))
+    assert re.search(
+        rf"faces, too much is worse: 90 % \([-+][\d.]+ points, [^)]+\) costs {end}$", of_ratios(0.9)
+    )
     both = of_ratios(0.3, 0.9)
-    assert re.search(rf"faces, 30 % \([^)]+\) and 90 % \([^)]+\) cost {end}$", both)
+    assert re.search(
+        rf"faces, too much is worse: 30 % \([^)]+\) and 90 % \([^)]+\) cost {end}$", both
+    )
     assert of_ratios(0.9, better=[0.1]) == of_ratios(0.9)
     with pytest.raises(ValueError, match="The sentence on ratios says worse"):
         of_ratios(0.1, 0.9, better=[0.1])

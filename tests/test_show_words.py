@@ -132,6 +132,10 @@ def test_a_claim_in_one_sentence():
     assert words.claim(points) == (
         "It has less variance: +8.0 points (95 % interval -0.3 to +16.0; p = 0.061)."
     )
+    loss = row | {"value": -0.0041, "low": -0.0062, "high": 0.002, "unit": "", "p": 0.02}
+    assert words.claim(loss) == (
+        "It has less variance: -0.004 (95 % interval -0.006 to +0.002; p = 0.02)."
+    )
     assert words.claim({"text": "Eyes lead", "value": None, "unit": ""}) == "Eyes lead."
     alone = {"text": "Eyes lead", "value": 3, "unit": "to 1", "low": None}
     assert words.claim(alone) == "Eyes lead: 3 to 1."

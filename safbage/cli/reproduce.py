@@ -30,7 +30,7 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help="smoke (drawn faces, minutes), laptop (hours), workstation (all faces of free "
+            help="smoke (drawn faces, minutes), laptop (hours), workstation (the faces of free "
             "sets, three seeds, for a GPU), or full (the paper's)."
         ),
     ] = "laptop",

@@ -143,7 +143,7 @@ SCALES = {
     ),
 }
 """``smoke`` shows in minutes, on drawn faces, that all works; ``laptop`` takes some two hours
-without an accelerator; ``workstation`` takes all faces of free sets, with three seeds, for a GPU or
+without an accelerator; ``workstation`` takes the faces of free sets, with three seeds, for a GPU or
 for days; ``full`` is the paper's protocol, for a GPU."""
 DRAWN = {"pictures_per_subject": 2}
 """How faces are drawn, where they are."""
@@ -180,8 +180,7 @@ def reproduce(
         networks: of the experiment on networks, in place of the scale's.
         seeds: how many, 0, 1 and so on, in place of the scale's.
         data_dir: where the data sets lie; by default where SAFBAGE_DATA says.
-        precision: Keras dtype policy; mixed_bfloat16 is several times faster where the hardware has
-            it.
+        precision: Keras dtype policy; mixed_bfloat16 is faster where the hardware has it.
         cache: where the frozen layers' features are kept, as `training.fine_tune` takes it.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler whose workers do it instead; they see the output

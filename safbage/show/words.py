@@ -71,19 +71,20 @@ def claim(row: dict) -> str:
     if row.get("value") is None:
         return f"{text}."
     signed = row["unit"] == "points" or (row.get("low") or row["value"]) < 0
-    value, *ends = (_figure(row.get(name), signed) for name in ("value", "low", "high"))
+    places = 1 if row["unit"] else 3  # a loss has none
+    value, *ends = (_figure(row.get(name), signed, places) for name in ("value", "low", "high"))
     parts = [f"95 % interval {ends[0]} to {ends[1]}"] if None not in ends else []
     parts += [f"p = {row['p']:.2g}"] if row.get("p") is not None else []
     said = f"{text}: {value} {row['unit']}".rstrip()
     return said + (f" ({'; '.join(parts)})." if parts else ".")
 
 
-def _figure(value, signed):
-    """A number to three digits or one decimal, whichever is shorter; None where there is none."""
+def _figure(value, signed, places):
+    """A number to three digits, or to some decimals if it is signed; None where there is none."""
     if value is None:
         return None
     sign = "+" if signed else ""
-    return format(value, f"{sign}.1f" if signed or abs(value) >= 100 else ".3g")
+    return format(value, f"{sign}.{places}f" if signed or abs(value) >= 100 else ".3g")
 
 
 def claimed_lift(task: str, arm: Arm) -> float | None:
