@@ -35,10 +35,9 @@ PICTURES = {
 }
 """The paper's figures by the names that `docs/figures.py` gives them."""
 PARTS = "Eyes, nose and mouth dominate"
-FASTER = "Saliency makes training converge faster"
 CLAIMS = {
     "Saliency at 30 % lifts accuracy": ("lift",),
-    FASTER: ("epochs", "loss", "area", "loss area"),
+    "Saliency makes training converge faster": ("epochs", "loss", "area", "loss area"),
     "Saliency lowers the variance of the pictures": ("variance",),
     "The more saliency, the faster the convergence and the worse the result": ("trend",),
     "30 % is the best ratio": ("best ratio",),
@@ -49,14 +48,14 @@ CLAIMS = {
 }
 """What the paper says, and the names of the claims that tell of it; facial parts have a file of their own."""
 NOTES = {
-    "Clipping to salient places helps": "One reading of it: what lies below the threshold is black. Salient places may also be "
+    "clipping": "One reading of it: what lies below the threshold is black. Salient places may also be "
     "cut out and enlarged, which was not tried.",
-    "Other networks do better or worse than AlexNet": "EfficientNet-Lite2 is not in the paper. The paper's VGG-16 is 1.6 points better than its "
+    "network": "EfficientNet-Lite2 is not in the paper. The paper's VGG-16 is 1.6 points better than its "
     "AlexNet; ours is not set beside it, since its fc6 and fc7 stay at random numbers. The paper's GilNet is 2.0 points worse; it was not measured here, "
     "since it is trained whole, from random numbers: most of an hour for each seed on two cores, and it would need more faces and epochs.",
-    "Besides: what does a weighted loss add?": "The paper takes one for expressions, and does not say what it adds.",
+    "weighted loss": "The paper takes one for expressions, and does not say what it adds.",
 }
-"""What has to be known beside some of the tables."""
+"""What has to be known beside some claims' tables."""
 MEASURED = {
     "epochs": "epochs more to 98 % of the best validation accuracy without saliency",
     "loss": "epochs more to the training loss that is reached half-way without saliency",
@@ -232,8 +231,8 @@ def claims(results: Mapping[str, Comparison]) -> str:
         if rows:
             head = ["| in | measured | (95 % interval) | p | the claim |", "|---|---|---|---|---|"]
             parts += [f"### {said}", "\n".join([*head, *rows])]
-            parts += [NOTES[said]] if said in NOTES else []
-            parts += [early(results["ratios"])] if said == FASTER else []
+            parts += [NOTES[name] for name in names if name in NOTES]
+            parts += [early(results["ratios"])] if "loss area" in names else []
     return "\n\n".join(parts)
 
 

@@ -191,23 +191,22 @@ def _from_ratios(runs, task):
     }
     if len(ratios) < 4 or RATIO not in ratios:
         return
-    for ratio, run in ratios.items():
-        pairs = _pairs(ratios[NO_SALIENCY].history, run.history) if NO_SALIENCY in ratios else []
+    others = {ratio: run for ratio, run in ratios.items() if ratio not in (RATIO, NO_SALIENCY)}
+    for ratio, run in others.items() if NO_SALIENCY in ratios else ():
+        pairs = _pairs(ratios[NO_SALIENCY].history, run.history)
         losses = np.array([_loss_area(*pair) for pair in pairs])
-        if ratio not in (NO_SALIENCY, RATIO) and len(losses) > 1 and np.isfinite(losses).all():
+        if len(losses) > 1 and np.isfinite(losses).all():
             text = f"ratio {100 * ratio:g} % beside none: training loss, mean of all epochs"
             yield _of_mean("trend", text, losses, "", -1)
     curves = pd.concat([run.history.assign(ratio=ratio) for ratio, run in ratios.items()])
     means = 100 * curves.groupby(["fold", "seed", "ratio"]).accuracy.mean()
     yield from _trends("validation accuracy, mean of all epochs", means)
-    figure = FIGURES[task]
-    for ratio, run in ratios.items():
-        if ratio not in (RATIO, NO_SALIENCY):
-            found = evaluation.paired_bootstrap(
-                run.predictions, ratios[RATIO].predictions, statistic=figure
-            )
-            text = f"ratio 30 % beside {100 * ratio:g} %"
-            yield _tested(found | {"p_holm": found["p"]}, "best ratio", text, 1)
+    for ratio, run in others.items():
+        found = evaluation.paired_bootstrap(
+            run.predictions, ratios[RATIO].predictions, statistic=FIGURES[task]
+        )
+        text = f"ratio 30 % beside {100 * ratio:g} %"
+        yield _tested(found | {"p_holm": found["p"]}, "best ratio", text, 1)
 
 
 def from_folds(comparison: Comparison) -> list[dict]:
